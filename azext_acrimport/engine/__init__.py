@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""The embedded copy engine: images and OCI artifacts from registry to registry, with ``requests`` and nothing else.
+
+    cancellation, pool = Cancellation(), make_pool(jobs=4)
+    source = open_repository(Reference.parse("docker.io/library/alpine:3.20"), "source", cancellation=cancellation)
+    ...
+    plan = make_plan([CopyRequest(source, "3.20", (Destination(target, ("3.20",)),))], pool, cancellation)
+    report = run_plan(plan, pool, cancellation)
+
+It never prints, never logs above DEBUG, and knows nothing of az.
+"""
+
+from __future__ import annotations
+
+from .cancellation import Cancellation
+from .client import RegistryClient
+from .credential import ANONYMOUS, Credential, CredentialProvider
+from .descriptor import Descriptor, Digest, Platform
+from .errors import (
+    AuthError,
+    BlobUnknown,
+    Cancelled,
+    ContentError,
+    Denied,
+    DigestMismatch,
+    Disallowed,
+    EngineError,
+    Firewall,
+    InvalidReference,
+    ManifestError,
+    NetworkError,
+    NotFound,
+    RateLimited,
+    RegistryError,
+    Rejected,
+    ServerError,
+    TagConflict,
+    TlsError,
+    TooLarge,
+    Truncated,
+    Unauthorized,
+    UnsupportedManifest,
+    UploadLost,
+)
+from .manifest import Manifest
+from .network import is_loopback
+from .plan import CopyPlan, CopyRequest, Destination
+from .pool import make_pool
+from .redaction import redact_url
+from .reference import Reference, is_registry_host, parse_repository_tag
+from .registry import RegistryRepository
+from .report import CopyReport, ItemResult, Progress, Tally
+from .retry import RetryPolicy
+from .run import run_plan
+from .store import Source, Target
+from .stream import Body
+from .transport import Transport, TransportOptions
+from .walk import make_plan, survey
+
+__all__ = [
+    "ANONYMOUS",
+    "AuthError",
+    "BlobUnknown",
+    "Body",
+    "Cancellation",
+    "Cancelled",
+    "ContentError",
+    "CopyPlan",
+    "CopyReport",
+    "CopyRequest",
+    "Credential",
+    "CredentialProvider",
+    "Denied",
+    "Descriptor",
+    "Destination",
+    "Digest",
+    "DigestMismatch",
+    "Disallowed",
+    "EngineError",
+    "Firewall",
+    "InvalidReference",
+    "ItemResult",
+    "Manifest",
+    "ManifestError",
+    "NetworkError",
+    "NotFound",
+    "Platform",
+    "Progress",
+    "RateLimited",
+    "Reference",
+    "RegistryClient",
+    "RegistryError",
+    "RegistryRepository",
+    "Rejected",
+    "RetryPolicy",
+    "ServerError",
+    "Source",
+    "TagConflict",
+    "Tally",
+    "Target",
+    "TlsError",
+    "TooLarge",
+    "Transport",
+    "TransportOptions",
+    "Truncated",
+    "Unauthorized",
+    "UnsupportedManifest",
+    "UploadLost",
+    "is_loopback",
+    "is_registry_host",
+    "make_plan",
+    "make_pool",
+    "parse_repository_tag",
+    "redact_url",
+    "run_plan",
+    "survey",
+]

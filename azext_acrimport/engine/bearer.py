@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""A token and how long it lasts, counted from the moment it came: clocks of registries are not ours."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import AuthError
+from .transport import Response
+
+__all__ = ["Token"]
+
+# Headers are limited to 8 to 32 KiB by the servers that would have to read the token again; four times that is room
+# for the JSON around it and for services that send it under both names.
+MAX_TOKEN_BYTES = 128 * 1024
+# "For compatibility with older clients, a token should never be returned with less than 60 seconds to live", and 60 is
+# the default where expires_in is absent. https://distribution.github.io/distribution/spec/auth/token/
+DEFAULT_LIFETIME = 60.0
+# Renew before the end: a request that is on its way must still find the token valid.
+MARGIN = 0.15
+MAX_MARGIN = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """``expires_at`` is on the clock given, in seconds."""
+
+    value: str = field(repr=False)
+    expires_at: float
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+
+    @property
+    def header(self) -> str:
+        """The value of an Authorization header."""
+        return f"Bearer {self.value}"
+
+    @property
+    def expired(self) -> bool:
+        """True a little before the end of its life."""
+        return self.clock() >= self.expires_at
+
+    @classmethod
+    def from_response(
+        cls, response: Response, *members: str, host: str, clock: Callable[[], float] = time.monotonic
+    ) -> Token:
+        """The first of these members of a JSON answer that is a text. Raises AuthError when there is none."""
+        raw = response.read_all(MAX_TOKEN_BYTES)
+        try:
+            answer = json.loads(raw)
+        except (ValueError, RecursionError):
+            answer = None
+        value = (
+            next((answer[m] for m in members if isinstance(answer.get(m), str) and answer[m]), None)
+            if (isinstance(answer, dict))
+            else None
+        )
+        if value is None or any(not 32 < ord(character) < 127 for character in value):
+            where = urlsplit(response.url).netloc
+            raise AuthError(host, f"its token service at {where} answered without a token", origin=response.origin)
+        lifetime = _lifetime(answer, value)
+        return cls(value, clock() + lifetime - min(MAX_MARGIN, MARGIN * lifetime), clock)
+
+
+def _lifetime(answer: dict[str, Any], value: str) -> float:
+    """Seconds: from expires_in, else from the claims of a JWT (ACR sends no expires_in), else the default."""
+    stated = answer.get("expires_in")
+    if isinstance(stated, (int, float)) and not isinstance(stated, bool):
+        return max(float(stated), 0.0)
+    claims = _claims(value)
+    issued, expires = claims.get("iat"), claims.get("exp")
+    if isinstance(expires, (int, float)):
+        since = issued if isinstance(issued, (int, float)) else time.time()
+        return max(float(expires - since), 0.0)
+    return DEFAULT_LIFETIME
+
+
+def _claims(value: str) -> dict[str, Any]:
+    """The payload of a JWT, unverified: it is ours to read, not to trust. Empty for an opaque token."""
+    try:
+        payload = value.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}

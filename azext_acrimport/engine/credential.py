@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""Who we are at a registry. Asked for late, by host, and asked again when a token has run out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = ["ANONYMOUS", "Credential", "CredentialProvider"]
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One of: user name and password, a registry's refresh token, an Entra access token; or nothing of these.
+
+    ``mode`` is how people know it ("az login identity"); it is the only member that is ever shown.
+    ``entra_token`` is exchanged at the registry that it is given for, and sent nowhere else.
+    """
+
+    mode: str = "anonymous"
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
+    entra_token: str = field(default="", repr=False)
+    tenant: str = ""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """True when there is nothing to show."""
+        return not (self.password or self.refresh_token or self.entra_token)
+
+
+ANONYMOUS = Credential()
+
+
+class CredentialProvider(Protocol):
+    """Called when a registry asks, in the thread that needs the answer. May be slow; must be safe in any thread."""
+
+    def __call__(self) -> Credential:
+        """The credential, valid now."""

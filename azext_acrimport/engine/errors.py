@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: MIT
+"""Every exception that the engine raises. This module imports nothing of the engine.
+
+EngineError                    code, origin, subject, message
+├─ InvalidReference            text, reason
+├─ NetworkError                host, reason: dns | refused | timeout | reset | proxy | redirect | other
+│  └─ TlsError                 the certificate or the handshake was refused
+├─ RegistryError               host, method, path, status, codes, text, request_id
+│  ├─ Unauthorized             401 although a credential (or an anonymous token) was tried; mode
+│  ├─ Denied                   403, or a token that lacks the right; mode
+│  │  └─ Firewall              403 because of this machine's address
+│  ├─ NotFound                 404 with nothing more to try
+│  ├─ Disallowed               405: locked, read-only, quarantined
+│  ├─ RateLimited              429; retry_after in seconds
+│  ├─ TooLarge                 413
+│  ├─ BlobUnknown              a manifest was refused because something it names is not there
+│  ├─ UploadLost               the upload session is gone or out of step
+│  ├─ Rejected                 any other 4xx
+│  └─ ServerError              5xx
+├─ AuthError                   no usable challenge, a realm that is not allowed, a token answer that is none
+├─ ContentError                expected, actual
+│  ├─ DigestMismatch
+│  └─ Truncated
+├─ ManifestError               not a manifest, or over a limit
+│  └─ UnsupportedManifest      Docker schema 1
+├─ TagConflict                 tag, existing, wanted
+└─ Cancelled
+
+``code`` is stable and what tests and scripts compare: the side and the kind, such as ``source-not-found``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+__all__ = [
+    "AuthError",
+    "BlobUnknown",
+    "Cancelled",
+    "ContentError",
+    "Denied",
+    "DigestMismatch",
+    "Disallowed",
+    "EngineError",
+    "Firewall",
+    "InvalidReference",
+    "ManifestError",
+    "NetworkError",
+    "NotFound",
+    "Origin",
+    "RateLimited",
+    "RegistryError",
+    "Rejected",
+    "ServerError",
+    "TagConflict",
+    "TlsError",
+    "TooLarge",
+    "Truncated",
+    "Unauthorized",
+    "UnsupportedManifest",
+    "UploadLost",
+]
+
+Origin = Literal["source", "target", "local"]
+
+
+class EngineError(Exception):
+    """Base of all. ``str()`` never holds a secret: it is built from facts that are safe to show."""
+
+    slug: ClassVar[str] = "failed"
+
+    def __init__(self, message: str, *, origin: Origin = "local", subject: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.origin: Origin = origin
+        self.subject = subject
+
+    @property
+    def code(self) -> str:
+        """Stable, kebab-case: ``source-unauthorized``, ``target-tag-conflict``, ``invalid-reference``."""
+        return self.slug if self.origin == "local" else f"{self.origin}-{self.slug}"
+
+
+class InvalidReference(EngineError):
+    """A text that should name an image does not."""
+
+    slug = "invalid-reference"
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(f"'{text}' is not an image reference: {reason}.", subject=text)
+        self.text = text
+        self.reason = reason
+
+
+class NetworkError(EngineError):
+    """No complete answer came. ``reason``: dns, refused, timeout, reset, proxy, redirect or other."""
+
+    slug = "unreachable"
+
+    def __init__(self, host: str, reason: str, detail: str = "", *, origin: Origin = "local") -> None:
+        super().__init__(f"{host} ({origin}) could not be reached: {detail or reason}.", origin=origin, subject=host)
+        self.host = host
+        self.reason = reason
+
+
+class TlsError(NetworkError):
+    """TLS was tried and failed. ``certificate``: it was spoken, but the certificate is not one that is trusted here."""
+
+    slug = "tls"
+
+    def __init__(self, host: str, detail: str, *, certificate: bool = True, origin: Origin = "local") -> None:
+        what = "its certificate could not be verified" if certificate else "the TLS handshake failed"
+        super().__init__(host, "tls", f"{what} ({detail})", origin=origin)
+        self.certificate = certificate
+
+
+class RegistryError(EngineError):
+    """A registry answered, but not with what was asked for."""
+
+    slug = "registry-error"
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        origin: Origin,
+        method: str = "",
+        path: str = "",
+        status: int = 0,
+        codes: tuple[str, ...] = (),
+        text: str = "",
+        request_id: str = "",
+        mode: str = "",
+    ) -> None:
+        said = f": {' '.join(codes)} {text}".replace("  ", " ").rstrip() if codes or text else ""
+        super().__init__(f"{host} ({origin}) answered {status} to {method} {path}{said}", origin=origin, subject=host)
+        self.host = host
+        self.method = method
+        self.path = path
+        self.status = status
+        self.codes = codes
+        self.text = text
+        self.request_id = request_id
+        self.mode = mode
+
+    @property
+    def repository(self) -> str:
+        """The repository that the request was about, or an empty text (``/v2/``, token endpoints)."""
+        if not self.path.startswith("/v2/"):
+            return ""
+        for marker in ("/manifests/", "/blobs/", "/tags/", "/referrers/"):
+            name, found, _ = self.path[4:].rpartition(marker)
+            if found:
+                return name
+        return ""
+
+
+class Unauthorized(RegistryError):
+    """401 after everything that this credential allows was tried."""
+
+    slug = "unauthorized"
+
+
+class Denied(RegistryError):
+    """403, or 401 with ``insufficient_scope``: known, but not allowed."""
+
+    slug = "denied"
+
+
+class Firewall(Denied):
+    """403 of a registry that does not let this machine's address in."""
+
+    slug = "firewall"
+
+
+class NotFound(RegistryError):
+    """The repository, tag, manifest or blob is not there."""
+
+    slug = "not-found"
+
+
+class Disallowed(RegistryError):
+    """405: the tag, repository or registry is locked or read-only, or the operation does not exist there."""
+
+    slug = "disallowed"
+
+
+class RateLimited(RegistryError):
+    """429 to the end. ``retry_after``: seconds that the registry asked to wait, or None."""
+
+    slug = "rate-limited"
+    retry_after: float | None = None
+
+
+class TooLarge(RegistryError):
+    """413."""
+
+    slug = "too-large"
+
+
+class BlobUnknown(RegistryError):
+    """A manifest names a blob or a manifest that the target says it does not have."""
+
+    slug = "blob-unknown"
+
+
+class UploadLost(RegistryError):
+    """The upload session is gone, or the registry and we disagree about its state: the blob starts anew."""
+
+    slug = "upload-lost"
+
+
+class Rejected(RegistryError):
+    """A 4xx that has no class of its own."""
+
+    slug = "rejected"
+
+
+class ServerError(RegistryError):
+    """5xx to the end."""
+
+    slug = "server-error"
+
+
+class AuthError(EngineError):
+    """The registry's way of signing in cannot be used, or must not be."""
+
+    slug = "auth"
+
+    def __init__(self, host: str, reason: str, *, origin: Origin) -> None:
+        super().__init__(f"{host} ({origin}): {reason}.", origin=origin, subject=host)
+        self.host = host
+        self.reason = reason
+
+
+class ContentError(EngineError):
+    """The bytes that came are not those that were named."""
+
+    slug = "content"
+
+    def __init__(self, subject: str, expected: str, actual: str, *, origin: Origin) -> None:
+        super().__init__(f"{subject} ({origin}): expected {expected}, got {actual}.", origin=origin, subject=subject)
+        self.expected = expected
+        self.actual = actual
+
+
+class DigestMismatch(ContentError):
+    """All bytes came, and they hash to something else."""
+
+    slug = "digest-mismatch"
+
+
+class Truncated(ContentError):
+    """Fewer or more bytes came than the descriptor promises."""
+
+    slug = "truncated"
+
+
+class ManifestError(EngineError):
+    """Not a manifest that the engine understands, or one beyond its limits."""
+
+    slug = "manifest"
+
+
+class UnsupportedManifest(ManifestError):
+    """Docker image manifest version 2, schema 1: retired, and refused by ACR."""
+
+    slug = "unsupported-manifest"
+
+
+class TagConflict(EngineError):
+    """The target tag names another digest, and overwriting was not asked for."""
+
+    slug = "tag-conflict"
+
+    def __init__(self, subject: str, existing: str, wanted: str) -> None:
+        super().__init__(
+            f"{subject} exists with another digest: it is {existing}, the import would make it {wanted}.",
+            origin="target",
+            subject=subject,
+        )
+        self.existing = existing
+        self.wanted = wanted
+
+
+class Cancelled(EngineError):
+    """The work was given up because the caller asked for it."""
+
+    slug = "cancelled"
+
+    def __init__(self) -> None:
+        super().__init__("Cancelled.")

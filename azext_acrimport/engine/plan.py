@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""What an import consists of, as a value: requests in, a graph of steps out. ``walk`` finds out, ``run`` does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .descriptor import Descriptor, Digest
+from .manifest import Manifest
+from .report import ItemResult
+from .store import Source, Target
+
+__all__ = [
+    "CopyBlob",
+    "CopyPlan",
+    "CopyRequest",
+    "Destination",
+    "Graph",
+    "MountBlob",
+    "PlanItem",
+    "PutManifest",
+    "PutTag",
+    "Step",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One target repository. Without tags the image is stored there by its digest only."""
+
+    store: Target
+    tags: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """``registry/repository``: two stores with the same key are the same place."""
+        return f"{self.store.registry}/{self.store.repository}"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRequest:
+    """One image and where it shall go. ``identifier`` is a tag or a digest; ``force`` lets tags move."""
+
+    source: Source
+    identifier: str
+    destinations: tuple[Destination, ...]
+    force: bool = False
+
+    @property
+    def key(self) -> str:
+        """``registry/repository`` of the source."""
+        return f"{self.source.registry}/{self.source.repository}"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyBlob:
+    """Bytes from ``source`` to ``target`` (both ``registry/repository``), unless they are there already."""
+
+    descriptor: Descriptor
+    target: str
+    source: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MountBlob:
+    """Taken over within one registry; copied from ``source`` where the registry does not do it."""
+
+    descriptor: Descriptor
+    target: str
+    from_repository: str = field(compare=False)
+    source: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PutManifest:
+    """A manifest under its digest."""
+
+    descriptor: Descriptor
+    target: str
+    source: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PutTag:
+    """The root manifest under a tag: the last thing that happens to an image."""
+
+    descriptor: Descriptor
+    target: str
+    tag: str
+    source: str = field(compare=False)
+
+
+Step = CopyBlob | MountBlob | PutManifest | PutTag
+
+
+@dataclass(slots=True)
+class PlanItem:
+    """One request, what is known of its image, and the steps it needs (shared with other items where equal)."""
+
+    request: CopyRequest
+    result: ItemResult
+    manifests: dict[Digest, Manifest] = field(default_factory=dict)
+    steps: dict[Step, None] = field(default_factory=dict)
+    moved_tags: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class CopyPlan:
+    """``steps``: each with the steps that it waits for. ``manifests``: the bytes that will be put."""
+
+    items: tuple[PlanItem, ...]
+    steps: dict[Step, frozenset[Step]] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
+    targets: dict[str, Target] = field(default_factory=dict)
+    manifests: dict[Digest, Manifest] = field(default_factory=dict)
+
+    @property
+    def blobs(self) -> tuple[CopyBlob | MountBlob, ...]:
+        """The steps that bring blobs."""
+        return tuple(step for step in self.steps if isinstance(step, (CopyBlob, MountBlob)))
+
+    @property
+    def total_bytes(self) -> int:
+        """Blob bytes that will move at most: what is found at the target is known only on the way."""
+        return sum(step.descriptor.size for step in self.blobs)
+
+
+class Graph:
+    """Puts items' steps into a plan: children before parents, blobs before manifests, each blob once a place."""
+
+    def __init__(self, plan: CopyPlan) -> None:
+        self._plan = plan
+        self._blobs: dict[tuple[str, Digest], Step] = {}
+        self._holders: dict[tuple[str, Digest], tuple[str, Step]] = {}
+
+    def add(self, item: PlanItem, root: Digest, present: Mapping[tuple[str, Digest], bool]) -> None:
+        """Add all that this item's destinations miss. ``present``: the (place, digest) that were looked for."""
+        plan, request = self._plan, item.request
+        plan.sources.setdefault(request.key, request.source)
+        plan.manifests.update(item.manifests)
+        for destination in request.destinations:
+            plan.targets.setdefault(destination.key, destination.store)
+            self._add_manifest(item, root, destination, present)
+        blobs = {blob.digest: blob for manifest in item.manifests.values() for blob in manifest.blobs}
+        for destination in request.destinations:
+            for blob in blobs.values():
+                if (destination.key, blob.digest) not in self._blobs:
+                    item.result.blobs.add("existing", 1)
+                    item.result.bytes.add("existing", blob.size)
+
+    def _add_manifest(
+        self, item: PlanItem, digest: Digest, destination: Destination, present: Mapping[tuple[str, Digest], bool]
+    ) -> Step | None:
+        manifest = item.manifests.get(digest)
+        if manifest is None:  # found at every destination, so never read
+            return None
+        waits: dict[Step, None] = {}
+        for child in manifest.manifests:
+            step = self._add_manifest(item, child.digest, destination, present)
+            if step:
+                waits[step] = None
+        here = present.get((destination.key, digest), False)
+        if not here:
+            waits |= {self._add_blob(item, blob, destination): None for blob in manifest.blobs}
+        source, steps = item.request.key, frozenset(waits)
+        if destination.tags and digest == item.result.digest:
+            for tag in destination.tags:
+                self._put(item, PutTag(manifest.descriptor, destination.key, tag, source), steps)
+            return None
+        if here and not waits:
+            return None
+        put = PutManifest(manifest.descriptor, destination.key, source)
+        self._put(item, put, steps)
+        return put
+
+    def _add_blob(self, item: PlanItem, blob: Descriptor, destination: Destination) -> Step:
+        place, registry, repository = destination.key, destination.store.registry, destination.store.repository
+        step = self._blobs.get((place, blob.digest))
+        if step is None:
+            source = item.request.source
+            waits: frozenset[Step] = frozenset()
+            holder = self._holders.get((registry, blob.digest))
+            if registry and source.registry == registry and source.repository != repository:
+                step = MountBlob(blob, place, source.repository, item.request.key)
+            elif registry and holder:
+                step, waits = MountBlob(blob, place, holder[0], item.request.key), frozenset({holder[1]})
+            else:
+                step = CopyBlob(blob, place, item.request.key)
+            self._blobs[place, blob.digest] = step
+            self._holders.setdefault((registry, blob.digest), (repository, step))
+            self._plan.steps[step] = waits
+        self._require(item, step)
+        return step
+
+    def _put(self, item: PlanItem, step: Step, waits: frozenset[Step]) -> None:
+        self._plan.steps[step] = self._plan.steps.get(step, frozenset()) | waits
+        self._require(item, step)
+
+    def _require(self, item: PlanItem, step: Step) -> None:
+        for wait in self._plan.steps[step]:
+            if wait not in item.steps:
+                self._require(item, wait)
+        item.steps[step] = None

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""A repository of a registry, as Source and as Target.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .challenge import Scope
+from .client import RegistryClient
+from .descriptor import ACCEPTED_MANIFESTS, Descriptor, Digest
+from .download import BlobDownload
+from .errors import ContentError, Denied, DigestMismatch, Disallowed, Firewall, NotFound, Truncated
+from .manifest import MAX_MANIFEST_BYTES
+from .stream import Body
+from .transport import Response
+from .upload import BlobUpload
+
+__all__ = ["RegistryRepository"]
+
+ACCEPT = {"Accept": ", ".join(ACCEPTED_MANIFESTS)}
+
+
+class RegistryRepository:
+    """Source and Target (see ``store``) over HTTP. Safe in any thread.
+
+    As a target it asks for the right to push from the first request on, so that one token serves the whole import.
+    """
+
+    def __init__(self, client: RegistryClient, repository: str) -> None:
+        self._client = client
+        self._origin = client.transport.origin
+        self._scopes: tuple[Scope, ...] = (
+            (Scope.push(repository),) if self._origin == "target" else (Scope.pull(repository),)
+        )
+        self._upload = BlobUpload(client, repository, self._scopes)
+        self.registry = client.registry
+        self.repository = repository
+
+    def resolve(self, identifier: str) -> Descriptor:
+        """As ``Source.resolve``: HEAD, which Docker Hub does not count as a pull."""
+        found = self.find(identifier)
+        if found is None:
+            # HEAD has no body; the registry's words (unknown name, or unknown tag) are worth one more request
+            raw, media_type = self._get(identifier)
+            return Descriptor(media_type, Digest.of(raw), len(raw))
+        return found
+
+    def find(self, identifier: str) -> Descriptor | None:
+        """As ``Target.find``. A HEAD that is refused, or that names no digest, is asked again as GET."""
+        try:
+            response = self._send("HEAD", self._manifests(identifier), {200}, headers=ACCEPT)
+        except NotFound:
+            return None
+        except (Denied, Disallowed):
+            return self._found_by_get(identifier)
+        response.close()
+        digest = _stated_digest(response)
+        if digest is None:
+            return self._found_by_get(identifier)
+        return Descriptor(_media_type(response), digest, -1)
+
+    def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
+        """As ``Source.manifest``."""
+        raw, media_type = self._get(str(digest))
+        subject = f"manifest {digest}"
+        if size >= 0 and len(raw) != size:
+            raise Truncated(subject, f"{size} bytes", f"{len(raw)} bytes", origin=self._origin)
+        actual = Digest.of(raw, digest.algorithm)
+        if actual != digest:
+            raise DigestMismatch(subject, str(digest), str(actual), origin=self._origin)
+        return raw, media_type
+
+    def blob(self, descriptor: Descriptor) -> Body:
+        """As ``Source.blob``."""
+        return Body(
+            descriptor,
+            lambda: BlobDownload(self._client, self.repository, descriptor, self._scopes),
+            origin=self._origin,
+        )
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """As ``Target.has_blob``: some registries refuse HEAD or answer oddly, and then copying finds out."""
+        path = f"/v2/{self.repository}/blobs/{descriptor.digest}"
+        try:
+            # a redirect to storage is a yes as well
+            self._send("HEAD", path, {200, 301, 302, 303, 307, 308}).close()
+        except Firewall:
+            raise
+        except (NotFound, Denied, Disallowed):
+            return False
+        return True
+
+    def put_blob(self, descriptor: Descriptor, body: Body) -> None:
+        """As ``Target.put_blob``."""
+        self._upload.put(body)
+
+    def mount_blob(self, descriptor: Descriptor, from_repository: str) -> bool:
+        """As ``Target.mount_blob``."""
+        return self._upload.mount(str(descriptor.digest), from_repository)
+
+    def put_manifest(self, digest: Digest, media_type: str, raw: bytes) -> None:
+        """As ``Target.put_manifest``."""
+        self._put(str(digest), digest, media_type, raw)
+
+    def tag(self, tag: str, digest: Digest, media_type: str, raw: bytes) -> None:
+        """As ``Target.tag``: a manifest that is put under a tag is stored and tagged in one step."""
+        self._put(tag, digest, media_type, raw)
+
+    def _put(self, identifier: str, digest: Digest, media_type: str, raw: bytes) -> None:
+        headers = {"Content-Type": media_type}
+        response = self._send("PUT", self._manifests(identifier), {200, 201, 202, 204}, headers=headers, body=raw)
+        response.close()
+        stated = _stated_digest(response)
+        if stated is not None and stated.algorithm == digest.algorithm and stated != digest:
+            raise ContentError(f"manifest {identifier}", str(digest), str(stated), origin=self._origin)
+
+    def _found_by_get(self, identifier: str) -> Descriptor | None:
+        try:
+            raw, media_type = self._get(identifier)
+        except NotFound:
+            return None
+        return Descriptor(media_type, Digest.of(raw), len(raw))
+
+    def _get(self, identifier: str) -> tuple[bytes, str]:
+        response = self._send("GET", self._manifests(identifier), {200}, headers=ACCEPT)
+        return response.read_all(MAX_MANIFEST_BYTES), _media_type(response)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        accept: Iterable[int],
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Response:
+        return self._client.send(
+            method, path, scopes=self._scopes, accept=frozenset(accept), headers=headers, body=body
+        )
+
+    def _manifests(self, identifier: str) -> str:
+        return f"/v2/{self.repository}/manifests/{identifier}"
+
+
+def _media_type(response: Response) -> str:
+    """Without parameters: some registries add a charset."""
+    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def _stated_digest(response: Response) -> Digest | None:
+    """Docker-Content-Digest, which old registries leave out."""
+    try:
+        return Digest.parse(response.headers.get("Docker-Content-Digest", ""))
+    except ValueError:
+        return None

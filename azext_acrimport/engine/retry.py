@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""When a request is sent again, and how long to wait before. Time and chance are parameters, so tests do not sleep."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+
+from .cancellation import Cancellation
+
+__all__ = ["Gate", "RetryPolicy", "retry_after"]
+
+# Statuses that say nothing about the request itself.
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes (429), RFC 9110 section 15
+TEMPORARY_STATUSES = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 522})
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """``attempts`` in all; waits grow from ``base`` seconds to ``cap`` seconds, with full jitter.
+
+    ``patience``: the longest Retry-After, in seconds, that is waited for. ACR counts in windows of 60 s, so that is
+    honoured; a registry that asks for hours (Docker Hub's quota) is better told to the user.
+    """
+
+    attempts: int = 5
+    base: float = 0.5
+    cap: float = 30.0
+    patience: float = 120.0
+    chance: Callable[[], float] = field(default=random.random, compare=False)
+
+    def delay(self, attempt: int, asked: float | None) -> float | None:
+        """Seconds to wait after this attempt (from 1), or None to give up. ``asked``: what the registry said."""
+        if attempt >= self.attempts or (asked is not None and asked > self.patience):
+            return None
+        own = self.chance() * min(self.cap, self.base * 2.0 ** (attempt - 1))
+        return own if asked is None else asked + own * 0.1  # not all clients at the same moment
+
+
+def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
+    """Seconds from a Retry-After header, in either form of RFC 9110 section 10.2.3; None without one."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now()) if value else None
+    except (TypeError, ValueError):
+        return None
+
+
+class Gate:
+    """One host's turnstile: whoever is told to wait closes it for all threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open_at = 0.0
+
+    def close(self, seconds: float) -> None:
+        """Let nobody through for so many seconds from now."""
+        with self._lock:
+            self._open_at = max(self._open_at, self._clock() + seconds)
+
+    def passing(self, cancellation: Cancellation) -> None:
+        """Wait until the gate is open. Raises Cancelled."""
+        while (wait := self._open_at - self._clock()) > 0:
+            cancellation.wait(wait)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""Running a plan: the calling thread owns the graph and hands out steps; workers move bytes and know nothing else.
+
+A step starts when all that it waits for is done. A step that fails takes its image with it: what waits for it is never
+started, so a tag is never written before everything below it is in place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from .cancellation import Cancellation
+from .errors import BlobUnknown, Cancelled, EngineError
+from .plan import CopyBlob, CopyPlan, MountBlob, PlanItem, PutManifest, PutTag, Step
+from .pool import Pool
+from .report import CopyReport, Outcome, Progress, Status
+
+__all__ = ["run_plan"]
+
+# How often people are told, in seconds: five times a second looks alive and costs nothing.
+PROGRESS_INTERVAL = 0.2
+# How long an interrupted run waits for its workers; the promise to the user is to end within a second.
+FAREWELL = 0.6
+
+
+def run_plan(
+    plan: CopyPlan,
+    pool: Pool,
+    cancellation: Cancellation,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> CopyReport:
+    """Do all that the plan says. Every failure is in the report; only KeyboardInterrupt and bugs are raised.
+
+    On KeyboardInterrupt, and when ``cancellation`` is set elsewhere, what is under way is given up and the items that
+    are not complete are reported as ``cancelled``; the caller decides what to raise.
+    """
+    return _Run(plan, pool, cancellation, on_progress).run()
+
+
+class _Run:
+    def __init__(
+        self, plan: CopyPlan, pool: Pool, cancellation: Cancellation, on_progress: Callable[[Progress], None]
+    ) -> None:
+        self._plan = plan
+        self._pool = pool
+        self._cancellation = cancellation
+        self._on_progress = on_progress
+        self._started = time.monotonic()
+        self._told = 0.0
+        self._waits = {step: set(waits) for step, waits in plan.steps.items()}
+        self._dependants: dict[Step, list[Step]] = {step: [] for step in plan.steps}
+        for step, waits in plan.steps.items():
+            for wait in waits:
+                self._dependants[wait].append(step)
+        self._owners: dict[Step, list[PlanItem]] = {step: [] for step in plan.steps}
+        for item in plan.items:
+            for step in item.steps:
+                self._owners[step].append(item)
+        self._left = {id(item): len(item.steps) for item in plan.items}
+        self._blobs = plan.blobs
+        self._bytes_total = plan.total_bytes
+        self._done: dict[Step, Outcome] = {}
+        self._transfers: dict[Step, int] = {}
+
+    def run(self) -> CopyReport:
+        """To the end, or to an interruption."""
+        for item in self._plan.items:
+            if not item.steps:
+                self._finish(item)
+        try:
+            self._coordinate()
+        except (KeyboardInterrupt, Cancelled):
+            self._cancellation.cancel()
+            self._pool.close(FAREWELL)
+        for item in self._plan.items:
+            if item.result.status == "planned":
+                self._end(item, "cancelled", Cancelled())
+        self._tell(last=True)
+        return CopyReport(tuple(item.result for item in self._plan.items), time.monotonic() - self._started)
+
+    def _coordinate(self) -> None:
+        # the last of the list is taken first: large blobs first, so that whatever is left for the end is small
+        ready = sorted((step for step, waits in self._waits.items() if not waits), key=_size)
+        running = 0
+        while ready or running:
+            while ready and running < self._pool.jobs:
+                step = ready.pop()
+                if any(owner.result.error is None for owner in self._owners[step]):
+                    self._pool.submit(step, self._work(step))
+                    running += 1
+            for done in self._pool.wait(PROGRESS_INTERVAL):
+                running -= 1
+                if done.error is None:
+                    ready += self._complete(done.key, done.value)
+                else:
+                    self._fail(done.key, done.error)
+            self._tell()
+            self._cancellation.check()
+            if running and all(item.result.status != "planned" for item in self._plan.items):
+                self._cancellation.cancel()  # nothing that is under way is wanted any longer
+                return
+
+    def _work(self, step: Step) -> Callable[[], Outcome]:
+        return lambda: self._step(step)
+
+    def _step(self, step: Step) -> Outcome:
+        """In a worker."""
+        self._cancellation.check()
+        if isinstance(step, CopyBlob):
+            return self._copy_blob(step)
+        if isinstance(step, MountBlob):
+            if self._plan.targets[step.target].mount_blob(step.descriptor, step.from_repository):
+                return "mounted"
+            return self._copy_blob(step)
+        self._put(step)
+        return "copied"
+
+    def _copy_blob(self, step: CopyBlob | MountBlob) -> Outcome:
+        if self._plan.targets[step.target].has_blob(step.descriptor):
+            return "existing"
+        self._push_blob(step)
+        return "copied"
+
+    def _push_blob(self, step: CopyBlob | MountBlob) -> None:
+        body = self._plan.sources[step.source].blob(step.descriptor)
+        try:
+            self._plan.targets[step.target].put_blob(
+                step.descriptor, body.observed(lambda done: self._observe(step, done), self._cancellation)
+            )
+        finally:
+            self._transfers.pop(step, None)
+
+    def _put(self, step: PutManifest | PutTag) -> None:
+        """Put a manifest. When the target misses something that it said it had, bring that once, and put again."""
+        try:
+            self._put_once(step)
+        except BlobUnknown:
+            manifest = self._plan.manifests[step.descriptor.digest]
+            for blob in manifest.blobs:
+                self._push_blob(CopyBlob(blob, step.target, step.source))
+            for child in manifest.manifests:
+                if child.digest in self._plan.manifests:
+                    self._put(PutManifest(child, step.target, step.source))
+            self._put_once(step)
+
+    def _put_once(self, step: PutManifest | PutTag) -> None:
+        manifest = self._plan.manifests[step.descriptor.digest]
+        target = self._plan.targets[step.target]
+        media_type = manifest.descriptor.media_type
+        if isinstance(step, PutTag):
+            target.tag(step.tag, step.descriptor.digest, media_type, manifest.raw)
+        else:
+            target.put_manifest(step.descriptor.digest, media_type, manifest.raw)
+
+    def _observe(self, step: Step, done: int) -> None:
+        """In a worker, or, with one job, in the calling thread, which has nobody else to tell."""
+        self._transfers[step] = done
+        if self._pool.jobs == 1:
+            self._tell()
+
+    def _complete(self, step: Step, outcome: Outcome) -> list[Step]:
+        """Count the step, and return what need not wait any longer."""
+        self._done[step] = outcome
+        for number, item in enumerate(self._owners[step]):
+            if isinstance(step, (CopyBlob, MountBlob)):
+                # a blob that several images need moves once; for all but the first it is there already
+                way: Outcome = outcome if number == 0 else "existing"
+                item.result.blobs.add(way, 1)
+                item.result.bytes.add(way, step.descriptor.size)
+            self._left[id(item)] -= 1
+            if not self._left[id(item)]:
+                self._finish(item)
+        ready = []
+        for dependant in self._dependants[step]:
+            self._waits[dependant].discard(step)
+            if not self._waits[dependant]:
+                ready.append(dependant)
+        return ready
+
+    def _fail(self, step: Step, error: BaseException) -> None:
+        if not isinstance(error, EngineError) or isinstance(error, Cancelled):
+            raise error
+        for item in self._owners[step]:
+            if item.result.error is None:
+                self._end(item, "failed", error)
+
+    def _finish(self, item: PlanItem) -> None:
+        if item.result.status == "planned":
+            self._end(item, "updated" if item.moved_tags else "copied", None)
+
+    def _end(self, item: PlanItem, status: Status, error: EngineError | None) -> None:
+        item.result.status = status
+        item.result.error = error
+        item.result.seconds = time.monotonic() - self._started
+
+    def _tell(self, last: bool = False) -> None:
+        now = time.monotonic()
+        if not last and now - self._told < PROGRESS_INTERVAL:
+            return
+        self._told = now
+        done_blobs = [step for step in self._blobs if step in self._done]
+        active = tuple(
+            (step.descriptor.digest, done, step.descriptor.size) for step, done in list(self._transfers.items())
+        )
+        self._on_progress(
+            Progress(
+                bytes_done=sum(step.descriptor.size for step in done_blobs) + sum(done for _, done, _ in active),
+                bytes_total=self._bytes_total,
+                blobs_done=len(done_blobs),
+                blobs_total=len(self._blobs),
+                manifests_done=len(self._done) - len(done_blobs),
+                manifests_total=len(self._plan.steps) - len(self._blobs),
+                seconds=now - self._started,
+                active=active,
+            )
+        )
+
+
+def _size(step: Step) -> int:
+    return step.descriptor.size if isinstance(step, (CopyBlob, MountBlob)) else 0

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""Source and Target: all that planning and running know of the places that hold content.
+
+A registry repository is both. One contract suite runs over every implementation.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .descriptor import Descriptor, Digest
+from .stream import Body
+
+__all__ = ["Source", "Target"]
+
+
+class Source(Protocol):
+    """Where content is read. All methods may be called from several threads at once."""
+
+    @property
+    def registry(self) -> str:
+        """The host, as people write it; empty for a place that is no registry."""
+
+    @property
+    def repository(self) -> str:
+        """The repository within the registry."""
+
+    def resolve(self, identifier: str) -> Descriptor:
+        """What this tag or digest names now. Size may be -1. Raises NotFound when it names nothing."""
+
+    def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
+        """The manifest's bytes, verified against the digest (and the size, unless -1), and its media type."""
+
+    def blob(self, descriptor: Descriptor) -> Body:
+        """The blob, to be opened later; nothing is asked of the registry yet."""
+
+
+class Target(Protocol):
+    """Where content is written. All methods may be called from several threads at once, and again after a failure."""
+
+    @property
+    def registry(self) -> str:
+        """The host, as people write it; empty for a place that is no registry."""
+
+    @property
+    def repository(self) -> str:
+        """The repository within the registry."""
+
+    def find(self, identifier: str) -> Descriptor | None:
+        """What this tag or digest names now, or None. An unclear answer is an exception, never None."""
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """True only when the repository itself holds the blob. An unclear answer is False: copying is safe."""
+
+    def put_blob(self, descriptor: Descriptor, body: Body) -> None:
+        """Store the blob, whole and verified, or raise and leave nothing visible. Idempotent."""
+
+    def mount_blob(self, descriptor: Descriptor, from_repository: str) -> bool:
+        """Take the blob from another repository of the same registry. False: not possible, copy instead."""
+
+    def put_manifest(self, digest: Digest, media_type: str, raw: bytes) -> None:
+        """Store the manifest under its digest. Raises BlobUnknown when something it names is missing."""
+
+    def tag(self, tag: str, digest: Digest, media_type: str, raw: bytes) -> None:
+        """Store the manifest and make the tag name it, in one step. Raises BlobUnknown as ``put_manifest``."""

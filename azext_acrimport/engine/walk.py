@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: MIT
+"""From requests to a plan: tags are resolved, manifests read, and the target asked what it has. No blob is touched.
+
+Many questions are under way at once; the calling thread asks and judges, workers only carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .cancellation import Cancellation
+from .descriptor import Descriptor, Digest
+from .errors import EngineError, ManifestError, TagConflict
+from .manifest import Manifest
+from .plan import CopyBlob, CopyPlan, CopyRequest, Destination, Graph, PlanItem
+from .pool import Done, Pool
+from .report import ItemResult
+
+__all__ = ["make_plan", "survey"]
+
+# Indexes of indexes exist (two levels); nobody has been seen to need more, and a loop is impossible with digests.
+MAX_DEPTH = 6
+# The largest known indexes have some hundred children; this is where an index becomes a way to keep us busy.
+MAX_MANIFESTS = 5000
+# All manifests of an image are kept until they are pushed.
+MAX_MANIFEST_BYTES_IN_ALL = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one request (by its number) wants to know. ``order``: which answers of one round are heard first."""
+
+    number: int
+    kind: Literal["resolve", "tag", "find", "get", "blob"]
+    place: str = ""
+    tag: str = ""
+    descriptor: Descriptor | None = None
+
+    @property
+    def order(self) -> int:
+        """The source's faults before the target's; what is there before what was read."""
+        return ("resolve", "tag", "find", "get", "blob").index(self.kind)
+
+
+Questions = dict[Question, Callable[[], Any]]
+
+
+def make_plan(requests: Sequence[CopyRequest], pool: Pool, cancellation: Cancellation) -> CopyPlan:
+    """Find out all that must be done. A request that cannot be planned carries its error in its item's result."""
+    walks = [_Walk(number, request) for number, request in enumerate(requests)]
+    asked = {question: work for walk in walks for question, work in walk.first().items()}
+    while asked:
+        heard: dict[int, list[tuple[Question, Done]]] = {}
+        for question, done in _ask(asked, pool, cancellation):
+            heard.setdefault(question.number, []).append((question, done))
+        asked = {question: work for number, own in heard.items() for question, work in walks[number].hear(own).items()}
+    plan = CopyPlan(tuple(walk.item for walk in walks))
+    graph = Graph(plan)
+    for walk in walks:
+        if walk.root and walk.item.result.error is None and walk.item.result.status != "unchanged":
+            graph.add(walk.item, walk.root.digest, walk.present)
+    return plan
+
+
+def survey(plan: CopyPlan, pool: Pool, cancellation: Cancellation) -> None:
+    """For a dry run: ask the target for each blob, and tally in the items' results what would happen."""
+    copies = [step for step in plan.blobs if isinstance(step, CopyBlob)]
+    works = {
+        Question(number, "blob", step.target, descriptor=step.descriptor): _has_blob(plan, step)
+        for number, step in enumerate(copies)
+    }
+    found = {copies[question.number] for question, done in _ask(works, pool, cancellation) if _value(done)}
+    counted = set()
+    for item in plan.items:
+        for step in plan.blobs:
+            if step not in item.steps:
+                continue
+            outcome = (
+                "existing"
+                if step in found or step in counted
+                else ("copied" if isinstance(step, CopyBlob) else "mounted")
+            )
+            counted.add(step)
+            item.result.blobs.add(outcome, 1)  # type: ignore[arg-type]
+            item.result.bytes.add(outcome, step.descriptor.size)  # type: ignore[arg-type]
+
+
+def _has_blob(plan: CopyPlan, step: CopyBlob) -> Callable[[], bool]:
+    return lambda: plan.targets[step.target].has_blob(step.descriptor)
+
+
+def _value(done: Done) -> Any:
+    if done.error is not None:
+        raise done.error
+    return done.value
+
+
+def _ask(works: Questions, pool: Pool, cancellation: Cancellation) -> list[tuple[Question, Done]]:
+    """All answers, in the order in which they came. Raises Cancelled, and whatever is no EngineError."""
+    answers: list[tuple[Question, Done]] = []
+    questions = list(works)
+    for number, question in enumerate(questions):
+        pool.submit(number, works[question])
+    while len(answers) < len(works):
+        cancellation.check()
+        answers += [(questions[done.key], done) for done in pool.wait(0.2)]
+    for _, done in answers:
+        if done.error is not None and not isinstance(done.error, EngineError):
+            raise done.error
+    cancellation.check()
+    return answers
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What is known so far of one request's image. Questions are ``(number, kind, ...)``."""
+
+    number: int
+    request: CopyRequest
+    item: PlanItem = field(init=False)
+    root: Descriptor | None = None
+    present: dict[tuple[str, Digest], bool] = field(default_factory=dict)
+    depths: dict[Digest, int] = field(default_factory=dict)
+    existing: dict[tuple[str, str], Digest | None] = field(default_factory=dict)
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        names = tuple(
+            f"{d.store.repository}:{tag}" if tag else d.store.repository
+            for d in self.request.destinations
+            for tag in (d.tags or ("",))
+        )
+        self.item = PlanItem(self.request, ItemResult("", names))
+
+    def first(self) -> Questions:
+        """What the source's tag names, and what each target tag names: one HEAD each."""
+        source, identifier = self.request.source, self.request.identifier
+        questions: Questions = {Question(self.number, "resolve"): lambda: source.resolve(identifier)}
+        for destination in self.request.destinations:
+            for tag in destination.tags:
+                questions[Question(self.number, "tag", destination.key, tag)] = _find(destination, tag)
+        return questions
+
+    def hear(self, answers: list[tuple[Question, Done]]) -> Questions:
+        """Take in the answers to all open questions; the next questions, none when the walk has ended."""
+        questions: Questions = {}
+        try:
+            for question, done in sorted(answers, key=lambda answer: answer[0].order):
+                questions |= self._hear(question, _value(done))
+            if answers[0][0].kind in ("resolve", "tag"):
+                questions |= self._judge_tags()
+        except EngineError as error:
+            self.item.result.error = error
+            self.item.result.status = "failed"
+            return {}
+        return questions
+
+    def _hear(self, question: Question, value: Any) -> Questions:
+        if question.kind == "resolve":
+            self.root = _pinned(value, self.request.identifier)
+            self.item.result.digest = self.root.digest
+        elif question.kind == "tag":
+            self.existing[question.place, question.tag] = value.digest if value else None
+        elif question.descriptor and question.kind == "find":
+            return self._found(question.place, question.descriptor, value is not None)
+        elif question.descriptor:
+            return self._got(question.descriptor, *value)
+        return {}
+
+    def _judge_tags(self) -> Questions:
+        """Refuse a conflict before anything moves; keep only the tags that must be written."""
+        assert self.root
+        moved, left = [], []
+        for destination in self.request.destinations:
+            tags = []
+            for tag in destination.tags:
+                digest = self.existing[destination.key, tag]
+                if digest == self.root.digest:
+                    self.present[destination.key, self.root.digest] = True
+                    continue
+                if digest is not None:
+                    name = f"{destination.key}:{tag}"
+                    if not self.request.force:
+                        raise TagConflict(name, str(digest), str(self.root.digest))
+                    moved.append(name)
+                tags.append(tag)
+            if tags or not destination.tags:
+                left.append(Destination(destination.store, tuple(tags)))
+        self.item.moved_tags = frozenset(moved)
+        self.item.request = CopyRequest(self.request.source, self.request.identifier, tuple(left), self.request.force)
+        if not left:
+            self.item.result.status = "unchanged"
+            return {}
+        self.depths[self.root.digest] = 0
+        return {**self._find_everywhere(self.root), **self._get(self.root)}
+
+    def _found(self, place: str, descriptor: Descriptor, found: bool) -> Questions:
+        self.present[place, descriptor.digest] = found
+        # a child that seemed to be everywhere was not read with its siblings
+        return {} if found or self._is_fresh() or descriptor == self.root else self._get(descriptor)
+
+    def _got(self, descriptor: Descriptor, raw: bytes, media_type: str) -> Questions:
+        if descriptor.digest in self.item.manifests:
+            return {}
+        served_as = descriptor.media_type if self.depths[descriptor.digest] else media_type
+        manifest = Manifest.parse(raw, served_as, descriptor.digest)
+        self.item.manifests[descriptor.digest] = manifest
+        self.item.result.manifests += 1
+        self.size += len(raw)
+        if manifest.foreign:
+            self.item.result.notices += (f"{len(manifest.foreign)} foreign layer(s) of {descriptor.digest} left out",)
+        questions: Questions = {}
+        depth = self.depths[descriptor.digest] + 1
+        for child in manifest.manifests:
+            if child.digest in self.depths:
+                continue
+            self.depths[child.digest] = depth
+            questions |= self._find_everywhere(child)
+            if self._is_fresh() or child.is_index:
+                questions |= self._get(child)
+        if depth > MAX_DEPTH or len(self.depths) > MAX_MANIFESTS or self.size > MAX_MANIFEST_BYTES_IN_ALL:
+            raise ManifestError(
+                f"{self.request.identifier} has more manifests, or nests them deeper, than any real image",
+                origin="source",
+                subject=self.request.key,
+            )
+        return questions
+
+    def _is_fresh(self) -> bool:
+        """True when a destination lacks the root: then its children are worth reading before they are looked for."""
+        assert self.root
+        return not all(self.present.get((d.key, self.root.digest)) for d in self.item.request.destinations)
+
+    def _find_everywhere(self, descriptor: Descriptor) -> Questions:
+        return {
+            Question(self.number, "find", destination.key, descriptor=descriptor): _find(
+                destination, str(descriptor.digest)
+            )
+            for destination in self.item.request.destinations
+            if (destination.key, descriptor.digest) not in self.present
+        }
+
+    def _get(self, descriptor: Descriptor) -> Questions:
+        source = self.request.source
+        question = Question(self.number, "get", descriptor=descriptor)
+        return {question: lambda: source.manifest(descriptor.digest, descriptor.size)}
+
+
+def _find(destination: Destination, identifier: str) -> Callable[[], Descriptor | None]:
+    return lambda: destination.store.find(identifier)
+
+
+def _pinned(resolved: Descriptor, identifier: str) -> Descriptor:
+    """When the user named a digest it is that one, whatever algorithm the registry prefers to state."""
+    try:
+        return Descriptor(resolved.media_type, Digest.parse(identifier), -1)
+    except ValueError:
+        return resolved
