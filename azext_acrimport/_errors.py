@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: MIT
+"""What an engine error means to a person, and what to type next. The only module that names az's error classes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from azure.cli.core import azclierror
+from azure.cli.core.util import SSLERROR_TEMPLATE
+
+from . import engine
+from .engine import EngineError, RegistryError
+
+AGAIN = "Run the same command again: what was copied is skipped."
+
+
+def to_azclierror(error: EngineError) -> azclierror.AzCLIError:
+    """The az exception for it: message with the stable code, and recommendation."""
+    kind, message, recommendation = _advice(error)
+    return kind(f"{message} [{error.code}]", recommendation=recommendation)
+
+
+def to_json(error: EngineError) -> dict[str, str | None]:
+    """The member ``error`` of a result."""
+    _, message, recommendation = _advice(error)
+    return {
+        "code": error.code,
+        "side": error.origin,
+        "message": message,
+        "recommendation": recommendation,
+        "correlationId": getattr(error, "request_id", "") or None,
+    }
+
+
+def exit_for_usage(message: str, recommendation: str) -> NoReturn:
+    """End as az's own parser does when the command line is wrong: exit code 2."""
+    error = azclierror.InvalidArgumentValueError(message, recommendation=recommendation)
+    error.print_error()
+    error.send_telemetry()
+    sys.exit(2)
+
+
+def registry_not_found(cli_ctx: Any, name: str, side: str) -> azclierror.AzCLIError:
+    """A bare name that no registry of the subscription has."""
+    from azure.cli.core._profile import Profile
+
+    subscription = Profile(cli_ctx=cli_ctx).get_subscription()
+    return azclierror.ResourceNotFoundError(
+        f"The {side} registry '{name}' was not found in subscription '{subscription['name']}' ({subscription['id']}). "
+        f"[{side}-registry-not-found]",
+        recommendation=[
+            "See which registries there are: az acr list --output table",
+            "If it is in another subscription, or you may not list registries, give its login server: "
+            f"{name}{cli_ctx.cloud.suffixes.acr_login_server_endpoint}",
+        ],
+    )
+
+
+def registry_name_invalid(name: str, side: str) -> azclierror.AzCLIError:
+    """A text that can be neither a name nor a host."""
+    return azclierror.InvalidArgumentValueError(
+        f"'{name}' ({side}) is not the name of a registry. [invalid-registry]",
+        recommendation="Give a name of 5 to 50 letters, digits and hyphens, a login server such as "
+        "myregistry.azurecr.io, a resource ID, or host and port of another registry.",
+    )
+
+
+def arm_error(error: Any, name: str, side: str) -> azclierror.AzCLIError:
+    """ARM would not show one registry."""
+    status = getattr(error, "status_code", None)
+    text = getattr(getattr(error, "error", None), "message", None) or str(error)
+    if status == 404:
+        return azclierror.ResourceNotFoundError(
+            f"The {side} registry '{name}' was not found: {text} [{side}-registry-not-found]",
+            recommendation='Check the resource ID or resource group: az acr list --query "[].id" --output tsv',
+        )
+    kind = azclierror.ForbiddenError if status == 403 else azclierror.AzureResponseError
+    return kind(
+        f"Azure Resource Manager did not show the {side} registry '{name}': {text} [arm-denied]",
+        recommendation="Give the registry's login server instead: nothing is asked of Azure Resource Manager for it.",
+    )
+
+
+def export_disabled(host: str) -> azclierror.AzCLIError:
+    """The source's owner has forbidden what we are asked to do."""
+    return azclierror.ForbiddenError(
+        f"{host} (source) does not let its images out: its export policy is disabled. [source-export-disabled]",
+        recommendation=f"Its owner can change that: az acr update --name {host.split('.')[0]} --allow-exports true",
+    )
+
+
+def user_name_needed(host: str) -> azclierror.AzCLIError:
+    """A password alone is an Entra token, which only an Azure container registry can use."""
+    return azclierror.RequiredArgumentMissingError(
+        f"{host} (source) is not an Azure container registry, so a password needs a user name. [invalid-credentials]",
+        recommendation="Add --username.",
+    )
+
+
+def interrupted(report: engine.CopyReport | None) -> azclierror.AzCLIError:
+    """Ctrl-C: what is complete, what is not."""
+    done = sum(item.status not in ("cancelled", "failed") for item in report.items) if report else 0
+    blobs = sum(item.blobs.copied + item.blobs.mounted for item in report.items) if report else 0
+    state = "The tag is written" if done else "No tag was written or changed"
+    return azclierror.ManualInterrupt(
+        f"Interrupted. {state}; {blobs} blob(s) were copied. [cancelled]", recommendation=AGAIN
+    )
+
+
+Advice = tuple[type[azclierror.AzCLIError], str, str]
+
+
+def _advice(error: EngineError) -> Advice:
+    for kind in type(error).__mro__:
+        if kind in ADVICE:
+            return ADVICE[kind](error)
+    raise error
+
+
+def _where(error: RegistryError) -> str:
+    return f"{error.host} ({error.origin})"
+
+
+def _what(error: RegistryError) -> str:
+    return f" repository {error.repository}" if error.repository else ""
+
+
+def _said(error: RegistryError) -> str:
+    said = " ".join(filter(None, (" ".join(error.codes), error.text)))
+    request = f" Request id {error.request_id}." if error.request_id else ""
+    return (f" It said: {said}." if said else "") + request
+
+
+def _is_acr(host: str) -> bool:
+    return ".azurecr." in host
+
+
+def _login(error: RegistryError) -> str:
+    if error.mode in ("az login identity", "the Entra token given with --password"):
+        return "Run az login. If the registry is in another tenant: az login --tenant TENANT."
+    if error.mode == "anonymous":
+        return (
+            "Pass --username and --password. Private registries also answer this way when the name is wrong: "
+            "check the repository."
+        )
+    return "Check --username and --password. Many registries also answer this way when the repository's name is wrong."
+
+
+def _unauthorized(error: Any) -> Advice:
+    if error.mode == "anonymous":
+        message = f"{_where(error)} asks for a sign-in for{_what(error) or ' this registry'}, and none was given."
+    else:
+        message = (
+            f"{_where(error)} refused the sign-in with {error.mode}{' for' + _what(error) if _what(error) else ''}."
+        )
+    return azclierror.UnauthorizedError, message + _said(error), _login(error)
+
+
+def _denied(error: Any) -> Advice:
+    pull = error.origin == "source"
+    message = f"{_where(error)} denied {'pull from' if pull else 'push to'}{_what(error) or ' the registry'}"
+    message += f"; signed in with {error.mode}." if error.mode != "anonymous" else " without a sign-in."
+    if error.mode == "anonymous":
+        advice = _login(error)
+    elif not _is_acr(error.host):
+        advice = f"The account needs the right to {'pull' if pull else 'push'}. " + _login(error)
+    else:
+        role, abac = ("AcrPull", "Reader") if pull else ("AcrPush", "Writer")
+        advice = (
+            f"Grant the identity the role {role}, or Container Registry Repository {abac} where the registry uses "
+            f"ABAC permissions: az role assignment create --role {role} --assignee IDENTITY --scope "
+            f"$(az acr show --name {error.host.split('.')[0]} --query id --output tsv)"
+        )
+    return azclierror.ForbiddenError, message + _said(error), advice
+
+
+def _firewall(error: Any) -> Advice:
+    name = error.host.split(".")[0]
+    return (
+        azclierror.ForbiddenError,
+        f"{_where(error)} does not let this machine's address in.{_said(error)}",
+        f"Run from a network that it allows. Its rules: az acr show --name {name} --query "
+        '"{public:publicNetworkAccess,rules:networkRuleSet}"',
+    )
+
+
+def _not_found(error: Any) -> Advice:
+    repository, _, identifier = error.path.removeprefix("/v2/").partition("/manifests/")
+    if not identifier:
+        return azclierror.ResourceNotFoundError, f"{_where(error)}: not found.{_said(error)}", "Check the name."
+    separator = "@" if ":" in identifier else ":"
+    message = f"{error.host}/{repository}{separator}{identifier} ({error.origin}) does not exist.{_said(error)}"
+    if _is_acr(error.host):
+        advice = (
+            f"See which tags there are: az acr repository show-tags --name {error.host.split('.')[0]} "
+            f"--repository {repository}"
+        )
+    else:
+        advice = "Check repository and tag. An image without a tag in --source means the tag latest."
+    return azclierror.ResourceNotFoundError, message, advice
+
+
+def _disallowed(error: Any) -> Advice:
+    name, repository = error.host.split(".")[0], error.repository
+    return (
+        azclierror.ForbiddenError,
+        f"{_where(error)} does not allow this for{_what(error)}: it is locked, read-only or quarantined.{_said(error)}",
+        f"See what is locked: az acr repository show --name {name} --repository {repository} "
+        "--query changeableAttributes",
+    )
+
+
+def _rate_limited(error: Any) -> Advice:
+    wait = f"; it asks to wait {error.retry_after:.0f} s" if error.retry_after else ""
+    advice = f"{AGAIN} Do so later, with --jobs 1 to ask more slowly."
+    if "docker.io" in error.host and error.mode == "anonymous":
+        advice += " Signing in with --username and --password raises Docker Hub's limit."
+    return azclierror.AzureResponseError, f"{_where(error)} limits requests{wait}.{_said(error)}", advice
+
+
+def _too_large(error: Any) -> Advice:
+    return (
+        azclierror.AzureResponseError,
+        f"{_where(error)} refused a part of the image as too large.{_said(error)}",
+        "If a proxy stands before the registry, raise its limit for request bodies.",
+    )
+
+
+def _server_error(error: Any) -> Advice:
+    kind = azclierror.AzureInternalError if _is_acr(error.host) else azclierror.AzureResponseError
+    support = " If it stays, open a support request with the request id." if _is_acr(error.host) else ""
+    return kind, f"{_where(error)} answered {error.status}{_what(error)}.{_said(error)}", AGAIN + support
+
+
+def _registry_error(error: Any) -> Advice:
+    message = f"{_where(error)} answered {error.status} to {error.method}{_what(error)}.{_said(error)}"
+    return azclierror.AzureResponseError, message, f"{AGAIN} With --debug you see each request."
+
+
+def _network_error(error: Any) -> Advice:
+    advice = {
+        "dns": "Check the name, VPN and DNS.",
+        "proxy": "Check HTTPS_PROXY and NO_PROXY, and whether the proxy lets this host through.",
+        "redirect": "The registry sends its clients where acrimport does not follow; its administrator can mend that.",
+    }.get(error.reason, f"Check the name, the port, VPN and proxy (HTTPS_PROXY, NO_PROXY). {AGAIN}")
+    return azclierror.AzureConnectionError, error.message, advice
+
+
+def _tls_error(error: Any) -> Advice:
+    return azclierror.AzureConnectionError, error.message, SSLERROR_TEMPLATE
+
+
+def _tag_conflict(error: Any) -> Advice:
+    return (
+        azclierror.InvalidArgumentValueError,
+        f"Tag {error.subject} (target) exists with another digest. It is {error.existing}, and the source is "
+        f"{error.wanted}. Nothing was changed.",
+        "Add --force to move the tag, or choose another one with --image.",
+    )
+
+
+def _plain(kind: type[azclierror.AzCLIError], recommendation: str) -> Callable[[Any], Advice]:
+    return lambda error: (kind, error.message, recommendation)
+
+
+_DAMAGED = f"Nothing was tagged. {AGAIN} If it repeats, the copy is damaged or a proxy changes what passes through."
+
+ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
+    engine.InvalidReference: _plain(
+        azclierror.InvalidArgumentValueError,
+        "Write it as registry/repository:tag, for example myregistry.azurecr.io/app:1.0.",
+    ),
+    engine.NetworkError: _network_error,
+    engine.TlsError: _tls_error,
+    engine.RegistryError: _registry_error,
+    engine.Unauthorized: _unauthorized,
+    engine.Denied: _denied,
+    engine.Firewall: _firewall,
+    engine.NotFound: _not_found,
+    engine.Disallowed: _disallowed,
+    engine.RateLimited: _rate_limited,
+    engine.TooLarge: _too_large,
+    engine.BlobUnknown: _registry_error,
+    engine.UploadLost: _registry_error,
+    engine.Rejected: _registry_error,
+    engine.ServerError: _server_error,
+    engine.AuthError: _plain(
+        azclierror.AuthenticationError,
+        "Check that the host is a container registry, and that no proxy answers in its place.",
+    ),
+    engine.ContentError: _plain(azclierror.AzureResponseError, _DAMAGED),
+    engine.DigestMismatch: _plain(azclierror.AzureResponseError, _DAMAGED),
+    engine.Truncated: _plain(azclierror.AzureResponseError, _DAMAGED),
+    engine.ManifestError: _plain(
+        azclierror.ValidationError, "Check the image at its source: docker buildx imagetools inspect IMAGE"
+    ),
+    engine.UnsupportedManifest: _plain(
+        azclierror.ValidationError, "Pull and push it once with a current Docker, then import it."
+    ),
+    engine.TagConflict: _tag_conflict,
+    engine.Cancelled: _plain(azclierror.ManualInterrupt, AGAIN),
+}

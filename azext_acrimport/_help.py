@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""Help pages. A test parses every example with the real parser."""
+
+from knack.help_files import helps
+
+helps["acr import"] = """
+type: command
+short-summary: Import an image or OCI artifact from any registry into an Azure container registry, without Docker.
+long-summary: >
+    The image is streamed through this machine, with all its platforms; its digest is kept and every byte is checked.
+    What the target holds already is not moved. The tag is written last, so it names a complete image or is as it was.
+    The result is written to standard output, progress and errors to standard error.
+    Exit codes: 0 imported or already there, 1 failed, 2 wrong usage, 3 source or registry not found.
+examples:
+  - name: Import an image from Docker Hub, with all its platforms.
+    text: >
+        az acr import --name myregistry --source docker.io/library/hello-world:latest --image hello-world:latest
+  - name: Import from the Microsoft Container Registry under the same repository and tag.
+    text: >
+        az acr import --name myregistry --source mcr.microsoft.com/hello-world:latest
+  - name: Import from another registry of the subscription, signed in as you are with `az login`.
+    text: >
+        az acr import --name myregistry --source mysourceregistry.azurecr.io/app/web:v1
+  - name: Import from a registry in another subscription, named by its resource ID.
+    text: >
+        az acr import --name myregistry --source app/web:v1 --image web:v1
+        --registry /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/sourceGroup/providers/Microsoft.ContainerRegistry/registries/mysourceregistry
+  - name: Import exactly one image by its digest, under two tags.
+    text: >
+        az acr import --name myregistry --image app/web:v1 --image app/web:stable
+        --source mysourceregistry.azurecr.io/app/web@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+  - name: Import by digest without making a tag.
+    text: >
+        az acr import --name myregistry --repository app/web
+        --source mysourceregistry.azurecr.io/app/web@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+  - name: Import from a private registry; the password is read from a file, so it is not on the command line.
+    text: >
+        az acr import --name myregistry --source registry.contoso.com/team/app:1.0 --username robot --password secret
+  - name: Move a tag that exists in the target to another image.
+    text: >
+        az acr import --name myregistry --source docker.io/library/alpine:3.20 --image alpine:stable --force
+  - name: See first what would be copied, and whether the tag is free.
+    text: >
+        az acr import --name myregistry --source docker.io/library/alpine:3.20 --dry-run --output table
+  - name: Copy between two registries that are not in Azure; nothing is asked of Azure then.
+    text: >
+        az acr import --name localhost:5000 --source localhost:5001/team/app:1.0 --engine embedded --jobs 8
+  - name: Use another resource group than the one that would be found by name.
+    text: >
+        az acr import --name myregistry --resource-group MyResourceGroup --source mcr.microsoft.com/hello-world:latest
+"""

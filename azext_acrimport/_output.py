@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""What people see while it runs (stderr) and what scripts get when it ends (stdout)."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .engine import ItemResult, Progress
+
+# In a pipeline: often enough to show life, seldom enough to keep the log readable.
+LINE_INTERVAL = 10.0
+UNITS = ("B", "KB", "MB", "GB", "TB")
+
+
+def to_result(item: ItemResult, *, source: str, registry: str, engine_reason: str) -> dict[str, Any]:
+    """The object that ``az acr import`` writes to stdout."""
+    from . import _errors
+
+    return {
+        "source": source,
+        "sourceDigest": str(item.digest) if item.digest else None,
+        "registry": registry,
+        "targets": list(item.targets),
+        "digest": str(item.digest) if item.digest else None,
+        "status": item.status,
+        "engine": "embedded",
+        "engineReason": engine_reason,
+        "manifests": item.manifests,
+        "referrers": 0,
+        "blobs": {"copied": item.blobs.copied, "mounted": item.blobs.mounted, "existing": item.blobs.existing},
+        "bytes": {"copied": item.bytes.copied, "mounted": item.bytes.mounted, "existing": item.bytes.existing},
+        "seconds": round(item.seconds, 3),
+        "error": _errors.to_json(item.error) if item.error else None,
+    }
+
+
+def table_row(result: dict[str, Any]) -> OrderedDict[str, Any]:
+    """One readable row for ``--output table``."""
+    digest = result["digest"] or ""
+    return OrderedDict(
+        [
+            ("SOURCE", result["source"]),
+            ("TARGET", ", ".join(f"{result['registry']}/{target}" for target in result["targets"])),
+            ("STATUS", result["status"]),
+            ("DIGEST", digest[: len("sha256:") + 12]),
+            ("BLOBS", f"{result['blobs']['copied']} copied, {result['blobs']['existing']} existing"),
+            ("SIZE", human_bytes(result["bytes"]["copied"])),
+            ("SECONDS", result["seconds"]),
+        ]
+    )
+
+
+def human_bytes(amount: float) -> str:
+    """In powers of 1000, as registries and disks count."""
+    unit = 0
+    while amount >= 999.95 and unit < len(UNITS) - 1:
+        amount /= 1000
+        unit += 1
+    return f"{amount:.1f} {UNITS[unit]}" if unit else f"{amount:.0f} B"
+
+
+class ProgressView:
+    """Progress on stderr: az's bar on a terminal, else a line at the start, one every ten seconds, one at the end."""
+
+    def __init__(self, cli_ctx: Any, title: str, *, stream: Any = None) -> None:
+        self._stream = stream or sys.stderr
+        self._silent = cli_ctx.only_show_errors or cli_ctx.config.getboolean(
+            "core", "disable_progress_bar", fallback=False
+        )
+        terminal = not self._silent and self._stream.isatty()
+        self._bar = cli_ctx.get_progress_controller(det=True) if terminal else None
+        self._drawn = False
+        self._last_line = time.monotonic()
+        self._line(title)
+
+    def __call__(self, progress: Progress) -> None:
+        """Take in a moment of the run."""
+        if self._bar:
+            if progress.bytes_total:
+                self._drawn = True
+                value = min(progress.bytes_done, progress.bytes_total)
+                self._bar.add(message=f"{_amounts(progress)} ", value=value, total_val=progress.bytes_total)
+        elif time.monotonic() - self._last_line >= LINE_INTERVAL:
+            self._last_line = time.monotonic()
+            blobs = f"{progress.blobs_done} of {progress.blobs_total} blobs"
+            self._line(f"  {_amounts(progress)}, {blobs}, {progress.seconds:.0f} s")
+
+    def end(self, item: ItemResult) -> None:
+        """The last word."""
+        if self._bar and self._drawn:
+            self._stream.write("\n")
+        for notice in item.notices:
+            self._line(f"  {notice}")
+        if item.status in ("copied", "updated"):
+            moved = f"{item.blobs.copied} blobs ({human_bytes(item.bytes.copied)}) copied"
+            mounted = f", {item.blobs.mounted} mounted" if item.blobs.mounted else ""
+            there = f", {item.blobs.existing} were there" if item.blobs.existing else ""
+            self._line(
+                f"Imported {', '.join(item.targets)} as {item.digest}: {moved}{mounted}{there}, "
+                f"in {item.seconds:.1f} s."
+            )
+        elif item.status == "unchanged":
+            self._line(f"Unchanged: {', '.join(item.targets)} is {item.digest} already.")
+        elif item.status == "planned":
+            self._line("Nothing was changed: this was a dry run.")
+
+    def _line(self, text: str) -> None:
+        if not self._silent:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+
+
+def _amounts(progress: Progress) -> str:
+    rate = progress.bytes_done / progress.seconds if progress.seconds > 0 else 0
+    return f"{human_bytes(progress.bytes_done)} of {human_bytes(progress.bytes_total)}, {human_bytes(rate)}/s"
+
+
+class QueryFilter(logging.Filter):
+    """Hides query values in what urllib3 writes with --debug: signatures of storage, states of uploads."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record's arguments; keep the record."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(_hidden(value) if isinstance(value, str) else value for value in record.args)
+        return True
+
+
+def hide_queries() -> None:
+    """Once a process, however often commands run in it."""
+    logger = logging.getLogger("urllib3.connectionpool")
+    if not any(isinstance(present, QueryFilter) for present in logger.filters):
+        logger.addFilter(QueryFilter())
+
+
+def _hidden(text: str) -> str:
+    from .engine import redact_url
+
+    return redact_url(text) if re.match(r"(https?:/)?/", text) and "?" in text else text

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""Options and their help. The scope ``acr import`` replaces core's, so core's options are declared here as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure.cli.core.commands.parameters import (
+    get_enum_type,
+    get_resource_name_completion_list,
+    resource_group_name_type,
+)
+
+ENGINES = ("auto", "embedded", "service")
+
+
+def load_arguments(loader: Any) -> None:
+    """Declare the options of ``az acr import``."""
+    with loader.argument_context("acr import") as c:
+        c.argument(
+            "registry_name",
+            options_list=["--name", "-n"],
+            completer=get_resource_name_completion_list("Microsoft.ContainerRegistry/registries"),
+            configured_default="acr",
+            validator=None,
+            help="The target registry: name, login server or resource ID of an Azure container registry, or host and "
+            "port of any other registry (localhost:5000). You can configure the default registry name using "
+            "`az configure --defaults acr=<registry name>`.",
+        )
+        c.argument("resource_group_name", resource_group_name_type, validator=None)
+        c.argument(
+            "source_image",
+            options_list=["--source"],
+            help="The image to import: registry/repository:tag or registry/repository@sha256:digest. With --registry "
+            "just repository:tag. Without a tag, latest is meant.",
+        )
+        c.argument(
+            "source_registry",
+            options_list=["--registry", "-r"],
+            help="The source Azure container registry: name, login server or resource ID.",
+        )
+        c.argument(
+            "username",
+            options_list=["--username", "-u"],
+            arg_group="Source credentials",
+            help="The user name at the source registry. Default: the environment variable ACRIMPORT_SOURCE_USERNAME.",
+        )
+        c.argument(
+            "password",
+            options_list=["--password", "-p"],
+            arg_group="Source credentials",
+            help="The password at the source registry; @FILE reads it from a file, @- from standard input. Default: "
+            "the environment variable ACRIMPORT_SOURCE_PASSWORD. Without a user name, an Entra access token for a "
+            "source Azure container registry, for example of another tenant.",
+        )
+        c.argument(
+            "target_tags",
+            options_list=["--image", "-t"],
+            action="append",
+            arg_group="Target",
+            help="The target: repository:tag. Repeat it for several tags. Default: repository and tag of the source.",
+        )
+        c.argument(
+            "repository",
+            action="append",
+            arg_group="Target",
+            help="Import into this repository by digest only, without a tag. Repeat it for several repositories.",
+        )
+        c.argument(
+            "force",
+            action="store_true",
+            arg_group="Target",
+            help="Overwrite a target tag that points to another image.",
+        )
+        c.argument(
+            "no_wait",
+            action="store_true",
+            help="Hand over to the import service and return. Needs the engine service.",
+        )
+        c.argument(
+            "engine",
+            arg_type=get_enum_type(ENGINES),
+            help="Who copies: this machine (embedded) or the registry service (service). Default: the value of "
+            "`az config set acrimport.engine=…`, else auto, which chooses.",
+        )
+        c.argument(
+            "jobs",
+            type=int,
+            help="How many transfers run at once. Default: the value of `az config set acrimport.jobs=…`, else 4.",
+        )
+        c.argument(
+            "dry_run",
+            action="store_true",
+            help="Show what would be copied, and the problems that can be seen now. Changes nothing.",
+        )

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""From the texts on the command line to what the engine knows: references and tags. Nothing is asked of anybody."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+USERNAME_VARIABLE = "ACRIMPORT_SOURCE_USERNAME"
+PASSWORD_VARIABLE = "ACRIMPORT_SOURCE_PASSWORD"  # noqa: S105  the name of a variable, not a secret
+
+DEFAULT_JOBS = 4
+# More connections than this help nobody and are an attack to some registries.
+MAX_JOBS = 64
+
+
+def validate_import(cmd: Any, namespace: Any) -> None:
+    """Read and check all options of ``az acr import`` before the first request. Ends az with exit code 2."""
+    from . import _errors
+    from .engine import InvalidReference
+
+    try:
+        _validate_credentials(namespace)
+        _validate_engine(cmd, namespace)
+        _validate_jobs(cmd, namespace)
+        _validate_source(namespace)
+        _validate_targets(namespace)
+    except InvalidReference as error:
+        _errors.exit_for_usage(
+            error.message,
+            "Write it as registry/repository:tag, for example "
+            "myregistry.azurecr.io/app:1.0 or docker.io/library/alpine:3.20.",
+        )
+    except ValueError as error:
+        _errors.exit_for_usage(*error.args)
+
+
+def _validate_credentials(namespace: Any) -> None:
+    if namespace.username is None and namespace.password is None:
+        namespace.username = os.environ.get(USERNAME_VARIABLE) or None
+        namespace.password = os.environ.get(PASSWORD_VARIABLE) or None
+    elif namespace.password is None:
+        namespace.password = os.environ.get(PASSWORD_VARIABLE) or None
+    if namespace.password is not None:
+        namespace.password = namespace.password.rstrip("\r\n")  # files and standard input end with a line end
+    if namespace.username and not namespace.password:
+        raise ValueError(
+            "A user name needs a password.",
+            f"Add --password @FILE, or --password @- and give it on standard input, or set {PASSWORD_VARIABLE}.",
+        )
+
+
+def _validate_engine(cmd: Any, namespace: Any) -> None:
+    from ._params import ENGINES
+
+    if namespace.engine is None:
+        namespace.engine = cmd.cli_ctx.config.get("acrimport", "engine", fallback="auto")
+        if namespace.engine not in ENGINES:
+            raise ValueError(
+                f"The configured engine '{namespace.engine}' is none of {', '.join(ENGINES)}.",
+                "az config set acrimport.engine=auto",
+            )
+    if namespace.engine == "service" or namespace.no_wait:
+        what = "--no-wait" if namespace.no_wait else "The engine service"
+        raise ValueError(
+            f"{what} is not available in this version.",
+            "Leave it out: the embedded engine copies through this machine and waits for the end.",
+        )
+
+
+def _validate_jobs(cmd: Any, namespace: Any) -> None:
+    if namespace.jobs is None:
+        configured = cmd.cli_ctx.config.get("acrimport", "jobs", fallback=str(DEFAULT_JOBS))
+        namespace.jobs = int(configured) if configured.isdigit() else 0
+    if not 1 <= namespace.jobs <= MAX_JOBS:
+        raise ValueError(f"The number of jobs must be from 1 to {MAX_JOBS}.", "For example: --jobs 8")
+
+
+def _validate_source(namespace: Any) -> None:
+    """With --registry the host is not known yet: the handler puts it in front."""
+    from .engine import Reference
+
+    if not namespace.source_registry:
+        namespace.source_image = Reference.parse(namespace.source_image)
+
+
+def _validate_targets(namespace: Any) -> None:
+    from .engine import InvalidReference, parse_repository_tag
+
+    targets = []
+    for text in namespace.target_tags or ():
+        repository, tag, digest = parse_repository_tag(text)
+        if digest:
+            raise InvalidReference(text, "a target has a tag, never a digest")
+        targets.append((repository, tag))
+    for text in namespace.repository or ():
+        repository, tag, digest = parse_repository_tag(text)
+        if tag or digest:
+            raise ValueError(
+                f"--repository takes a repository without a tag, not '{text}'.", f"For a tag: --image {text}"
+            )
+    namespace.target_tags = targets
+    namespace.repository = list(namespace.repository or ())

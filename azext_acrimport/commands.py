@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""The command table. Loaded for every ``az acr …``, so it imports nothing that costs time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure.cli.core import AzCommandsLoader
+from azure.cli.core.commands import CliCommandType
+
+from . import _help  # noqa: F401  az finds help pages by what this import registers
+
+
+class AcrImportCommandsLoader(AzCommandsLoader):
+    """Commands below ``az acr``; ``import`` takes the place of core's."""
+
+    # az remembers under this name which extension a command belongs to, and looks for an extension so named
+    __module__ = "azext_acrimport"
+
+    def __init__(self, cli_ctx: Any = None) -> None:
+        handlers = CliCommandType(operations_tmpl="azext_acrimport.custom#{}")
+        super().__init__(cli_ctx=cli_ctx, custom_command_type=handlers)
+
+    def load_command_table(self, args: Any) -> Any:
+        """What ``az`` can call."""
+        from ._output import table_row
+        from ._validators import validate_import
+
+        with self.command_group("acr") as group:
+            group.custom_command("import", "import_image", validator=validate_import, table_transformer=table_row)
+        return self.command_table
+
+    def load_arguments(self, command: str) -> None:
+        """The options of the commands."""
+        from ._params import load_arguments
+
+        load_arguments(self)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""The handler of ``az acr import``: resolve, choose who we are, plan, run, return the result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from knack.log import get_logger
+
+from . import _errors, _output
+from ._credentials import Identity, provider
+from ._registries import Registry, find_registry, find_source
+from .engine import (
+    Cancellation,
+    CopyReport,
+    CopyRequest,
+    Credential,
+    CredentialProvider,
+    Destination,
+    EngineError,
+    ItemResult,
+    Reference,
+    RegistryClient,
+    RegistryRepository,
+    Transport,
+    TransportOptions,
+    make_plan,
+    make_pool,
+    run_plan,
+    survey,
+)
+
+logger = get_logger(__name__)
+
+Destinations = dict[str, list[str]]
+
+
+def import_image(
+    cmd: Any,
+    registry_name: str,
+    source_image: Reference | str,
+    source_registry: str | None = None,
+    username: str | None = None,
+    password: str | None = None,
+    target_tags: list[tuple[str, str | None]] | None = None,
+    repository: list[str] | None = None,
+    resource_group_name: str | None = None,
+    force: bool = False,
+    no_wait: bool = False,
+    engine: str = "auto",
+    jobs: int = 4,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """Import one image. The result is returned, and thereby printed, also when it says that the import failed."""
+    _output.hide_queries()
+    target = find_registry(cmd.cli_ctx, registry_name, resource_group_name, "target")
+    reference, source = _source(cmd.cli_ctx, source_image, source_registry, target)
+    if source.export_disabled:
+        raise _errors.export_disabled(source.host)
+    if password and not username and not source.is_acr:
+        raise _errors.user_name_needed(source.host)
+    wanted = _destinations(reference, target_tags or [], repository or [])
+
+    identity, cancellation = Identity(cmd.cli_ctx), Cancellation()
+    source_credentials = _told(provider(identity, source, username, password), source.host, "source")
+    target_credentials = _told(provider(identity, target), target.host, "target")
+    with (
+        _side("source", source, source_credentials, cancellation) as from_client,
+        _side("target", target, target_credentials, cancellation) as to_client,
+    ):
+        request = CopyRequest(
+            RegistryRepository(from_client, reference.repository),
+            reference.identifier,
+            tuple(Destination(RegistryRepository(to_client, name), tuple(tags)) for name, tags in wanted.items()),
+            force=force,
+        )
+        view = _output.ProgressView(cmd.cli_ctx, f"Importing {reference} to {target.host}")
+        item = _import(request, jobs, dry_run, cancellation, view)
+    view.end(item)
+    if item.error:
+        _raise_after_output(cmd.cli_ctx, item)
+    reason = "named by the user" if engine == "embedded" else "this machine reaches both registries"
+    return _output.to_result(item, source=str(reference), registry=target.host, engine_reason=reason)
+
+
+def _source(
+    cli_ctx: Any, source_image: Reference | str, source_registry: str | None, target: Registry
+) -> tuple[Reference, Registry]:
+    if isinstance(source_image, Reference):
+        return source_image, find_source(cli_ctx, source_image.registry, target)
+    assert source_registry
+    source = find_registry(cli_ctx, source_registry, None, "source")
+    if source_image.lower().startswith(f"{source.host}/"):
+        logger.warning(
+            "The login server %s in --source is ignored: --registry names the registry already.", source.host
+        )
+        source_image = source_image[len(source.host) + 1 :]
+    try:
+        return Reference.parse(f"{source.host}/{source_image}"), source
+    except EngineError as error:
+        raise _errors.to_azclierror(error) from None
+
+
+def _destinations(reference: Reference, targets: list[tuple[str, str | None]], repositories: list[str]) -> Destinations:
+    """Target repositories, each with its tags; one without tags is imported by digest only."""
+    wanted: Destinations = {}
+    if not targets and not repositories:
+        targets = [(reference.repository, None)]
+        if reference.digest and not reference.tag:
+            logger.warning(
+                "The source is named by digest only, so the target gets the tag latest. For an import without a tag: "
+                "--repository %s",
+                reference.repository,
+            )
+    for repository in repositories:
+        wanted.setdefault(repository, [])
+    for repository, tag in targets:
+        tags = wanted.setdefault(repository, [])
+        tag = tag or reference.tag or "latest"
+        if tag not in tags:
+            tags.append(tag)
+    return wanted
+
+
+def _told(provide: CredentialProvider, host: str, side: str) -> CredentialProvider:
+    """The same, with a word for --verbose about who we are there."""
+
+    def telling() -> Credential:
+        credential = provide()
+        logger.info("%s (%s): signing in with %s", host, side, credential.mode)
+        return credential
+
+    return telling
+
+
+@contextmanager
+def _side(
+    origin: Any, registry: Registry, credentials: CredentialProvider, cancellation: Cancellation
+) -> Iterator[RegistryClient]:
+    options = TransportOptions(user_agent=_user_agent())
+    if os.environ.get("AZURE_CLI_DISABLE_CONNECTION_VERIFICATION"):
+        options = TransportOptions(user_agent=_user_agent(), verify=False)
+    transport = Transport(origin, options, cancellation)
+    host = Reference(registry.host, "").host
+    try:
+        yield RegistryClient(registry.host, host, transport, credentials)
+    finally:
+        transport.close()
+
+
+def _user_agent() -> str:
+    from azure.cli.core.util import get_az_user_agent
+
+    return f"acrimport {get_az_user_agent()}"
+
+
+def _import(
+    request: CopyRequest, jobs: int, dry_run: bool, cancellation: Cancellation, view: _output.ProgressView
+) -> ItemResult:
+    pool = make_pool(jobs)
+    report: CopyReport | None = None
+    try:
+        plan = make_plan([request], pool, cancellation)
+        item = plan.items[0].result
+        if item.error is None and dry_run:
+            survey(plan, pool, cancellation)
+        elif item.error is None:
+            report = run_plan(plan, pool, cancellation, view)
+            item = report.items[0]
+    except KeyboardInterrupt:
+        raise _errors.interrupted(None) from None
+    finally:
+        cancellation.cancel()
+        pool.close(timeout=0.3)
+    if item.status == "cancelled":
+        raise _errors.interrupted(report)
+    return item
+
+
+def _raise_after_output(cli_ctx: Any, item: ItemResult) -> None:
+    """az prints a result or an error, not both, unless the error comes when the result is out."""
+    from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
+
+    def fail(*_: Any, **__: Any) -> None:
+        cli_ctx.unregister_event(EVENT_CLI_SUCCESSFUL_EXECUTE, fail)
+        assert item.error
+        raise _errors.to_azclierror(item.error)
+
+    cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, fail)
