@@ -58,15 +58,6 @@ def registry_not_found(cli_ctx: Any, name: str, side: str) -> azclierror.AzCLIEr
     )
 
 
-def registry_name_invalid(name: str, side: str) -> azclierror.AzCLIError:
-    """A text that can be neither a name nor a host."""
-    return azclierror.InvalidArgumentValueError(
-        f"'{name}' ({side}) is not the name of a registry. [invalid-registry]",
-        recommendation="Give a name of 5 to 50 letters, digits and hyphens, a login server such as "
-        "myregistry.azurecr.io, a resource ID, or host and port of another registry.",
-    )
-
-
 def arm_error(error: Any, name: str, side: str) -> azclierror.AzCLIError:
     """ARM would not show one registry."""
     status = getattr(error, "status_code", None)

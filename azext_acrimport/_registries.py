@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from . import _errors
 from .engine import is_registry_host
-
-# The rule of the service for names, in the form that people meet it when they create a registry.
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-]{3,48}[a-zA-Z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +25,22 @@ class Registry:
 
 
 def find_registry(cli_ctx: Any, text: str, resource_group: str | None, side: str) -> Registry:
-    """Raises ResourceNotFoundError (exit code 3) when a name or an ID names nothing."""
+    """``text``: a validated name, host or ID. Raises ResourceNotFoundError (exit code 3) when it names nothing."""
     from azure.mgmt.core.tools import is_valid_resource_id, parse_resource_id
 
     if is_valid_resource_id(text):
         parts = parse_resource_id(text)
         return _get(cli_ctx, parts["resource_group"], parts["name"], parts["subscription"], side)
-    host = text.lower().removeprefix("https://").rstrip("/")
-    if is_registry_host(host) and not is_acr_host(cli_ctx, host):
-        return Registry(host)
+    login_server = is_registry_host(text)
+    if login_server and not is_acr_host(cli_ctx, text):
+        return Registry(text)
     if resource_group:
-        return _get(cli_ctx, resource_group, host.split(".")[0], None, side)
-    login_server = is_registry_host(host)
-    if not login_server and not NAME.fullmatch(host):
-        raise _errors.registry_name_invalid(text, side)
+        return _get(cli_ctx, resource_group, text.partition(".")[0], None, side)
     for found in _list(cli_ctx):
-        if (found.login_server or "").lower() == host or (not login_server and found.name.lower() == host):
+        if (found.login_server or "").lower() == text or (not login_server and found.name.lower() == text):
             return _from_arm(found)
     if login_server:
-        return Registry(host, is_acr=True)  # another subscription, a regional endpoint, or no right to list it
+        return Registry(text, is_acr=True)  # another subscription, a regional endpoint, or no right to list it
     raise _errors.registry_not_found(cli_ctx, text, side)
 
 

@@ -4,10 +4,16 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 USERNAME_VARIABLE = "ACRIMPORT_SOURCE_USERNAME"
 PASSWORD_VARIABLE = "ACRIMPORT_SOURCE_PASSWORD"  # noqa: S105  the name of a variable, not a secret
+
+ENGINES = ("auto", "embedded", "service")
+
+# The rule of the service. https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
+NAME = re.compile(r"[a-zA-Z0-9]{5,50}")
 
 DEFAULT_JOBS = 4
 # More connections than this help nobody and are an attack to some registries.
@@ -35,6 +41,34 @@ def validate_import(cmd: Any, namespace: Any) -> None:
         _errors.exit_for_usage(*error.args)
 
 
+def validate_target(namespace: Any) -> None:
+    """Takes the place of core's check, which knows names and login servers of one cloud only."""
+    namespace.registry_name = _registry(namespace.registry_name, "--name")
+
+
+def validate_source_registry(namespace: Any) -> None:
+    """Name, login server or resource ID."""
+    if namespace.source_registry:
+        namespace.source_registry = _registry(namespace.source_registry, "--registry")
+
+
+def _registry(text: str, option: str) -> str:
+    """A resource ID as it is; a name or a host in the form that comparisons need."""
+    from . import _errors
+    from .engine import is_registry_host
+
+    if text.startswith("/"):
+        return text
+    plain = text.strip().lower().removeprefix("https://").rstrip("/")
+    if not is_registry_host(plain) and not NAME.fullmatch(plain):
+        _errors.exit_for_usage(
+            f"{option}: '{text}' is not a registry.",
+            "Give the name of an Azure container registry (5 to 50 letters and digits), its login server such as "
+            "myregistry.azurecr.io, its resource ID, or host and port of another registry.",
+        )
+    return plain
+
+
 def _validate_credentials(namespace: Any) -> None:
     if namespace.username is None and namespace.password is None:
         namespace.username = os.environ.get(USERNAME_VARIABLE) or None
@@ -51,8 +85,6 @@ def _validate_credentials(namespace: Any) -> None:
 
 
 def _validate_engine(cmd: Any, namespace: Any) -> None:
-    from ._params import ENGINES
-
     if namespace.engine is None:
         namespace.engine = cmd.cli_ctx.config.get("acrimport", "engine", fallback="auto")
         if namespace.engine not in ENGINES:

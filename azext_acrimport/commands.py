@@ -27,7 +27,13 @@ class AcrImportCommandsLoader(AzCommandsLoader):
         from ._validators import validate_import
 
         with self.command_group("acr") as group:
-            group.custom_command("import", "import_image", validator=validate_import, table_transformer=table_row)
+            group.custom_command(
+                "import",
+                "import_image",
+                supports_no_wait=True,
+                validator=validate_import,
+                table_transformer=table_row,
+            )
         return self.command_table
 
     def load_arguments(self, command: str) -> None:

@@ -50,8 +50,8 @@ def import_image(
     resource_group_name: str | None = None,
     force: bool = False,
     no_wait: bool = False,
-    engine: str = "auto",
-    jobs: int = 4,
+    engine: str | None = None,
+    jobs: int | None = None,
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """Import one image. The result is returned, and thereby printed, also when it says that the import failed."""
@@ -78,7 +78,7 @@ def import_image(
             force=force,
         )
         view = _output.ProgressView(cmd.cli_ctx, f"Importing {reference} to {target.host}")
-        item = _import(request, jobs, dry_run, cancellation, view)
+        item = _import(request, jobs or 1, dry_run, cancellation, view)
     view.end(item)
     if item.error:
         _raise_after_output(cmd.cli_ctx, item)

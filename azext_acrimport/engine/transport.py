@@ -255,10 +255,14 @@ class Transport:
             return self._gates.setdefault(host, Gate())
 
     def _proxies_for(self, url: str) -> dict[str, str]:
-        """The environment's proxy for this host, read once: at bulk rates the reading costs as much as a request."""
+        """The environment's proxy for this host, read once: at bulk rates the reading costs as much as a request.
+
+        As with Go's clients, loopback is never asked for through a proxy: it would be another machine's.
+        """
         key = "/".join(urlsplit(url)[:2])
         if key not in self._proxies:
-            proxy = select_proxy(url, get_environ_proxies(url))
+            loopback = network.is_loopback(urlsplit(url).netloc)
+            proxy = None if loopback else select_proxy(url, get_environ_proxies(url))
             self._proxies[key] = {urlsplit(url).scheme: proxy} if proxy else {}
         return self._proxies[key]
 

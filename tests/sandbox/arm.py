@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""management.azure.com: subscriptions, registries, and importImage as a long-running operation."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from . import tokens
+from .entra import answer
+from .server import Request, Response
+from .world import AzureRegistry, World
+
+HOST = "management.azure.com"
+AUDIENCES = ("https://management.core.windows.net", "https://management.azure.com")
+PROVIDER = "/providers/Microsoft.ContainerRegistry"
+
+
+def arm_error(status: int, code: str, message: str) -> Response:
+    """ARM's form of an error."""
+    return answer({"error": {"code": code, "message": message}}, status)
+
+
+class ImportFailed(Exception):
+    """How an import ends badly: ARM code and message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Arm:
+    """``importer`` does the copying of importImage: it gets the target and the request's body."""
+
+    def __init__(self, world: World, importer: Callable[[AzureRegistry, dict[str, Any]], None]) -> None:
+        self._world = world
+        self._importer = importer
+        self._operations: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, request: Request) -> Response:
+        claims = tokens.check(request.headers.get("Authorization", "").removeprefix("Bearer "), "entra")
+        if claims is None or claims["aud"].rstrip("/") not in AUDIENCES:
+            return arm_error(
+                401, "AuthenticationFailed", "Authentication failed. The access token is missing or invalid."
+            )
+        request.subject = claims["unique_name"]
+        path = request.path.rstrip("/")
+        if path == "/tenants":
+            return answer({"value": [{"id": f"/tenants/{self._world.tenant}", "tenantId": self._world.tenant}]})
+        if path == "/subscriptions":
+            return answer({"value": [self._subscription(identifier) for identifier in self._world.subscriptions]})
+        match = re.fullmatch(r"/subscriptions/([^/]+)(/.*)?", path)
+        if not match or match[1] not in self._world.subscriptions:
+            return arm_error(404, "SubscriptionNotFound", f"The subscription could not be found: {path}")
+        if not match[2]:
+            return answer(self._subscription(match[1]))
+        return self._in_subscription(request, match[1], match[2], claims["oid"])
+
+    def _subscription(self, identifier: str) -> dict[str, Any]:
+        return {
+            "id": f"/subscriptions/{identifier}",
+            "subscriptionId": identifier,
+            "tenantId": self._world.tenant,
+            "displayName": self._world.subscriptions[identifier],
+            "state": "Enabled",
+            "managedByTenants": [],
+        }
+
+    def _in_subscription(self, request: Request, subscription: str, path: str, caller: str) -> Response:
+        seen = [
+            registry
+            for registry in self._world.registries.values()
+            if registry.subscription == subscription and self._world.may_manage(caller, registry)
+        ]
+        if path == "/resources":
+            known = [{k: v for k, v in r.to_arm().items() if k in ("id", "name", "type", "location")} for r in seen]
+            return answer({"value": known})
+        if path.lower() == f"{PROVIDER}/registries".lower():
+            return answer({"value": [registry.to_arm() for registry in seen]})
+        operation = re.fullmatch(rf"{PROVIDER}/locations/[^/]+/operationResults/(.+)", path)
+        if operation:
+            return self._poll(request, operation[1])
+        match = re.fullmatch(rf"/resourceGroups/([^/]+){PROVIDER}/registries/([^/]+)(/.*)?", path, re.IGNORECASE)
+        if not match:
+            return arm_error(404, "NotFound", f"No such path: {path}")
+        registry = self._world.registries.get(match[2].lower())
+        if not registry or registry.subscription != subscription or registry.resource_group != match[1].lower():
+            text = (
+                f"The Resource 'Microsoft.ContainerRegistry/registries/{match[2]}' under resource group '{match[1]}' "
+            )
+            return arm_error(404, "ResourceNotFound", text + "was not found.")
+        writing = match[3] is not None
+        if not self._world.may_manage(caller, registry, write=writing):
+            action = "Microsoft.ContainerRegistry/registries" + (f"{match[3]}/action" if writing else "/read")
+            text = f"The client '{caller}' does not have authorization to perform action '{action}' over scope "
+            return arm_error(403, "AuthorizationFailed", f"{text}'{registry.id}' or the scope is invalid.")
+        return self._on_registry(request, registry, match[3] or "")
+
+    def _on_registry(self, request: Request, registry: AzureRegistry, action: str) -> Response:
+        if not action:
+            return answer(registry.to_arm())
+        if action == "/listCredentials" and registry.admin_password:
+            passwords = [{"name": n, "value": registry.admin_password} for n in ("password", "password2")]
+            return answer({"username": registry.name, "passwords": passwords})
+        if action == "/importImage" and request.method == "POST":
+            return self._import(request, registry)
+        return arm_error(404, "NotFound", f"No such action: {action}")
+
+    def _import(self, request: Request, registry: AzureRegistry) -> Response:
+        parameters = json.loads(request.body.read_all())
+        operation = f"registries-{secrets.token_hex(8)}"
+        state: dict[str, Any] = {"status": "Accepted", "polls": 0}
+        self._operations[operation] = state
+
+        def work() -> None:
+            try:
+                self._importer(registry, parameters)
+                state["status"] = "Succeeded"
+            except ImportFailed as failed:
+                text = f"Operation {operation} failed. Resource {registry.id} {failed}"
+                state.update(status="Failed", code=failed.code, message=text)
+
+        threading.Thread(target=work, daemon=True).start()
+        return Response(202, self._location(request, registry, operation), b"")
+
+    def _poll(self, request: Request, operation: str) -> Response:
+        state = self._operations.get(operation)
+        if state is None:
+            return arm_error(404, "NotFound", "No such operation")
+        state["polls"] += 1
+        if state["status"] == "Accepted":
+            body = answer({"status": "Accepted"}, 202)
+            body.headers |= {"Location": self._here(request, operation), "Retry-After": "1"}
+            return body
+        if state["status"] == "Failed":
+            return arm_error(409 if state["code"] == "Conflict" else 400, state["code"], state["message"])
+        return answer({"status": "Succeeded"})
+
+    @staticmethod
+    def _here(request: Request, operation: str) -> str:
+        query = f"api-version={request.param('api-version')}&t={secrets.token_hex(4)}&s={secrets.token_hex(16)}"
+        return f"https://{HOST}{request.path}?{query}"
+
+    @staticmethod
+    def _location(request: Request, registry: AzureRegistry, operation: str) -> dict[str, str]:
+        path = f"/subscriptions/{registry.subscription}{PROVIDER}/locations/EASTUS/operationResults/{operation}"
+        query = f"api-version={request.param('api-version')}&t={secrets.token_hex(4)}&s={secrets.token_hex(16)}"
+        return {"Location": f"https://{HOST}{path}?{query}", "Retry-After": "1"}

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: MIT
+"""A registry as the OCI distribution specification writes it, and stricter where ACR is. Standard library only.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from .server import Request, Response
+from .storage import DIGEST, Repository, Storage, StoredManifest, UploadSession, digest_of
+
+NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+ROUTE = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs|tags|referrers)/(?P<rest>.*)")
+CONTENT_RANGE = re.compile(r"(\d+)-(\d+)")
+RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+
+MAX_MANIFEST = 4 * 1024 * 1024
+INDEXES = {
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+}
+FOREIGN = re.compile(r"foreign|nondistributable")
+
+
+def failure(status: int, code: str, message: str = "", detail: object = None, **headers: str) -> Response:
+    """An error in the specification's form. Underscores in header names stand for hyphens."""
+    body = json.dumps({"errors": [{"code": code, "message": message or code.lower(), "detail": detail}]}).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, {"Content-Type": "application/json; charset=utf-8", **named}, body)
+
+
+@dataclass
+class Oddities:
+    """What real registries do differently; each is a switch."""
+
+    referrers: bool = True
+    absolute_locations: bool = False
+    digest_header: bool = True
+    ranges: bool = True
+    head: bool = True
+    mount: bool = True
+    strict_length: bool = False
+    max_put: int | None = None
+
+
+class Registry:
+    """``registry(request)`` answers; who may ask is the business of whatever stands before it."""
+
+    def __init__(self, storage: Storage, oddities: Oddities | None = None) -> None:
+        self.storage = storage
+        self.oddities = oddities or Oddities()
+
+    def __call__(self, request: Request) -> Response:
+        if request.path in ("/v2/", "/v2"):
+            return Response(200, {"Docker-Distribution-Api-Version": "registry/2.0"}, b"{}")
+        if request.path == "/v2/_catalog":
+            names = sorted(n for n, r in self.storage.repositories.items() if r.manifests)
+            return self._page(request, names, lambda page: {"repositories": page})
+        route = ROUTE.fullmatch(request.path)
+        if not route or not NAME.fullmatch(route["name"]):
+            return failure(404, "NAME_INVALID", "no such route or repository name")
+        with self.storage.lock:
+            known = self.storage.repositories.get(route["name"])
+        repository = known or Repository()
+        kind, rest = route["kind"], route["rest"]
+        if kind == "manifests":
+            return self._manifest(request, route["name"], repository, rest)
+        if kind == "tags" and rest == "list":
+            if known is None:
+                return failure(404, "NAME_UNKNOWN", "repository name not known to registry")
+            return self._page(request, sorted(repository.tags), lambda page: {"name": route["name"], "tags": page})
+        if kind == "referrers" and self.oddities.referrers:
+            return self._referrers(request, repository, rest)
+        if kind == "blobs" and rest.startswith("uploads/"):
+            return self._upload(request, route["name"], rest.removeprefix("uploads/"))
+        if kind == "blobs":
+            return self._blob(request, repository, rest)
+        return Response(404)
+
+    def _page(self, request: Request, entries: list[str], body: object) -> Response:
+        count, last = int(request.param("n", "0") or 0), request.param("last")
+        left = [entry for entry in entries if entry > last] if last else entries
+        page = left[:count] if count else left
+        headers = {"Content-Type": "application/json"}
+        if count and len(left) > count:
+            headers["Link"] = f'<{request.path}?{urlencode({"last": page[-1], "n": count})}>; rel="next"'
+        return Response(200, headers, json.dumps(body(page)).encode())  # type: ignore[operator]
+
+    def _manifest(self, request: Request, name: str, repository: Repository, identifier: str) -> Response:
+        if request.method in ("GET", "HEAD"):
+            if request.method == "HEAD" and not self.oddities.head:
+                return Response(405)
+            digest = repository.tags.get(identifier, identifier)
+            manifest = repository.manifests.get(digest)
+            if manifest is None:
+                what = f'manifest tagged by "{identifier}" is not found'
+                return failure(404, "MANIFEST_UNKNOWN", what, {"Tag": identifier})
+            headers = {"Content-Type": manifest.media_type, **self._digest_header(digest)}
+            return Response(200, headers, manifest.raw)
+        if request.method == "PUT":
+            return self._put_manifest(request, name, identifier)
+        if request.method == "DELETE":
+            with self.storage.lock:
+                if DIGEST.fullmatch(identifier):
+                    gone = repository.manifests.pop(identifier, None)
+                    for tag in [t for t, d in repository.tags.items() if d == identifier]:
+                        del repository.tags[tag]
+                else:
+                    gone = repository.tags.pop(identifier, None)
+            return Response(202) if gone else failure(404, "MANIFEST_UNKNOWN")
+        return failure(405, "UNSUPPORTED")
+
+    def _put_manifest(self, request: Request, name: str, identifier: str) -> Response:
+        raw = request.body.read_all()
+        media_type = request.headers.get("Content-Type", "")
+        if len(raw) > MAX_MANIFEST:
+            return failure(400, "MANIFEST_INVALID", "manifest invalid", "http: request body too large")
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            return failure(400, "MANIFEST_INVALID", "manifest invalid", "not JSON")
+        if not media_type or body.get("mediaType", media_type) != media_type:
+            return failure(400, "MANIFEST_INVALID", "manifest invalid", "Content-Type and mediaType differ")
+        algorithm = identifier.partition(":")[0] if DIGEST.fullmatch(identifier) else "sha256"
+        digest = digest_of(raw, algorithm)
+        if ":" in identifier and identifier != digest:
+            return failure(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+        if ":" not in identifier and not TAG.fullmatch(identifier):
+            return failure(400, "TAG_INVALID", "manifest tag did not match")
+        with self.storage.lock:
+            repository = self.storage.repository(name)
+            missing = self._missing(repository, body, media_type)
+            if missing:
+                return failure(400, *missing)
+            repository.manifests[digest] = StoredManifest(raw, media_type)
+            if ":" not in identifier:
+                repository.tags[identifier] = digest
+                repository.tagged[identifier] = repository.manifests[digest].created
+        headers = {"Location": f"/v2/{name}/manifests/{digest}", **self._digest_header(digest)}
+        if "subject" in body and self.oddities.referrers:
+            headers["OCI-Subject"] = body["subject"]["digest"]
+        return Response(201, headers)
+
+    @staticmethod
+    def _missing(repository: Repository, body: dict, media_type: str) -> tuple[str, str, object] | None:
+        """What the manifest names and the repository does not hold."""
+        blobs = [*([body["config"]] if body.get("config") else []), *body.get("layers", []), *body.get("blobs", [])]
+        for blob in blobs:
+            if blob["digest"] not in repository.blobs and not FOREIGN.search(blob["mediaType"]):
+                return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"Digest": blob["digest"]}
+        for child in body.get("manifests", []) if media_type in INDEXES else []:
+            if child["digest"] not in repository.manifests and child["digest"] not in repository.blobs:
+                return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"Digest": child["digest"]}
+        return None
+
+    def _referrers(self, request: Request, repository: Repository, digest: str) -> Response:
+        if not DIGEST.fullmatch(digest):
+            return failure(400, "DIGEST_INVALID")
+        wanted, found = request.param("artifactType"), []
+        for own, manifest in repository.manifests.items():
+            body = json.loads(manifest.raw)
+            if body.get("subject", {}).get("digest") != digest:
+                continue
+            kind = body.get("artifactType") or body.get("config", {}).get("mediaType", "")
+            if not wanted or kind == wanted:
+                entry = {"mediaType": manifest.media_type, "digest": own, "size": len(manifest.raw)}
+                found.append({**entry, "artifactType": kind, "annotations": body.get("annotations", {})})
+        index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": found}
+        headers = {"Content-Type": "application/vnd.oci.image.index.v1+json"}
+        if wanted:
+            headers["OCI-Filters-Applied"] = "artifactType"
+        return Response(200, headers, json.dumps(index).encode())
+
+    def _blob(self, request: Request, repository: Repository, digest: str) -> Response:
+        if not DIGEST.fullmatch(digest):
+            return failure(400, "DIGEST_INVALID")
+        if digest not in repository.blobs:
+            return failure(404, "BLOB_UNKNOWN", "blob unknown to registry", {"digest": digest})
+        if request.method == "DELETE":
+            repository.blobs.discard(digest)
+            return Response(202)
+        if request.method == "HEAD" and not self.oddities.head:
+            return Response(405)
+        return self.serve_blob(request, digest)
+
+    def serve_blob(self, request: Request, digest: str) -> Response:
+        """The bytes, or the asked range of them."""
+        size = self.storage.blob_path(digest).stat().st_size
+        headers = {"Content-Type": "application/octet-stream", **self._digest_header(digest)}
+        asked = RANGE.fullmatch(request.headers.get("Range", "")) if self.oddities.ranges else None
+        start, end, status = 0, size, 200
+        if asked:
+            start, end, status = int(asked[1]), min(int(asked[2] or size - 1) + 1, size), 206
+            if start >= size:
+                return failure(416, "RANGE_INVALID", Content_Range=f"bytes */{size}")
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+        if self.oddities.ranges:
+            headers["Accept-Ranges"] = "bytes"
+        if request.method == "HEAD":
+            return Response(status, {**headers, "Content-Length": str(end - start)})
+        return Response(status, headers, self.storage.read_blob(digest, start, end), end - start)
+
+    def _upload(self, request: Request, name: str, identifier: str) -> Response:
+        if request.method == "POST" and not identifier:
+            return self._begin_upload(request, name)
+        session = self.storage.repository(name).uploads.get(identifier)
+        if session is None or request.param("_state") != session.state:
+            return self._lost(name, identifier)
+        if request.method == "DELETE":
+            self.storage.drop_upload(name, identifier)
+            return Response(204)
+        if request.method == "GET":
+            return Response(204, self._session_headers(request, name, identifier))
+        if request.method not in ("PATCH", "PUT"):
+            return failure(405, "UNSUPPORTED")
+        refusal = self._refused_chunk(request, name, identifier, session)
+        if refusal:
+            return refusal
+        self._receive(request, name, identifier, session)
+        if request.method == "PATCH":
+            session.state = secrets.token_urlsafe(12)
+            return Response(202, self._session_headers(request, name, identifier))
+        return self._finish_upload(request, name, identifier)
+
+    def _refused_chunk(self, request: Request, name: str, identifier: str, session: UploadSession) -> Response | None:
+        if self.oddities.strict_length and request.body.chunked:
+            self.storage.drop_upload(name, identifier)
+            return failure(400, "CONTENT_LENGTH_INVALID")
+        length = int(request.headers.get("Content-Length") or 0)
+        if request.method == "PUT" and self.oddities.max_put is not None and length > self.oddities.max_put:
+            return Response(413, {"Content-Type": "text/html"}, b"<html>413 Request Entity Too Large</html>")
+        stated = request.headers.get("Content-Range")
+        match = CONTENT_RANGE.fullmatch(stated) if stated else None
+        if stated and not match:
+            self.storage.drop_upload(name, identifier)
+            return failure(400, "BLOB_UPLOAD_INVALID", detail={"Reason": "the Content-Range header format is invalid"})
+        if match and (int(match[1]) != session.size or int(match[2]) + 1 - int(match[1]) != length):
+            return failure(416, "RANGE_INVALID", **self._session_headers(request, name, identifier))
+        return None
+
+    def _receive(self, request: Request, name: str, identifier: str, session: UploadSession) -> None:
+        try:
+            with session.path.open("ab") as stream:
+                while block := request.body.read():
+                    stream.write(block)
+                    session.size += len(block)
+        except OSError:
+            self.storage.drop_upload(name, identifier)
+            raise
+
+    def _begin_upload(self, request: Request, name: str) -> Response:
+        mount, origin = request.param("mount"), request.param("from")
+        if mount and origin and self.oddities.mount and mount in self.storage.repository(origin).blobs:
+            self.storage.repository(name).blobs.add(mount)
+            return Response(201, {"Location": f"/v2/{name}/blobs/{mount}", **self._digest_header(mount)})
+        identifier, _ = self.storage.begin_upload(name)
+        return Response(202, self._session_headers(request, name, identifier))
+
+    def _finish_upload(self, request: Request, name: str, identifier: str) -> Response:
+        digest = request.param("digest")
+        if not DIGEST.fullmatch(digest):
+            self.storage.drop_upload(name, identifier)
+            return failure(400, "DIGEST_INVALID", "provided digest is no digest")
+        if not self.storage.finish_upload(name, identifier, digest):
+            return failure(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+        return Response(201, {"Location": f"/v2/{name}/blobs/{digest}", **self._digest_header(digest)})
+
+    def _lost(self, name: str, identifier: str) -> Response:
+        self.storage.drop_upload(name, identifier)
+        return failure(404, "BLOB_UPLOAD_INVALID", "blob upload invalid")
+
+    def _session_headers(self, request: Request, name: str, identifier: str) -> dict[str, str]:
+        session = self.storage.repository(name).uploads[identifier]
+        query = urlencode({"_nouploadcache": "false", "_state": session.state})
+        base = f"{request.scheme}://{request.host}" if self.oddities.absolute_locations else ""
+        return {
+            "Location": f"{base}/v2/{name}/blobs/uploads/{identifier}?{query}",
+            "Range": f"0-{max(0, session.size - 1)}",
+            "Docker-Upload-UUID": identifier,
+        }
+
+    def _digest_header(self, digest: str) -> dict[str, str]:
+        return {"Docker-Content-Digest": digest} if self.oddities.digest_header else {}

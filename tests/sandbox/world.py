@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Who and what there is: tenants, subscriptions, people, registries, rights. Tests may change all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
+OTHER_SUBSCRIPTION = "33333333-3333-3333-3333-333333333333"
+
+PULL = frozenset({"pull", "metadata_read"})
+PUSH = PULL | {"push", "metadata_write"}
+ALL = PUSH | {"delete", "catalog"}
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A service principal, a managed identity or a user. ``id`` is the client id, or the object id of a user."""
+
+    id: str
+    name: str
+    secret: str
+    kind: str = "servicePrincipal"
+    tenant: str = TENANT
+
+
+OWNER = Principal("55555555-5555-5555-5555-555555555555", "sandbox-owner", "sandbox-secret")
+READER = Principal("66666666-6666-6666-6666-666666666666", "sandbox-reader", "reader-secret")
+STRANGER = Principal("77777777-7777-7777-7777-777777777777", "sandbox-stranger", "stranger-secret")
+IDENTITY = Principal("88888888-8888-8888-8888-888888888888", "sandbox-identity", "", kind="managedIdentity")
+USER = Principal("99999999-9999-9999-9999-999999999999", "dev@sandbox.test", "user-secret", kind="user")
+
+
+@dataclass
+class AzureRegistry:
+    """One container registry as ARM describes it, and the switches that its data plane obeys."""
+
+    name: str
+    subscription: str = SUBSCRIPTION
+    resource_group: str = "sandbox"
+    sku: str = "Premium"
+    admin_password: str = ""
+    public: bool = True
+    anonymous_pull: bool = False
+    abac: bool = False
+    export_enabled: bool = True
+    login_server: str = ""
+    token_lifetime: float = 4500.0
+    refresh_lifetime: float = 10800.0
+    # locked: "repository", "repository:tag" or "repository@digest" with writeEnabled false
+    attributes: dict[str, dict[str, bool]] = field(default_factory=dict)
+    rights: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.login_server = self.login_server or f"{self.name}.azurecr.io"
+        self.rights = self.rights or {OWNER.id: ALL, IDENTITY.id: ALL, USER.id: ALL, READER.id: PULL}
+
+    @property
+    def id(self) -> str:
+        """The resource ID."""
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.ContainerRegistry/registries/{self.name}"
+        )
+
+    def is_writable(self, *names: str) -> bool:
+        """False when one of these is locked."""
+        return all(self.attributes.get(name, {}).get("writeEnabled", True) for name in names)
+
+    def to_arm(self) -> dict[str, Any]:
+        """The resource, in the form of recent api-versions."""
+        switch = {True: "enabled", False: "disabled"}
+        return {
+            "id": self.id,
+            "name": self.name,
+            "type": "Microsoft.ContainerRegistry/registries",
+            "location": "eastus",
+            "tags": {},
+            "sku": {"name": self.sku, "tier": self.sku},
+            "properties": {
+                "loginServer": self.login_server,
+                "creationDate": "2026-01-01T00:00:00.0000000Z",
+                "provisioningState": "Succeeded",
+                "adminUserEnabled": bool(self.admin_password),
+                "anonymousPullEnabled": self.anonymous_pull,
+                "dataEndpointEnabled": False,
+                "dataEndpointHostNames": [],
+                "publicNetworkAccess": "Enabled" if self.public else "Disabled",
+                "networkRuleBypassOptions": "AzureServices",
+                "roleAssignmentMode": "AbacRepositoryPermissions" if self.abac else "LegacyRegistryPermissions",
+                "zoneRedundancy": "Disabled",
+                "policies": {
+                    "exportPolicy": {"status": switch[self.export_enabled]},
+                    "quarantinePolicy": {"status": "disabled"},
+                    "trustPolicy": {"type": "Notary", "status": "disabled"},
+                    "retentionPolicy": {"days": 7, "status": "disabled"},
+                    "softDeletePolicy": {"retentionDays": 7, "status": "disabled"},
+                    "azureADAuthenticationAsArmPolicy": {"status": "enabled"},
+                },
+            },
+        }
+
+
+class World:
+    """The default cast."""
+
+    def __init__(self) -> None:
+        self.tenant = TENANT
+        self.subscriptions = {SUBSCRIPTION: "Sandbox subscription", OTHER_SUBSCRIPTION: "Other subscription"}
+        self.principals = {p.id: p for p in (OWNER, READER, STRANGER, IDENTITY, USER)}
+        self.registries = {
+            registry.name: registry
+            for registry in (
+                AzureRegistry("myregistry"),
+                AzureRegistry("mysourceregistry"),
+                AzureRegistry("otherregistry", subscription=OTHER_SUBSCRIPTION, resource_group="elsewhere"),
+                AzureRegistry("closedregistry", public=False),
+                AzureRegistry("adminregistry", sku="Standard", admin_password="sandbox-admin-password"),
+                AzureRegistry("abacregistry", abac=True),
+                AzureRegistry("secretregistry", export_enabled=False),
+            )
+        }
+
+    def principal(self, name: str) -> Principal | None:
+        """By client id, object id or user name."""
+        return next((p for p in self.principals.values() if name in (p.id, p.name)), None)
+
+    def registry_at(self, host: str) -> AzureRegistry | None:
+        """By login server."""
+        return next((r for r in self.registries.values() if r.login_server == host), None)
+
+    def may_manage(self, principal: str, registry: AzureRegistry, write: bool = False) -> bool:
+        """ARM's view, simplified: who has any right on it may read it; who may delete may do all."""
+        rights = registry.rights.get(principal, frozenset())
+        return "delete" in rights if write else bool(rights)
