@@ -119,7 +119,7 @@ def _what(error: RegistryError) -> str:
 
 
 def _said(error: RegistryError) -> str:
-    said = " ".join(filter(None, (" ".join(error.codes), error.text)))
+    said = " ".join(filter(None, (" ".join(error.codes), error.text))).rstrip(".")
     request = f" Request id {error.request_id}." if error.request_id else ""
     return (f" It said: {said}." if said else "") + request
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -78,7 +79,9 @@ def import_image(
             force=force,
         )
         view = _output.ProgressView(cmd.cli_ctx, f"Importing {reference} to {target.host}")
+        started = time.monotonic()
         item = _import(request, jobs or 1, dry_run, cancellation, view)
+        item.seconds = time.monotonic() - started
     view.end(item)
     if item.error:
         _raise_after_output(cmd.cli_ctx, item)

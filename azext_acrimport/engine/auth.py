@@ -25,7 +25,7 @@ CLIENT_ID = "acrimport"
 
 
 class TokenProvider:
-    """One a registry and side. Each set of scopes is asked for once, whatever the number of threads that want it."""
+    """One a registry host and side. Each set of scopes is asked for once, whatever the number of threads that want it."""
 
     def __init__(self, registry: str, transport: Transport, provide: CredentialProvider) -> None:
         self._registry = registry
@@ -133,7 +133,7 @@ class TokenProvider:
                 self._refresh = None
                 return self._fetch(scopes)
             refusal = Unauthorized(
-                self._registry,
+                self._transport.names.get(self._registry, self._registry),
                 origin=self._transport.origin,
                 method=error.method,
                 path=error.path,
@@ -175,7 +175,8 @@ class TokenProvider:
         return self._refresh
 
     def _error(self, reason: str) -> AuthError:
-        return AuthError(self._registry, reason, origin=self._transport.origin)
+        name = self._transport.names.get(self._registry, self._registry)
+        return AuthError(name, reason, origin=self._transport.origin)
 
 
 def _basic(credential: Credential) -> str:

@@ -31,6 +31,7 @@ class RegistryClient:
         self.host = host
         self.transport = transport
         self.tokens = TokenProvider(host, transport, provide)
+        transport.names[host] = registry
         self._base = ""
         self._lock = threading.Lock()
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .challenge import Challenge
+from .credential import ANONYMOUS
 from .errors import (
     BlobUnknown,
     Denied,
@@ -57,22 +58,33 @@ _BY_CODE: dict[str, type[RegistryError]] = {
 
 
 def registry_error(
-    origin: Origin, method: str, url: str, status: int, headers: Mapping[str, str], body: bytes, *, mode: str = ""
+    origin: Origin,
+    method: str,
+    url: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    mode: str = "",
+    name: str = "",
 ) -> RegistryError:
-    """Pick the class by code, then by status. ``body`` may be anything: JSON, HTML, XML, nothing."""
+    """Pick the class by code, then by status. ``body`` may be anything: JSON, HTML, XML, nothing.
+
+    ``mode`` and ``name``: how we had signed in, and how people call this host.
+    """
     parts = urlsplit(url)
     codes, text = _said(body)
     kind = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None) if status < 500 else None
     if kind is None:
         kind = _BY_STATUS.get(status, ServerError if status >= 500 else Rejected)
-    if kind is Unauthorized and _lacks_right(headers):
+    if kind is Unauthorized and mode != ANONYMOUS.mode and _lacks_right(headers):
         kind = Denied
     if kind is Denied and FIREWALL.search(text):
         kind = Firewall
     if method == "PUT" and "/manifests/" in parts.path and kind in (NotFound, Rejected) and _names_missing(codes):
         kind = BlobUnknown
     error = kind(
-        parts.netloc.rpartition("@")[2],
+        name or parts.netloc,
         origin=origin,
         method=method,
         path=parts.path,

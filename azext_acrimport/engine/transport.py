@@ -131,6 +131,8 @@ class Transport:
         self.cancellation = cancellation or Cancellation()
         self._adapter = _BlockAdapter(pool_connections=16, pool_maxsize=KEPT_CONNECTIONS, max_retries=0)
         self._exchange = exchange or self._adapter.send
+        # how people call a host whose API is elsewhere (registry-1.docker.io is docker.io); errors say that
+        self.names: dict[str, str] = {}
         self._gates: dict[str, Gate] = {}
         self._proxies: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
@@ -187,9 +189,11 @@ class Transport:
             body = response.read_all(MAX_ERROR_BYTES)
         except EngineError:
             body = b""
+        host = urlsplit(response.url).netloc
+        name = self.names.get(host, host)
         if response.status < 300:
             return ServerError(
-                urlsplit(response.url).netloc,
+                name,
                 origin=self.origin,
                 method=method,
                 path=urlsplit(response.url).path,
@@ -197,7 +201,9 @@ class Transport:
                 text="which is not an answer to this request",
                 mode=mode,
             )
-        return registry_error(self.origin, method, response.url, response.status, response.headers, body, mode=mode)
+        return registry_error(
+            self.origin, method, response.url, response.status, response.headers, body, mode=mode, name=name
+        )
 
     def _follow(self, method: str, url: str, headers: dict[str, str], body: bytes | VerifyingReader | None) -> Response:
         """One request, and for GET the redirects behind it.
@@ -240,7 +246,8 @@ class Transport:
         except EngineError:
             raise  # born in the body that was being read: the blame is already where it belongs
         except Exception as error:
-            raise network.translate(error, urlsplit(url).netloc, self.origin) from None
+            host = urlsplit(url).netloc
+            raise network.translate(error, self.names.get(host, host), self.origin) from None
         elapsed = (time.monotonic() - started) * 1000
         logger.debug("%s %s -> %d in %.0f ms", method, redact_url(url), answer.status_code, elapsed)
         return Response(answer, self.origin, url)

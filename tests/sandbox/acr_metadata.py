@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from .entra import answer
+from .images import ACCEPT
 from .registry import DIGEST, ROUTE, failure
 from .server import Handler, Request, Response, call
 from .storage import digest_of, now
@@ -71,7 +72,7 @@ class Metadata:
     def _tags(self, name: str) -> dict[str, str]:
         listed = json.loads(call(self._content, "GET", f"/v2/{name}/tags/list", expect=200).body)  # type: ignore[arg-type]
         return {
-            tag: call(self._content, "HEAD", f"/v2/{name}/manifests/{tag}", headers={"Accept": "*/*"}).headers[
+            tag: call(self._content, "HEAD", f"/v2/{name}/manifests/{tag}", headers=ACCEPT).headers[
                 "Docker-Content-Digest"
             ]
             for tag in listed["tags"] or []

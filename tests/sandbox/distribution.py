@@ -8,7 +8,6 @@ import http.client
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +43,6 @@ class Distribution:
         config.write_text(CONFIG.format(folder=folder / "data", port=self.port))
         with (folder / "log.txt").open("wb") as log:
             self._process = subprocess.Popen([PROGRAM, "serve", str(config)], stdout=log, stderr=log)
-        self._local = threading.local()
         self._wait(folder / "log.txt")
 
     def stop(self) -> None:
@@ -53,10 +51,7 @@ class Distribution:
         self._process.wait(timeout=10)
 
     def __call__(self, request: Request) -> Response:
-        connection: http.client.HTTPConnection = getattr(self._local, "connection", None) or http.client.HTTPConnection(
-            "127.0.0.1", self.port, timeout=60
-        )
-        self._local.connection = None
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         target = request.path + (f"?{urlencode(request.query)}" if request.query else "")
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         length = request.headers.get("Content-Length", "0")
@@ -82,13 +77,12 @@ class Distribution:
             headers["Location"] = parts._replace(scheme="", netloc="").geturl()
         if request.method == "HEAD":
             length = answer.getheader("Content-Length") or "0"
-            answer.read()
-            self._local.connection = connection
+            connection.close()
             return Response(answer.status, {**headers, "Content-Length": length})
         length_header = answer.getheader("Content-Length")
         if length_header is None or int(length_header) <= BLOCK:
             body = answer.read()
-            self._local.connection = connection
+            connection.close()
             return Response(answer.status, headers, body)
         return Response(answer.status, headers, _blocks(connection, answer), int(length_header))
 

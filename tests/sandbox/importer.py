@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .arm import ImportFailed
+from .images import ACCEPT
 from .server import Handler, call
 from .world import AzureRegistry, World
-
-ACCEPT = {"Accept": "*/*"}
 
 
 class Importer:
@@ -28,7 +27,7 @@ class Importer:
         tags = [_split(tag)[::2] for tag in parameters.get("targetTags") or []]
         ours = self._contents[target.login_server]
         for name, tag in tags:
-            found = call(ours, "HEAD", f"/v2/{name}/manifests/{tag}")
+            found = call(ours, "HEAD", f"/v2/{name}/manifests/{tag}", headers=ACCEPT)
             if found.status == 200 and parameters.get("mode") != "Force":
                 raise ImportFailed("Conflict", f"Tag {name}:{tag} already exists in target registry.")
         found = call(content, "GET", f"/v2/{repository}/manifests/{identifier}", headers=ACCEPT)

@@ -198,6 +198,7 @@ class _Exchange(BaseHTTPRequestHandler):
         self.server.connections.discard(self.request)
         with contextlib.suppress(OSError):
             super().finish()
+        self.request.close()  # with TLS this is not the socket that the server will close
 
     def parse_request(self) -> bool:
         if not super().parse_request():

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""A sandbox, an az, and the extension installed from a wheel, as a user would have them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox import distribution
+from tests.sandbox.world import Principal
+from tests.support.az import Az, program
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here runs the real az."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.az)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that would be published, built from a copy so that the checkout stays clean."""
+    folder = tmp_path_factory.mktemp("wheel")
+    copy = folder / "source"
+    shutil.copytree(ROOT / "azext_acrimport", copy / "azext_acrimport")
+    for name in ("setup.py", "README.md", "HISTORY.rst", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    command = [sys.executable, "setup.py", "-q", "bdist_wheel", "--dist-dir", str(folder)]
+    subprocess.run(command, cwd=copy, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def extensions(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An extension folder in which ``az extension add`` has been."""
+    pytest.importorskip("azure.cli.core", reason="azure-cli is not installed for this Python")
+    folder = tmp_path_factory.mktemp("extensions")
+    az = Az(tmp_path_factory.mktemp("add"), {}, extensions=folder)
+    added = az("extension", "add", "--source", str(wheel), "--yes")
+    assert added.code == 0, added.stderr
+    return folder
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        "embedded",
+        pytest.param("docker-registry", marks=pytest.mark.registry),
+    ],
+)
+def any_sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """A seeded sandbox on each kind of registry; for tests of the main road."""
+    from tests.sandbox.sandbox import Sandbox
+
+    if request.param == distribution.PROGRAM and not distribution.available():
+        pytest.skip("docker-registry is not installed (Debian package docker-registry)")
+    with Sandbox(tmp_path_factory.mktemp(request.param), registry=request.param) as sandbox:
+        sandbox.seed()
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """A seeded sandbox on the embedded registry."""
+    from tests.sandbox.sandbox import Sandbox
+
+    with Sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
+        sandbox.seed()
+        yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def fair_weather(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No fault outlives its test."""
+    yield
+    if "sandbox" in request.fixturenames:
+        request.getfixturevalue("sandbox").faults.clear()
+
+
+@pytest.fixture
+def signed_in(tmp_path: Path, extensions: Path):
+    """A function from a sandbox (and a principal) to an az with the extension, signed in there."""
+
+    def signed_in(sandbox, principal: Principal | None = None) -> Az:
+        az = Az(tmp_path, sandbox.environment(), extensions=extensions)
+        sandbox.sign_in(az.config, *([principal] if principal else []))
+        return az
+
+    return signed_in
+
+
+@pytest.fixture
+def az(sandbox, signed_in) -> Az:
+    """az with the extension, signed in to the embedded sandbox as the owner of everything."""
+    return signed_in(sandbox)
+
+
+@pytest.fixture
+def core_az(sandbox, tmp_path: Path) -> Az:
+    """az without any extension, and nobody signed in."""
+    pytest.importorskip("azure.cli.core", reason="azure-cli is not installed for this Python")
+    assert Path(program()).exists()
+    az = Az(tmp_path, sandbox.environment())
+    sandbox.quiet(az.config)
+    return az

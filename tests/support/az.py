@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""The real az in a process of its own, with a configuration and extensions of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# What a process needs to run at all; everything else of the user's environment stays out.
+KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
+
+
+def program() -> str:
+    """The az of this virtual environment, or the one that ACRIMPORT_AZ names."""
+    beside = Path(sys.executable).with_name("az.cmd" if os.name == "nt" else "az")
+    return os.environ.get("ACRIMPORT_AZ", str(beside))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output; fails when anything else is in it."""
+        return json.loads(self.stdout)
+
+
+class Az:
+    """Call it with the words after ``az``."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], extensions: Path | None = None) -> None:
+        self.config = folder / "azure"
+        self.config.mkdir(parents=True, exist_ok=True)
+        self.environment = {
+            **{name: os.environ[name] for name in KEPT if name in os.environ},
+            "HOME": str(folder),
+            "AZURE_CONFIG_DIR": str(self.config),
+            "AZURE_EXTENSION_DIR": str(extensions or folder / "extensions"),
+            **environment,
+        }
+
+    def __call__(self, *words: str, stdin: str = "", **environment: str) -> Result:
+        """Run to the end. Keyword arguments are environment variables for this call."""
+        process = self.start(*words, **environment)
+        stdout, stderr = process.communicate(stdin, timeout=100)
+        return Result(process.returncode, stdout, stderr)
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """Only start it; its pipes are open."""
+        pipe = subprocess.PIPE
+        environment = {**self.environment, **environment}
+        return subprocess.Popen(
+            [program(), *words], env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8"
+        )
