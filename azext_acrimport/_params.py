@@ -11,7 +11,7 @@ from azure.cli.core.commands.parameters import (
     resource_group_name_type,
 )
 
-from ._validators import ENGINES, validate_source_registry, validate_target
+from ._validators import ENGINES
 
 
 def load_arguments(loader: Any) -> None:
@@ -22,7 +22,6 @@ def load_arguments(loader: Any) -> None:
             options_list=["--name", "-n"],
             completer=get_resource_name_completion_list("Microsoft.ContainerRegistry/registries"),
             configured_default="acr",
-            validator=validate_target,
             help="The target registry: name, login server or resource ID of an Azure container registry, or host and "
             "port of any other registry (localhost:5000). You can configure the default registry name using "
             "`az configure --defaults acr=<registry name>`.",
@@ -37,7 +36,6 @@ def load_arguments(loader: Any) -> None:
         c.argument(
             "source_registry",
             options_list=["--registry", "-r"],
-            validator=validate_source_registry,
             help="The source Azure container registry: name, login server or resource ID.",
         )
         c.argument(

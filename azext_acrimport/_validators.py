@@ -21,11 +21,16 @@ MAX_JOBS = 64
 
 
 def validate_import(cmd: Any, namespace: Any) -> None:
-    """Read and check all options of ``az acr import`` before the first request. Ends az with exit code 2."""
+    """Read and check all options of ``az acr import`` before the first request. Ends az with exit code 2.
+
+    A validator of the whole command takes the place of those of single options, so of core's check of names, too,
+    which knows only names and login servers of one cloud.
+    """
     from . import _errors
     from .engine import InvalidReference
 
     try:
+        _validate_registries(namespace)
         _validate_credentials(namespace)
         _validate_engine(cmd, namespace)
         _validate_jobs(cmd, namespace)
@@ -41,27 +46,21 @@ def validate_import(cmd: Any, namespace: Any) -> None:
         _errors.exit_for_usage(*error.args)
 
 
-def validate_target(namespace: Any) -> None:
-    """Takes the place of core's check, which knows names and login servers of one cloud only."""
+def _validate_registries(namespace: Any) -> None:
     namespace.registry_name = _registry(namespace.registry_name, "--name")
-
-
-def validate_source_registry(namespace: Any) -> None:
-    """Name, login server or resource ID."""
     if namespace.source_registry:
         namespace.source_registry = _registry(namespace.source_registry, "--registry")
 
 
 def _registry(text: str, option: str) -> str:
     """A resource ID as it is; a name or a host in the form that comparisons need."""
-    from . import _errors
     from .engine import is_registry_host
 
     if text.startswith("/"):
         return text
     plain = text.strip().lower().removeprefix("https://").rstrip("/")
     if not is_registry_host(plain) and not NAME.fullmatch(plain):
-        _errors.exit_for_usage(
+        raise ValueError(
             f"{option}: '{text}' is not a registry.",
             "Give the name of an Azure container registry (5 to 50 letters and digits), its login server such as "
             "myregistry.azurecr.io, its resource ID, or host and port of another registry.",

@@ -25,7 +25,7 @@ CLIENT_ID = "acrimport"
 
 
 class TokenProvider:
-    """One a registry host and side. Each set of scopes is asked for once, whatever the number of threads that want it."""
+    """One a registry host and side. Each set of scopes is asked for once, however many threads want it."""
 
     def __init__(self, registry: str, transport: Transport, provide: CredentialProvider) -> None:
         self._registry = registry

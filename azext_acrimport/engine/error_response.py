@@ -81,6 +81,8 @@ def registry_error(
         kind = Denied
     if kind is Denied and FIREWALL.search(text):
         kind = Firewall
+    if kind is NotFound and method in ("PATCH", "PUT") and "/blobs/uploads/" in parts.path:
+        kind = UploadLost
     if method == "PUT" and "/manifests/" in parts.path and kind in (NotFound, Rejected) and _names_missing(codes):
         kind = BlobUnknown
     error = kind(

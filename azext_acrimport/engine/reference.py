@@ -47,11 +47,13 @@ class Reference:
             raise InvalidReference(text, "it starts with a scheme; leave out everything up to ://")
         host, slash, rest = text.partition("/")
         if not slash or not rest:
-            missing = "the repository is missing" if is_registry_host(host.lower()) else "the registry is missing"
-            raise InvalidReference(text, missing)
+            # a colon may stand before a port or before a tag, so a dot decides
+            if is_registry_host(host.lower()) and "." in host.partition(":")[0]:
+                raise InvalidReference(text, "the repository is missing")
+            raise InvalidReference(text, f"the registry is missing; for Docker Hub write docker.io/{text}")
         host = _normal_host(host)
         if not is_registry_host(host):
-            raise InvalidReference(text, f"'{host}' is not a registry host; write docker.io/{text} for Docker Hub")
+            raise InvalidReference(text, f"'{host}' is not a registry host; for Docker Hub write docker.io/{text}")
         try:
             repository, tag, digest = _split(rest)
         except ValueError as error:

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Closed doors and wrong names: one clear error with code, side and next step; nothing changed at the target."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sandbox.world import READER, STRANGER
+
+TARGET = "myregistry.azurecr.io"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "error_code", "said"),
+    [
+        # the source
+        (
+            "--source docker.io/library/hello-world:v99",
+            3,
+            "source-not-found",
+            "hello-world:v99 (source) does not exist",
+        ),
+        ("--source mysourceregistry.azurecr.io/app/web:v99", 3, "source-not-found", "az acr repository show-tags"),
+        ("--source mysourceregistry.azurecr.io/no/such:v1", 3, "source-not-found", "no/such:v1 (source)"),
+        ("--source docker.io/sandboxuser/private:1.0", 1, "source-unauthorized", "--username"),
+        (
+            "--source docker.io/sandboxuser/private:1.0 -u sandboxuser -p wrong",
+            1,
+            "source-unauthorized",
+            "refused the sign-in with user name and password",
+        ),
+        ("--source registry.contoso.com/team/app:1.0", 1, "source-unauthorized", "registry.contoso.com (source)"),
+        ("--source registry.contoso.com/team/app:1.0 -u robot -p wrong", 1, "source-unauthorized", "--password"),
+        ("--source closedregistry.azurecr.io/app/web:v1", 1, "source-firewall", "networkRuleSet"),
+        ("--source unknown.example.org/app/web:v1", 1, "source-unreachable", "HTTPS_PROXY"),
+        ("--source 127.0.0.1:1/app/web:v1", 1, "source-unreachable", "127.0.0.1:1 (source)"),
+        ("--source app/web:v1 --registry nosuchregistry", 3, "source-registry-not-found", "az acr list"),
+        (
+            "--source app/web:v1 --registry /subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/sandbox"
+            "/providers/Microsoft.ContainerRegistry/registries/nosuchregistry",
+            3,
+            "source-registry-not-found",
+            "nosuchregistry",
+        ),
+        ("--source app/web:v1 --registry secretregistry", 1, "source-export-disabled", "--allow-exports"),
+        # the target
+        ("--name nosuchregistry --source mcr.microsoft.com/hello-world", 3, "target-registry-not-found", "az acr list"),
+        ("--name closedregistry --source mcr.microsoft.com/hello-world", 1, "target-firewall", "az acr show"),
+        ("--name 127.0.0.1:1 --source mcr.microsoft.com/hello-world", 1, "target-unreachable", "127.0.0.1:1 (target)"),
+        # the command line
+        ("--source hello-world", 2, "", "docker.io/hello-world"),
+        ("--source https://docker.io/hello-world", 2, "", "scheme"),
+        ("--source docker.io/Hello:1", 2, "", "lower-case"),
+        ("--source docker.io/hello@sha256:12", 2, "", "sha256"),
+        ("--source mcr.microsoft.com/hello-world --image app:1@2", 2, "", "app:1@2"),
+        ("--source mcr.microsoft.com/hello-world --repository app:1", 2, "", "--image app:1"),
+        ("--source mcr.microsoft.com/hello-world --username robot", 2, "", "A user name needs a password"),
+        ("--source mcr.microsoft.com/hello-world --password token", 1, "invalid-credentials", "--username"),
+        ("--source mcr.microsoft.com/hello-world --jobs 0", 2, "", "jobs"),
+        ("--source mcr.microsoft.com/hello-world --engine service", 2, "", "not available in this version"),
+        ("--source mcr.microsoft.com/hello-world --no-wait", 2, "", "not available in this version"),
+        ("--name my/registry --source mcr.microsoft.com/hello-world", 2, "", "'my/registry' is not a registry"),
+    ],
+)
+def test_import_fails_with_one_clear_error(sandbox, az, options, code, error_code, said):
+    """Exit code, stable code, and words that help; no traceback, nothing written."""
+    words = options.split()
+    if "--name" not in words:
+        words += ["--name", "myregistry"]
+    mark = sandbox.log.mark()
+    result = az("acr", "import", *words)
+    assert result.code == code, result.stderr
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("ERROR:") == 1
+    assert f"[{error_code}]" in result.stderr or not error_code
+    assert not sandbox.log.find(since=mark, method="PUT")
+    if result.stdout:
+        assert result.json["status"] == "failed"
+        assert result.json["error"]["code"] == error_code
+        assert result.json["error"]["side"] == error_code.split("-")[0]
+
+
+@pytest.mark.parametrize("principal", [READER, STRANGER], ids=["may only pull", "has no right at all"])
+def test_missing_push_right_is_named_with_the_role(sandbox, signed_in, principal):
+    """Whoever may not push learns who refused, and what to ask for; the login server needs no ARM right."""
+    az = signed_in(sandbox, principal)
+    result = az("acr", "import", "-n", TARGET, "--source", "mcr.microsoft.com/hello-world", "-t", "refused:1")
+    assert result.code == 1
+    assert result.json["error"]["code"] == "target-denied"
+    assert "AcrPush" in result.stderr and "az login identity" in result.stderr
+    assert sandbox.content(TARGET) is not None
+
+
+def test_missing_pull_right_is_named_with_the_role(sandbox, signed_in):
+    """The same on the source's side."""
+    az = signed_in(sandbox, STRANGER)
+    sandbox.world.registries["myregistry"].rights[STRANGER.id] = frozenset({"pull", "push"})
+    source = "mysourceregistry.azurecr.io/app/web:v1"
+    result = az("acr", "import", "-n", TARGET, "--source", source, "-t", "refused:1")
+    del sandbox.world.registries["myregistry"].rights[STRANGER.id]
+    assert result.json["error"]["code"] == "source-denied"
+    assert "AcrPull" in result.stderr
+
+
+def test_locked_repository_is_named(sandbox, az):
+    """405 of ACR, and where to look."""
+    sandbox.world.registries["myregistry"].attributes["locked/app"] = {"writeEnabled": False}
+    words = ("--source", "mcr.microsoft.com/hello-world", "-t", "locked/app:1")
+    result = az("acr", "import", "-n", "myregistry", *words)
+    assert result.json["error"]["code"] == "target-disallowed"
+    assert "az acr repository show --name myregistry --repository locked/app" in result.stderr
+
+
+def test_not_signed_in_is_said_by_az_itself(sandbox, extensions, tmp_path):
+    """As with any other az command."""
+    from tests.support.az import Az
+
+    az = Az(tmp_path, sandbox.environment(), extensions=extensions)
+    sandbox.quiet(az.config)
+    result = az("acr", "import", "-n", "myregistry", "--source", "mcr.microsoft.com/hello-world")
+    assert result.code == 1
+    assert "az login" in result.stderr

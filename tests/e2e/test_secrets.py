@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Secrets stay where they belong: not in output, not at another host, and no longer valid ones are renewed."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+
+import pytest
+
+from tests.sandbox import images, tokens
+from tests.sandbox.server import Response
+from tests.sandbox.world import OWNER, AzureRegistry
+from tests.support.content import tree
+
+TARGET = "myregistry.azurecr.io"
+
+
+def test_debug_output_shows_no_secret(sandbox, az, monkeypatch, tmp_path):
+    """Passwords, Entra and registry tokens, and storage signatures: all are caught at the sandbox and looked for."""
+    issued: list[str] = []
+    original = tokens.issue
+
+    def issue(*arguments, **claims):
+        issued.append(original(*arguments, **claims))
+        return issued[-1]
+
+    monkeypatch.setattr(tokens, "issue", issue)
+    secret = tmp_path / "password"
+    secret.write_text("robot-secret\n")
+    for source in (
+        ("mysourceregistry.azurecr.io/app/web:v1",),
+        ("registry.contoso.com/team/app:1.0", "-u", "robot", "-p", f"@{secret}"),
+        ("docker.io/library/hello-world:latest",),
+    ):
+        words = ("--source", *source, "-t", "secrets:1", "--force", "--debug")
+        result = az("acr", "import", "-n", "myregistry", *words)
+        assert result.code == 0, result.stderr[-2000:]
+        shown = result.stdout + result.stderr
+        assert "robot-secret" not in shown
+        assert "azext_acrimport.engine" in shown  # --debug did show what the engine does
+        for token in issued:
+            assert token not in shown and token.rpartition(".")[2] not in shown
+    assert any(tokens.claims_of(token)["kind"] == "storage" for token in issued)
+
+
+@pytest.mark.parametrize("how", ["file", "stdin", "environment"])
+def test_password_need_not_be_on_the_command_line(sandbox, az, tmp_path, how):
+    """@FILE, @- and the environment."""
+    secret = tmp_path / "password"
+    secret.write_text("robot-secret\n")
+    words, stdin, environment = {
+        "file": (["-u", "robot", "-p", f"@{secret}"], "", {}),
+        "stdin": (["-u", "robot", "-p", "@-"], "robot-secret\n", {}),
+        "environment": (
+            [], "", {"ACRIMPORT_SOURCE_USERNAME": "robot", "ACRIMPORT_SOURCE_PASSWORD": "robot-secret"}
+        ),
+    }[how]  # fmt: skip
+    source = ("--source", "registry.contoso.com/team/app:1.0", "-t", f"from-{how}:1")
+    result = az("acr", "import", "-n", "myregistry", *source, *words, stdin=stdin, **environment)
+    assert result.code == 0, result.stderr
+
+
+def test_authorization_never_follows_a_redirect(sandbox, az):
+    """The storage hosts refuse any Authorization, so a success alone proves it; the log says it as well."""
+    mark = sandbox.log.mark()
+    source = "mysourceregistry.azurecr.io/app/web:v1"
+    assert az("acr", "import", "-n", "myregistry", "--source", source, "-t", "redirected:1").code == 0
+    followed = sandbox.log.find(since=mark, host="mysourceregistrysandbox.blob.core.windows.net")
+    assert followed
+    assert {entry["authorization"] for entry in followed} == {"none"}
+
+
+def test_entra_token_goes_to_azure_registries_only(sandbox, az):
+    """A registry that asks for the exchange, but is none of Azure's, gets nothing."""
+    mark = sandbox.log.mark()
+    challenge = {"WWW-Authenticate": 'Bearer realm="https://registry.contoso.com/oauth2/token",service="x"'}
+    sandbox.faults.add(host="registry.contoso.com", path="/v2/.*", times=9, answer=Response(401, challenge))
+    result = az("acr", "import", "-n", "myregistry", "--source", "registry.contoso.com/team/app:1.0")
+    assert result.code == 1
+    assert not sandbox.log.find(since=mark, host="registry.contoso.com", path="/oauth2/exchange")
+    assert not sandbox.log.find(since=mark, host="registry.contoso.com", authorization="bearer:entra")
+
+
+def test_one_import_fetches_no_token_twice(sandbox, az):
+    """One Entra token for both registries, one exchange and one access token for each."""
+    mark = sandbox.log.mark()
+    source = "mysourceregistry.azurecr.io/app/web:v1"
+    assert az("acr", "import", "-n", "myregistry", "--source", source, "-t", "counted:1", "--jobs", "8").code == 0
+    asked = [
+        (e["host"].partition(".")[0], e["path"])
+        for e in sandbox.log.find(since=mark, method="POST", path=".*(token|exchange)$")
+    ]
+    registry_tokens = [entry for entry in asked if entry[0] != "login"]
+    assert len(registry_tokens) == len(set(registry_tokens)) == 4
+    assert len(asked) - len(registry_tokens) <= 2  # one for ARM, one for registries
+
+
+def test_token_that_ends_in_the_middle_is_renewed(sandbox, az):
+    """A registry whose tokens live for less than the copy takes."""
+    short = AzureRegistry("shortlived", token_lifetime=0.4)
+    sandbox.add_registry(dataclasses.replace(short, rights={OWNER.id: frozenset({"pull", "push", "delete"})}))
+    web = images.web_app(60_000).push(sandbox.content("mcr.microsoft.com"), "short/web", "1")
+    mark = sandbox.log.mark()
+    slow = {"host": "shortlived.azurecr.io", "method": "PUT", "path": "/v2/.*/blobs/.*", "times": 99}
+    sandbox.faults.add(**slow, before=lambda _: threading.Event().wait(0.1))
+    words = ("--source", "mcr.microsoft.com/short/web:1", "--jobs", "2")
+    result = az("acr", "import", "-n", "shortlived", *words)
+    assert result.code == 0, result.stderr
+    fetched = sandbox.log.find(since=mark, host="shortlived.azurecr.io", path="/oauth2/token", status=200)
+    assert len(fetched) > 1
+    assert tree(sandbox.content("shortlived.azurecr.io"), "short/web", "1").keys() >= web.blobs.keys()
