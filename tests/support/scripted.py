@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""A registry that is a list of answers: what stands below ``Transport`` in tests that need no socket."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
+
+from azext_acrimport.engine.cancellation import Cancellation
+from azext_acrimport.engine.retry import RetryPolicy
+from azext_acrimport.engine.transport import Transport, TransportOptions
+
+
+def answer(status: int = 200, headers: dict[str, str] | None = None, body: bytes = b"") -> HTTPResponse:
+    """One answer; Content-Length is added."""
+    named = {"Content-Length": str(len(body)), **(headers or {})}
+    return HTTPResponse(io.BytesIO(body), named, status, preload_content=False, enforce_content_length=False)
+
+
+@dataclass
+class Sent:
+    """One request as it left us."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Script:
+    """Gives its answers one after the other, or asks a function for each. An exception is raised."""
+
+    answers: list[Any] | Callable[[Sent], Any]
+    sent: list[Sent] = field(default_factory=list)
+
+    def __call__(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+        body = request.body.read(1 << 30) if hasattr(request.body, "read") else request.body or b""
+        if hasattr(request.body, "read"):
+            while more := request.body.read(1 << 30):
+                body += more
+        sent = Sent(request.method or "", request.url or "", dict(request.headers), body)
+        self.sent.append(sent)
+        found = self.answers(sent) if callable(self.answers) else self.answers.pop(0)
+        if isinstance(found, BaseException):
+            raise found
+        return HTTPAdapter().build_response(request, found)
+
+    @property
+    def asked(self) -> list[str]:
+        """Method and URL of each request."""
+        return [f"{sent.method} {sent.url}" for sent in self.sent]
+
+
+class Patience(Cancellation):
+    """Notes down how long it would have waited, and does not wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, seconds: float) -> None:
+        """No time passes."""
+        self.check()
+        self.waits.append(seconds)
+
+
+def transport(script: Script, *, origin: Any = "source", attempts: int = 4) -> Transport:
+    """A transport over the script; chance is always 1, so waits are the longest that the policy allows."""
+    options = TransportOptions(retry=RetryPolicy(attempts=attempts, base=1.0, cap=8.0, chance=lambda: 1.0))
+    return Transport(origin, options, Patience(), exchange=script)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""Stores that are no registries: content in memory, that can count, lie and fail."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from azext_acrimport.engine import BlobUnknown, Body, Descriptor, Digest, Manifest, NotFound
+from tests.sandbox.images import Artifact
+
+
+class MemoryStore:
+    """Source and Target. Keeps ``calls`` as (method, what), in order; ``before`` may raise at any of them."""
+
+    def __init__(self, registry: str = "memory.test", repository: str = "app") -> None:
+        self.registry = registry
+        self.repository = repository
+        self.blobs: dict[str, bytes] = {}
+        self.manifests: dict[str, tuple[bytes, str]] = {}
+        self.tags: dict[str, str] = {}
+        self.neighbours: dict[str, MemoryStore] = {}
+        self.phantoms: set[str] = set()
+        self.calls: list[tuple[str, str]] = []
+        self.before: Callable[[str, str], None] = lambda method, what: None
+        self.lock = threading.Lock()
+
+    @property
+    def key(self) -> str:
+        """As in plans."""
+        return f"{self.registry}/{self.repository}"
+
+    def hold(self, artifact: Artifact, *tags: str) -> MemoryStore:
+        """Have this content."""
+        self.blobs |= artifact.blobs
+        for media_type, raw in artifact.manifests:
+            self.manifests[str(Digest.of(raw))] = raw, media_type
+        self.tags |= dict.fromkeys(tags, artifact.digest)
+        return self
+
+    def count(self, method: str) -> int:
+        """How often it was called."""
+        return sum(called == method for called, _ in self.calls)
+
+    def resolve(self, identifier: str) -> Descriptor:
+        """As ``Source.resolve``."""
+        self._note("resolve", identifier)
+        found = self._found(identifier)
+        if found is None:
+            raise NotFound(self.registry, origin="source", method="GET", path=f"/v2/app/manifests/{identifier}")
+        return found
+
+    def find(self, identifier: str) -> Descriptor | None:
+        """As ``Target.find``."""
+        self._note("find", identifier)
+        return self._found(identifier)
+
+    def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
+        """As ``Source.manifest``."""
+        self._note("manifest", str(digest))
+        if str(digest) not in self.manifests:
+            raise NotFound(self.registry, origin="source", method="GET", path=f"/v2/app/manifests/{digest}")
+        return self.manifests[str(digest)]
+
+    def blob(self, descriptor: Descriptor) -> Body:
+        """As ``Source.blob``."""
+
+        def opened() -> io.BytesIO:
+            self._note("blob", str(descriptor.digest))
+            if str(descriptor.digest) not in self.blobs:
+                raise NotFound(self.registry, origin="source", method="GET", path=f"/v2/app/blobs/{descriptor.digest}")
+            return io.BytesIO(self.blobs[str(descriptor.digest)])
+
+        return Body(descriptor, opened)
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """As ``Target.has_blob``; says yes for phantoms, too."""
+        self._note("has_blob", str(descriptor.digest))
+        return str(descriptor.digest) in self.blobs or str(descriptor.digest) in self.phantoms
+
+    def put_blob(self, descriptor: Descriptor, body: Body) -> None:
+        """As ``Target.put_blob``."""
+        self._note("put_blob", str(descriptor.digest))
+        reader = body.open()
+        raw = b"".join(iter(lambda: reader.read(100), b""))
+        reader.close()
+        self.blobs[str(descriptor.digest)] = raw
+
+    def mount_blob(self, descriptor: Descriptor, from_repository: str) -> bool:
+        """As ``Target.mount_blob``."""
+        self._note("mount_blob", str(descriptor.digest))
+        neighbour = self.neighbours.get(from_repository)
+        if neighbour is None or str(descriptor.digest) not in neighbour.blobs:
+            return False
+        self.blobs[str(descriptor.digest)] = neighbour.blobs[str(descriptor.digest)]
+        return True
+
+    def put_manifest(self, digest: Digest, media_type: str, raw: bytes) -> None:
+        """As ``Target.put_manifest``."""
+        self._note("put_manifest", str(digest))
+        self._store(digest, media_type, raw)
+
+    def tag(self, tag: str, digest: Digest, media_type: str, raw: bytes) -> None:
+        """As ``Target.tag``."""
+        self._note("tag", tag)
+        self._store(digest, media_type, raw)
+        self.tags[tag] = str(digest)
+
+    def _store(self, digest: Digest, media_type: str, raw: bytes) -> None:
+        assert Digest.of(raw) == digest
+        manifest = Manifest.parse(raw, media_type, digest)
+        missing = [d for d in manifest.blobs if str(d.digest) not in self.blobs]
+        missing += [d for d in manifest.manifests if str(d.digest) not in self.manifests]
+        if missing:
+            raise BlobUnknown(self.registry, origin="target", method="PUT", text=f"{missing[0].digest} is missing")
+        self.manifests[str(digest)] = raw, media_type
+
+    def _found(self, identifier: str) -> Descriptor | None:
+        digest = self.tags.get(identifier, identifier)
+        if digest not in self.manifests:
+            return None
+        return Descriptor(self.manifests[digest][1], Digest.parse(digest), -1)
+
+    def _note(self, method: str, what: str) -> None:
+        with self.lock:
+            self.calls.append((method, what))
+        self.before(method, what)
+
+
+def complete(store: MemoryStore, digest: str) -> bool:
+    """True when everything below the digest is there and is what it is named."""
+    if digest not in store.manifests:
+        return False
+    raw, media_type = store.manifests[digest]
+    manifest = Manifest.parse(raw, media_type, Digest.of(raw))
+    blobs = all(Digest.of(store.blobs.get(str(d.digest), b"")) == d.digest for d in manifest.blobs)
+    return str(Digest.of(raw)) == digest and blobs and all(complete(store, str(d.digest)) for d in manifest.manifests)
+
+
+def copy(source: MemoryStore, *targets: Any, tag: str = "1", jobs: int = 1, force: bool = False, **wanted: Any) -> Any:
+    """Plan and run one request over such stores; the item's result."""
+    from azext_acrimport.engine import Cancellation, CopyRequest, Destination, make_plan, make_pool, run_plan
+
+    cancellation, pool = wanted.pop("cancellation", None) or Cancellation(), make_pool(jobs)
+    destinations = tuple(Destination(target, tuple(wanted.get("tags", (tag,)))) for target in targets)
+    try:
+        plan = make_plan([CopyRequest(source, tag, destinations, force)], pool, cancellation)
+        if plan.items[0].result.error:
+            return plan.items[0].result
+        return run_plan(plan, pool, cancellation, wanted.get("on_progress", lambda progress: None)).items[0]
+    finally:
+        pool.close(1)
