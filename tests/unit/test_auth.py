@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: MIT
+"""Signing in, as conversations: what the registry says, what we send."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from azext_acrimport.engine import ANONYMOUS, AuthError, Credential, Denied, RegistryClient, Unauthorized
+from azext_acrimport.engine.bearer import Token
+from azext_acrimport.engine.challenge import Scope
+from tests.support.scripted import Script, Sent, answer, transport
+
+PASSWORD = Credential(mode="user name and password", username="bob", password="pass:word")
+ENTRA = Credential(mode="az login identity", entra_token="entra-1", tenant="tenant-1")
+PULL = (Scope.pull("app"),)
+
+
+def jwt(**claims: object) -> str:
+    """A token with these claims."""
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b'=').decode()}.c2ln"
+
+
+def challenge(host: str, realm: str = "", **parameters: str) -> dict[str, str]:
+    """A WWW-Authenticate header."""
+    values = {"realm": realm or f"https://{host}/token", **parameters}
+    return {"WWW-Authenticate": "Bearer " + ",".join(f'{name}="{value}"' for name, value in values.items())}
+
+
+def form(sent: Sent) -> dict[str, str]:
+    """The fields of a form."""
+    return {name: values[0] for name, values in parse_qs(sent.body.decode()).items()}
+
+
+def client(script: Script, credential: Credential = ANONYMOUS, host: str = "registry.test") -> RegistryClient:
+    """A client of one host."""
+    return RegistryClient(host, host, transport(script), lambda: credential)
+
+
+def get(of: RegistryClient, scopes: tuple[Scope, ...] = PULL) -> int:
+    """One request."""
+    return of.send("GET", "/v2/app/manifests/1", scopes=scopes, accept={200}).status
+
+
+def test_nothing_is_asked_for_where_nothing_is_wanted():
+    """A registry without a challenge sees no Authorization."""
+    script = Script([answer()])
+    assert get(client(script, PASSWORD)) == 200
+    assert "Authorization" not in script.sent[0].headers
+
+
+def test_anonymous_token_is_fetched():
+    """Docker Hub's way: another host, GET, no credentials."""
+    headers = challenge("", "https://auth.test/token", service="registry.test", scope="repository:app:pull")
+    script = Script([answer(401, headers), answer(body=b'{"token": "t1"}'), answer()])
+    assert get(client(script)) == 200
+    asked = urlsplit(script.sent[1].url)
+    assert (asked.netloc, asked.path) == ("auth.test", "/token")
+    assert parse_qs(asked.query) == {"service": ["registry.test"], "scope": ["repository:app:pull"]}
+    assert "Authorization" not in script.sent[1].headers
+    assert script.sent[2].headers["Authorization"] == "Bearer t1"
+
+
+def test_password_is_shown_to_the_token_service_only():
+    """Basic there, Bearer at the registry."""
+    script = Script([answer(401, challenge("registry.test")), answer(body=b'{"access_token": "t1"}'), answer()])
+    get(client(script, PASSWORD))
+    expected = base64.b64encode(b"bob:pass:word").decode()
+    assert [sent.headers.get("Authorization") for sent in script.sent] == [None, f"Basic {expected}", "Bearer t1"]
+
+
+def test_basic_is_used_where_it_is_all_there_is():
+    """And Bearer where both are offered."""
+    script = Script([answer(401, {"WWW-Authenticate": 'Basic realm="x"'}), answer()])
+    get(client(script, PASSWORD))
+    assert script.sent[1].headers["Authorization"].startswith("Basic ")
+
+
+def test_scope_that_was_demanded_comes_first():
+    """Some token services look at the first one only."""
+    headers = challenge("registry.test", scope="repository:other:pull")
+    script = Script([answer(401, headers), answer(body=b'{"token": "t1"}'), answer()])
+    get(client(script))
+    scopes = parse_qs(urlsplit(script.sent[1].url).query)["scope"]
+    assert scopes == ["repository:other:pull", "repository:app:pull"]
+
+
+def test_token_is_reused_for_what_it_covers():
+    """A token for pull and push serves a pull."""
+    script = Script([answer(401, challenge("registry.test")), answer(body=b'{"token": "t1"}'), answer(), answer()])
+    of = client(script)
+    get(of, (Scope.push("app"),))
+    get(of, PULL)
+    assert len(script.sent) == 4
+
+
+def test_token_that_is_refused_is_renewed_once():
+    """A 401 in the middle: one new token, then the request again, with its body."""
+    texts = [answer(401, challenge("registry.test")), answer(body=b'{"token": "t1"}'), answer(), answer(401)]
+    script = Script([*texts, answer(body=b'{"token": "t2"}'), answer()])
+    of = client(script)
+    get(of)
+    of.send("PUT", "/v2/app/manifests/1", scopes=PULL, accept={200}, body=b"manifest")
+    assert script.sent[-1].headers["Authorization"] == "Bearer t2"
+    assert script.sent[-1].body == b"manifest"
+
+
+def test_wrong_password_names_the_mode_and_not_the_password():
+    """The token service refuses."""
+    script = Script([answer(401, challenge("registry.test")), answer(401)])
+    with pytest.raises(Unauthorized) as caught:
+        get(client(script, PASSWORD))
+    assert (caught.value.code, caught.value.mode) == ("source-unauthorized", "user name and password")
+    assert "pass:word" not in f"{caught.value} {caught.value!r} {PASSWORD!r}"
+
+
+def test_missing_right_is_denied_and_not_unauthorized():
+    """Known, but not allowed: ACR says insufficient_scope."""
+    refused = answer(401, challenge("registry.test", error="insufficient_scope"))
+    again = answer(401, challenge("registry.test", error="insufficient_scope"))
+    script = Script([refused, answer(body=b'{"token": "t1"}'), again])
+    with pytest.raises(Denied):
+        get(client(script, PASSWORD))
+
+
+def test_anonymous_refusal_is_unauthorized():
+    """Without a sign-in nobody can say whether a right is missing."""
+    refused = [answer(401, challenge("registry.test", error="insufficient_scope")) for _ in range(2)]
+    with pytest.raises(Unauthorized) as caught:
+        get(client(Script([refused[0], answer(body=b'{"token": "t1"}'), refused[1]])))
+    assert caught.value.mode == "anonymous"
+
+
+def test_entra_token_is_exchanged_at_the_registry():
+    """Entra token, refresh token, access token; each fetched once."""
+    headers = challenge("r.azurecr.io", "https://r.azurecr.io/oauth2/token", service="r.azurecr.io")
+    fetched = [answer(body=b'{"refresh_token": "refresh-1"}'), answer(body=b'{"access_token": "access-1"}')]
+    script = Script([answer(401, headers), *fetched, answer(), answer()])
+    of = client(script, ENTRA, "r.azurecr.io")
+    get(of)
+    get(of)
+    exchange, token = script.sent[1:3]
+    assert exchange.url == "https://r.azurecr.io/oauth2/exchange"
+    assert form(exchange) == {
+        "grant_type": "access_token", "service": "r.azurecr.io", "tenant": "tenant-1", "access_token": "entra-1",
+    }  # fmt: skip
+    assert token.url == "https://r.azurecr.io/oauth2/token"
+    assert form(token)["grant_type"] == "refresh_token"
+    assert form(token)["scope"] == "repository:app:pull"
+    assert form(token)["refresh_token"] == "refresh-1"
+    assert script.sent[-1].headers["Authorization"] == "Bearer access-1"
+
+
+def test_refresh_token_that_is_refused_is_exchanged_anew():
+    """It may have been withdrawn while we were copying."""
+    headers = challenge("r.azurecr.io", "https://r.azurecr.io/oauth2/token", service="r.azurecr.io")
+    first = [answer(body=b'{"refresh_token": "r1"}'), answer(body=b'{"access_token": "a1"}'), answer()]
+    second = [answer(body=b'{"refresh_token": "r2"}'), answer(body=b'{"access_token": "a2"}'), answer()]
+    script = Script([answer(401, headers), *first, answer(401, headers), answer(401), *second])
+    of = client(script, ENTRA, "r.azurecr.io")
+    get(of)
+    get(of)
+    assert script.sent[-1].headers["Authorization"] == "Bearer a2"
+
+
+@pytest.mark.parametrize(
+    ("realm", "credential", "said"),
+    [
+        ("http://registry.test/token", PASSWORD, "not at an https address"),
+        ("ftp://registry.test/token", PASSWORD, "not at an https address"),
+        ("https://127.0.0.1/token", PASSWORD, "private address"),
+        ("https://169.254.169.254/token", PASSWORD, "private address"),
+        ("https://[::1]/token", PASSWORD, "private address"),
+        ("https://other.test/token", ENTRA, "Entra token is not sent to https://other.test"),
+    ],
+)
+def test_realm_that_must_not_be_asked(realm, credential, said):
+    """Nothing is sent there."""
+    script = Script([answer(401, challenge("registry.test", realm))])
+    with pytest.raises(AuthError, match=said):
+        get(client(script, credential))
+    assert len(script.sent) == 1
+
+
+def test_relative_realm_is_at_the_registry():
+    """Resolved against the request."""
+    script = Script([answer(401, challenge("registry.test", "/token")), answer(body=b'{"token": "t"}'), answer()])
+    get(client(script))
+    assert script.sent[1].url.startswith("https://registry.test/token?")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"null", b"{}", b'{"token": 1}', b'{"token": "a b"}', b'{"token": "a\\nb"}']
+)
+def test_answer_without_a_token_is_an_error(body):
+    """Of the sign-in, not of the program; a value that would break a header is none."""
+    with pytest.raises(AuthError, match="without a token"):
+        get(client(Script([answer(401, challenge("registry.test")), answer(body=body)])))
+
+
+def test_registry_that_offers_no_known_way():
+    """It is said which ways it offers."""
+    with pytest.raises(AuthError, match="negotiate"):
+        get(client(Script([answer(401, {"WWW-Authenticate": "Negotiate"})])))
+
+
+def test_threads_share_one_token():
+    """Single flight: eight threads, one token request."""
+    lock = threading.Lock()
+    fetched = []
+
+    def registry(sent: Sent):
+        if "/token" in sent.url:
+            with lock:
+                fetched.append(sent.url)
+            return answer(body=b'{"token": "t1"}')
+        return answer() if "Authorization" in sent.headers else answer(401, challenge("registry.test"))
+
+    of = client(Script(registry))
+    threads = [threading.Thread(target=get, args=(of,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(fetched) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "lifetime"),
+    [
+        ({"token": "t", "expires_in": 300}, 300 - 45),
+        ({"token": "t", "expires_in": 100_000}, 100_000 - 60),
+        ({"token": "t"}, 60 - 9),
+        ({"access_token": jwt(iat=1000, exp=1400)}, 400 - 60),
+        ({"access_token": jwt(exp=time.time() + 4500)}, 4500 - 60),
+        ({"token": "not.base64!.x"}, 60 - 9),
+        ({"token": "t", "expires_in": "300"}, 60 - 9),
+        ({"token": "t", "expires_in": -5}, 0),
+    ],
+    ids=range(8),
+)
+def test_token_ends_a_little_early(body, lifetime):
+    """By expires_in, else by the claims of a JWT, else after a minute; counted on our own clock."""
+    of = transport(Script([answer(body=json.dumps(body).encode())]))
+    response = of.send("GET", "https://registry.test/token", accept={200})
+    moment = [50.0]
+    token = Token.from_response(response, "token", "access_token", host="registry.test", clock=lambda: moment[0])
+    assert token.expires_at == pytest.approx(50 + lifetime, abs=1)
+    moment[0] = 50 + lifetime + 1
+    assert token.expired

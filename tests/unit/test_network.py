@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""Which addresses are private, and what exceptions mean."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import pytest
+import requests
+from urllib3 import exceptions as urllib3
+
+from azext_acrimport.engine import TlsError
+from azext_acrimport.engine.network import is_loopback, is_private, translate
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback", "private"),
+    [
+        ("localhost", True, True),
+        ("localhost:5000", True, True),
+        ("app.localhost", True, True),
+        ("127.0.0.1:5000", True, True),
+        ("127.1", True, True),
+        ("0x7f000001", True, True),
+        ("2130706433", True, True),
+        ("[::1]:5000", True, True),
+        ("[::ffff:127.0.0.1]", True, True),
+        ("10.1.2.3", False, True),
+        ("172.16.0.1", False, True),
+        ("192.168.0.1:443", False, True),
+        ("169.254.169.254", False, True),
+        ("[fe80::1]", False, True),
+        ("0.0.0.0", False, True),
+        ("8.8.8.8", False, False),
+        ("registry.corp", False, False),
+        ("docker.io", False, False),
+    ],
+)
+def test_addresses(host, loopback, private):
+    """Names are not looked up: only what is written counts."""
+    assert (is_loopback(host), is_private(host)) == (loopback, private)
+
+
+def wrapped(inner: Exception) -> Exception:
+    """As requests and urllib3 hand it up."""
+    return requests.ConnectionError(urllib3.MaxRetryError(None, "/v2/", inner))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            wrapped(urllib3.NewConnectionError(None, "Failed to resolve 'x' ([Errno -2] Name or service not known)")),
+            "dns",
+        ),
+        (socket.gaierror(-2, "Name or service not known"), "dns"),
+        (wrapped(urllib3.NewConnectionError(None, "[Errno 111] Connection refused")), "refused"),
+        (ConnectionRefusedError(10061, "the target machine actively refused it"), "refused"),
+        (requests.ConnectTimeout("timed out"), "timeout"),
+        (requests.ReadTimeout("Read timed out."), "timeout"),
+        (urllib3.ProtocolError("Connection broken: IncompleteRead(5 bytes read)"), "reset"),
+        (ConnectionResetError(104, "Connection reset by peer"), "reset"),
+        (requests.exceptions.ProxyError("Tunnel connection failed: 403 Forbidden"), "proxy"),
+        (RuntimeError("something else"), "other"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # type: ignore[arg-type]
+def test_exceptions_are_translated(error, reason):
+    """By what they are, however they are wrapped; the text for people holds no Python."""
+    translated = translate(error, "registry.test", "source")
+    assert (translated.reason, translated.origin) == (reason, "source")
+    assert "Errno" not in str(translated) and "object at" not in str(translated)
+
+
+def test_certificate_is_told_from_no_tls_at_all():
+    """Only the second is a reason to try plain http on loopback."""
+    unknown = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    plain = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
+    for inner, certificate in ((unknown, True), (plain, False)):
+        translated = translate(requests.exceptions.SSLError(urllib3.SSLError(inner)), "h", "target")
+        assert isinstance(translated, TlsError)
+        assert translated.certificate is certificate
