@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from .errors import Cancelled
@@ -41,6 +42,10 @@ class Cancellation:
         """Raise Cancelled once ``cancel`` was called."""
         if self._event.is_set():
             raise Cancelled
+
+    def now(self) -> float:
+        """Seconds on the clock by which ``wait`` waits; it never goes back."""
+        return time.monotonic()
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not a moment longer than the work is wanted. Raises Cancelled."""

@@ -55,17 +55,16 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time
 class Gate:
     """One host's turnstile: whoever is told to wait closes it for all threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open_at = 0.0
 
-    def close(self, seconds: float) -> None:
+    def close(self, seconds: float, cancellation: Cancellation) -> None:
         """Let nobody through for so many seconds from now."""
         with self._lock:
-            self._open_at = max(self._open_at, self._clock() + seconds)
+            self._open_at = max(self._open_at, cancellation.now() + seconds)
 
     def passing(self, cancellation: Cancellation) -> None:
         """Wait until the gate is open. Raises Cancelled."""
-        while (wait := self._open_at - self._clock()) > 0:
+        while (wait := self._open_at - cancellation.now()) > 0:
             cancellation.wait(wait)

@@ -174,7 +174,8 @@ class Transport:
                 return response
             asked = retry_after(response.headers)
             if response.status == 429:
-                self._gate(response.url).close(min(asked or 1.0, self.options.retry.patience))
+                seconds = min(asked or 1.0, self.options.retry.patience)
+                self._gate(response.url).close(seconds, self.cancellation)
             temporary = replayable and response.status in TEMPORARY_STATUSES
             delay = self.options.retry.delay(attempt, asked) if temporary else None
             if delay is None:

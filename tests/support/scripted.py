@@ -59,14 +59,18 @@ class Script:
 
 
 class Patience(Cancellation):
-    """Notes down how long it would have waited, and does not wait."""
+    """Time passes only by waiting, and then at once; ``waits`` are the seconds of each."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waits: list[float] = []
 
+    def now(self) -> float:
+        """What has been waited."""
+        return sum(self.waits)
+
     def wait(self, seconds: float) -> None:
-        """No time passes."""
+        """It is later now."""
         self.check()
         self.waits.append(seconds)
 

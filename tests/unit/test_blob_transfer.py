@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""Downloads that are taken up again, uploads that start anew: one blob, against scripted registries."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from azext_acrimport.engine import (
+    ANONYMOUS,
+    Body,
+    Descriptor,
+    Digest,
+    NetworkError,
+    NotFound,
+    RegistryClient,
+    RegistryRepository,
+    Truncated,
+    UploadLost,
+)
+from azext_acrimport.engine import upload as upload_module
+from tests.support.scripted import Script, answer, transport
+
+RAW = bytes(range(256)) * 4
+BLOB = Descriptor("application/octet-stream", Digest.of(RAW), len(RAW))
+START = "/v2/app/blobs/uploads/"
+
+
+def repository(script: Script, origin: str) -> RegistryRepository:
+    """One side's repository."""
+    of = RegistryClient("r.test", "r.test", transport(script, origin=origin), lambda: ANONYMOUS)
+    return RegistryRepository(of, "app")
+
+
+def download(script: Script) -> bytes:
+    """The whole blob, verified."""
+    reader = repository(script, "source").blob(BLOB).open()
+    return b"".join(iter(lambda: reader.read(100), b""))
+
+
+def partial(start: int, end: int = len(RAW), total: int = len(RAW)):
+    """206."""
+    return answer(206, {"Content-Range": f"bytes {start}-{end - 1}/{total}"}, RAW[start:end])
+
+
+def test_download_goes_on_where_it_broke():
+    """Asked with Range, hashed on."""
+    script = Script([answer(body=RAW[:300]), partial(300, 700), partial(700)])
+    assert download(script) == RAW
+    assert [sent.headers.get("Range") for sent in script.sent] == [None, "bytes=300-", "bytes=700-"]
+
+
+def test_download_from_a_server_without_range():
+    """200 instead of 206: what is here already is read over."""
+    assert download(Script([answer(body=RAW[:300]), answer(body=RAW)])) == RAW
+
+
+def test_download_from_a_server_with_its_own_idea_of_the_range():
+    """It may start before what was asked for, but not after."""
+    assert download(Script([answer(body=RAW[:300]), partial(256)])) == RAW
+    assert download(Script([answer(body=RAW[:300]), partial(400), partial(300)])) == RAW
+
+
+def test_download_that_brings_nothing_ends():
+    """Attempts count anew only when bytes have come."""
+    script = Script(lambda sent: answer(body=RAW[:300]) if "Range" not in sent.headers else answer(416))
+    with pytest.raises(NetworkError, match="ended after 300 of 1024 bytes") as caught:
+        download(script)
+    assert caught.value.code == "source-unreachable"
+    assert len(script.sent) == 4  # each request that brings no byte is an attempt
+
+
+def test_download_of_a_missing_blob():
+    """Final at once."""
+    with pytest.raises(NotFound):
+        download(Script([answer(404)]))
+
+
+class Uploads:
+    """A registry's upload endpoint: POST opens, PATCH and PUT take bytes; ``refuse`` may answer first."""
+
+    def __init__(self, refuse=lambda number, sent: None, location="/v2/app/blobs/uploads/1?_state=0") -> None:
+        self.refuse = refuse
+        self.location = location
+        self.received = b""
+        self.stored: bytes | None = None
+        self.cancelled = 0
+        self.number = 0
+
+    def __call__(self, sent):
+        self.number += 1
+        refusal = self.refuse(self.number, sent)
+        if refusal is not None:
+            return refusal
+        if sent.method == "POST":
+            self.received = b""
+            return answer(202, {"Location": self.location})
+        if sent.method == "DELETE":
+            self.cancelled += 1
+            return answer(204)
+        if sent.method == "PATCH":
+            start, end = map(int, re.fullmatch(r"(\d+)-(\d+)", sent.headers["Content-Range"]).groups())
+            assert (start, end + 1 - start) == (len(self.received), len(sent.body))
+        self.received += sent.body
+        if sent.method == "PATCH":
+            return answer(202, {"Location": f"/v2/app/blobs/uploads/1?_state={len(self.received)}"})
+        assert f"digest=sha256%3A{BLOB.digest.hex}" in sent.url
+        self.stored = self.received
+        return answer(201)
+
+
+def upload(registry: Uploads, raw: bytes = RAW) -> Script:
+    """Put one blob; the script of what was sent."""
+    script = Script(registry)
+    repository(script, "target").put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(raw)))
+    return script
+
+
+def test_upload_is_two_requests():
+    """POST and one PUT, at the Location with its query kept."""
+    registry = Uploads()
+    script = upload(registry)
+    assert registry.stored == RAW
+    assert [sent.method for sent in script.sent] == ["POST", "PUT"]
+    assert "_state=0&digest=" in script.sent[1].url
+    assert script.sent[1].headers["Content-Length"] == str(len(RAW))
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["/v2/app/blobs/uploads/1?_state=0", "https://r.test/v2/app/blobs/uploads/1", "http://r.test/v2/app/blobs/uploads/1",
+     "https://r.test:443/v2/app/blobs/uploads/1"],
+)  # fmt: skip
+def test_location_stays_at_the_registry_and_with_tls(location):
+    """A registry behind a proxy may not know its own scheme or port."""
+    script = upload(Uploads(location=location))
+    assert script.sent[1].url.startswith("https://r.test/v2/app/blobs/uploads/1")
+
+
+def test_large_put_that_is_refused_becomes_chunks(monkeypatch):
+    """413 of a front end; the next blob is sent by chunks at once."""
+    monkeypatch.setattr(upload_module, "CHUNK_BYTES", 400)
+    registry = Uploads(lambda _, sent: answer(413) if sent.method == "PUT" and sent.body else None)
+    script = Script(registry)
+    target = repository(script, "target")
+    for _ in range(2):
+        target.put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW)))
+        assert registry.stored == RAW
+    methods = [sent.method for sent in script.sent]
+    assert methods == ["POST", "PUT", "DELETE", *["POST", "PATCH", "PATCH", "PATCH", "PUT"] * 2]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [answer(404), answer(416), answer(503), answer(429), ConnectionResetError("Connection reset by peer")],
+    ids=["session gone", "out of step", "busy", "throttled", "cut"],
+)
+def test_upload_that_fails_starts_anew(trouble):
+    """With a new session and from the first byte; the old session is cancelled."""
+    registry = Uploads(lambda number, _: trouble if number == 2 else None)
+    script = upload(registry)
+    assert registry.stored == RAW
+    assert registry.cancelled == 1
+    assert [sent.method for sent in script.sent][:4] == ["POST", "PUT", "DELETE", "POST"]
+
+
+def test_upload_that_keeps_failing_ends():
+    """After as many attempts as the policy says."""
+    with pytest.raises(UploadLost) as caught:
+        upload(Uploads(lambda _, sent: answer(404) if sent.method == "PUT" else None))
+    assert caught.value.code == "target-upload-lost"
+
+
+def test_fault_of_the_source_is_not_tried_at_the_target():
+    """It has been tried below; the session is cancelled, the blame stays."""
+    registry = Uploads()
+    with pytest.raises(Truncated) as caught:
+        upload(registry, RAW[:-1])
+    assert caught.value.origin == "source"
+    assert (registry.stored, registry.cancelled) == (None, 1)
+
+
+def test_empty_blob():
+    """A PUT with a length of 0."""
+    blob = Descriptor("x", Digest.of(b""), 0)
+    script = Script([answer(202, {"Location": "/v2/app/blobs/uploads/1"}), answer(201)])
+    repository(script, "target").put_blob(blob, Body(blob, lambda: io.BytesIO(b"")))
+    assert script.sent[1].headers["Content-Length"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("answers", "mounted"),
+    [
+        ([answer(201)], True),
+        ([answer(202, {"Location": "/v2/app/blobs/uploads/1"}), answer(204)], False),
+        ([answer(405)], False),
+        ([answer(404)], False),
+        ([answer(403)], False),
+    ],
+    ids=["mounted", "upload opened", "not known", "not there", "not allowed"],
+)
+def test_mount(answers, mounted):
+    """True only when it was done; an upload that the registry opened instead is cancelled."""
+    script = Script(answers)
+    assert repository(script, "target").mount_blob(BLOB, "team/other") is mounted
+    assert script.answers == []
+    assert script.sent[0].url.endswith(f"{START}?mount=sha256%3A{BLOB.digest.hex}&from=team%2Fother")
