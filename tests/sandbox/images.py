@@ -123,14 +123,17 @@ def image(
 def manifest(
     config: bytes, layers: Iterable[bytes], *, config_type: str, layer_type: str, docker: bool = False, **members: Any
 ) -> Artifact:
-    """Any manifest with a config and layers."""
-    layers = list(layers)
+    """Any manifest with a config and layers; ``foreign``: the descriptor of a layer that no registry holds."""
+    layers, foreign = list(layers), members.pop("foreign", None)
     media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
     body = {
         "schemaVersion": 2,
         "mediaType": media_type,
         "config": {"mediaType": config_type, "digest": digest_of(config), "size": len(config)},
-        "layers": [{"mediaType": layer_type, "digest": digest_of(raw), "size": len(raw)} for raw in layers],
+        "layers": [
+            *([foreign] if foreign else []),
+            *({"mediaType": layer_type, "digest": digest_of(raw), "size": len(raw)} for raw in layers),
+        ],
         **members,
     }
     raw = json.dumps(body, indent=3 if docker else None).encode()

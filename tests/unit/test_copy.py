@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: MIT
+"""Planning and running over stores in memory: what is asked, what moves, in which order, what failure leaves."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from azext_acrimport.engine import (
+    BlobUnknown,
+    Cancellation,
+    Denied,
+    ManifestError,
+    NotFound,
+    ServerError,
+    TagConflict,
+    survey,
+)
+from azext_acrimport.engine import walk as walk_module
+from azext_acrimport.engine.walk import make_plan
+from tests.sandbox import images
+from tests.support.stores import MemoryStore, complete, copy
+
+IMAGE = images.image("image")
+INDEX = images.index([(p, images.image(p)) for p in ("linux/amd64", "linux/arm64/v8")], attestations=True)
+
+
+def stores(artifact: images.Artifact = INDEX) -> tuple[MemoryStore, MemoryStore]:
+    """A source that has it under the tag 1, and an empty target of another registry."""
+    return MemoryStore("source.test").hold(artifact, "1"), MemoryStore("target.test", "new")
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize(
+    "artifact", [IMAGE, INDEX, images.index([("linux/amd64", INDEX)])], ids=["image", "index", "nested"]
+)
+def test_all_of_it_arrives(artifact, jobs):
+    """Manifests and blobs, and the tag."""
+    source, target = stores(artifact)
+    result = copy(source, target, jobs=jobs)
+    assert (result.status, result.error) == ("copied", None)
+    assert (target.blobs, target.manifests, target.tags) == (source.blobs, source.manifests, source.tags)
+    assert (result.blobs.copied, result.bytes.copied) == (len(artifact.blobs), artifact.blob_bytes)
+    assert result.manifests == len(artifact.manifests)
+
+
+def test_order_is_children_first_and_tag_last():
+    """Blobs before their manifest, manifests before their index, the root once and by its tag."""
+    source, target = stores()
+    copy(source, target)
+    written = [call for call in target.calls if call[0] in ("put_blob", "put_manifest", "tag")]
+    assert written[-1] == ("tag", "1")
+    assert target.count("tag") == 1
+    assert ("put_manifest", INDEX.digest) not in written
+
+
+def test_unchanged_costs_one_question_a_side():
+    """No manifest is read."""
+    source, target = stores()
+    copy(source, target)
+    source.calls.clear()
+    target.calls.clear()
+    assert copy(source, target).status == "unchanged"
+    assert (source.calls, target.calls) == ([("resolve", "1")], [("find", "1")])
+
+
+def test_another_tag_of_what_is_there_moves_nothing():
+    """The root is read to be written again; images that are there are not."""
+    source, target = stores()
+    copy(source, target)
+    source.calls.clear()
+    result = copy(source, target, tags=["2"])
+    assert (result.status, target.tags["2"], result.blobs.copied) == ("copied", INDEX.digest, 0)
+    assert source.count("manifest") == 1
+    assert source.count("blob") == 0
+
+
+def test_conflict_is_found_before_anything_moves():
+    """Both digests are named; force moves the tag."""
+    source, target = stores()
+    target.hold(IMAGE, "1")
+    result = copy(source, target)
+    assert isinstance(result.error, TagConflict)
+    assert (result.error.existing, result.error.wanted) == (IMAGE.digest, INDEX.digest)
+    assert {method for method, _ in target.calls} == {"find"}
+    assert source.count("manifest") == 0
+    assert copy(source, target, force=True).status == "updated"
+    assert target.tags["1"] == INDEX.digest
+
+
+def test_conflict_of_one_tag_stops_all():
+    """Several tags are one request."""
+    source, target = stores()
+    target.hold(IMAGE, "taken")
+    assert copy(source, target, tags=["free", "taken"]).error.code == "target-tag-conflict"
+    assert "free" not in target.tags
+
+
+def test_only_what_is_missing_moves():
+    """One platform and some blobs are there."""
+    source, target = stores()
+    target.hold(images.image("linux/amd64"))
+    some = next(digest for digest in INDEX.blobs if digest not in target.blobs)
+    target.blobs[some] = INDEX.blobs[some]
+    result = copy(source, target)
+    assert complete(target, INDEX.digest)
+    assert result.blobs.existing == 4  # three of the platform, one more
+    assert result.blobs.copied == len(INDEX.blobs) - 4
+
+
+def test_second_repository_is_served_by_mount():
+    """Each blob moves once; where the mount is refused, it is copied."""
+    source, first = stores()
+    second = MemoryStore("target.test", "second")
+    second.neighbours["new"] = first
+    result = copy(source, first, second)
+    assert (result.blobs.copied, result.blobs.mounted) == (len(INDEX.blobs), len(INDEX.blobs))
+    assert source.count("blob") == len(INDEX.blobs)
+    third = MemoryStore("target.test", "third")
+    result = copy(source, MemoryStore("target.test", "new2"), third)
+    assert result.blobs.copied == 2 * len(INDEX.blobs)
+    assert complete(third, INDEX.digest)
+
+
+def test_promotion_mounts():
+    """Source and target in one registry: no blob is opened."""
+    source, target = stores()
+    target.registry = source.registry
+    target.neighbours["app"] = source
+    assert copy(source, target).blobs.mounted == len(INDEX.blobs)
+    assert source.count("blob") == 0
+
+
+def test_without_a_tag_only_the_digest_is_there():
+    """A manifest-only import; a second one is unchanged only in what it moves."""
+    source, target = stores()
+    copy(source, target, tags=[])
+    assert complete(target, INDEX.digest)
+    assert target.tags == {}
+
+
+def test_missing_source_is_its_fault():
+    """Nothing is asked of the target but what the tag names."""
+    source, target = stores()
+    result = copy(source, target, tag="9")
+    assert isinstance(result.error, NotFound)
+    assert result.error.code == "source-not-found"
+    assert result.status == "failed"
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize("method", ["put_blob", "has_blob", "put_manifest", "tag"])
+def test_failure_of_a_step_leaves_no_tag(method, jobs):
+    """And the first error is reported."""
+    source, target = stores()
+
+    def fail(called: str, _: str) -> None:
+        if called == method:
+            raise Denied("target.test", origin="target")
+
+    target.before = fail
+    result = copy(source, target, jobs=jobs)
+    assert (result.status, result.error.code) == ("failed", "target-denied")
+    assert target.tags == {}
+
+
+def test_target_that_says_it_has_what_it_has_not():
+    """A manifest is refused because of a blob that was said to be there: brought once, then put again."""
+    source, target = stores()
+    target.phantoms = set(list(INDEX.blobs)[:2])
+    assert copy(source, target).status == "copied"
+    assert complete(target, INDEX.digest)
+
+
+def test_target_that_keeps_refusing_ends():
+    """Self-healing is tried once."""
+    source, target = stores(IMAGE)
+
+    def refuse(method: str, _: str) -> None:
+        if method == "tag":
+            raise BlobUnknown("target.test", origin="target")
+
+    target.before = refuse
+    assert copy(source, target).error.code == "target-blob-unknown"
+    assert target.count("tag") == 2
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_cancelled_in_the_middle(jobs):
+    """No tag, and it is said."""
+    source, target = stores()
+    cancellation = Cancellation()
+    target.before = lambda method, _: cancellation.cancel() if method == "put_blob" else None
+    result = copy(source, target, jobs=jobs, cancellation=cancellation)
+    assert (result.status, result.error.code) == ("cancelled", "cancelled")
+    assert target.tags == {}
+
+
+def test_bugs_are_not_swallowed():
+    """What is no EngineError is nobody's failure to report."""
+    source, target = stores()
+
+    def break_down(method: str, _: str) -> None:
+        if method == "put_blob":
+            raise ZeroDivisionError
+
+    target.before = break_down
+    with pytest.raises(ZeroDivisionError):
+        copy(source, target)
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_progress_ends_at_the_total(jobs):
+    """Told in the calling thread; the last word is complete."""
+    source, target = stores()
+    heard = []
+    copy(source, target, jobs=jobs, on_progress=lambda p: heard.append((p, threading.current_thread())))
+    last, thread = heard[-1]
+    assert thread is threading.main_thread()
+    assert (last.bytes_done, last.bytes_total) == (INDEX.blob_bytes, INDEX.blob_bytes)
+    assert last.blobs_done == last.blobs_total
+    assert last.manifests_done == last.manifests_total == len(INDEX.manifests)
+
+
+def test_survey_tallies_without_writing():
+    """A dry run's numbers are those of the run."""
+    from azext_acrimport.engine import CopyRequest, Destination, make_pool
+
+    source, target = stores()
+    some = next(iter(INDEX.blobs))
+    target.blobs[some] = INDEX.blobs[some]
+    pool, cancellation = make_pool(1), Cancellation()
+    plan = make_plan([CopyRequest(source, "1", (Destination(target, ("1",)),))], pool, cancellation)
+    survey(plan, pool, cancellation)
+    planned = plan.items[0].result
+    assert planned.status == "planned"
+    assert {method for method, _ in target.calls} == {"find", "has_blob"}
+    done = copy(source, target)
+    assert (planned.blobs, planned.bytes, planned.manifests) == (done.blobs, done.bytes, done.manifests)
+
+
+def test_one_failed_request_leaves_the_others_alone():
+    """Shared blobs move once, for whoever can be helped."""
+    from azext_acrimport.engine import CopyRequest, Destination, make_pool, run_plan
+
+    source, target = stores()
+    source.hold(IMAGE, "2")
+    pool, cancellation = make_pool(4), Cancellation()
+    requests = [CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in ("1", "missing", "2")]
+    report = run_plan(make_plan(requests, pool, cancellation), pool, cancellation)
+    pool.close(1)
+    assert [item.status for item in report.items] == ["copied", "failed", "copied"]
+    assert target.tags == {"1": INDEX.digest, "2": IMAGE.digest}
+    assert not report.ok
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"), [("MAX_DEPTH", 1), ("MAX_MANIFESTS", 3), ("MAX_MANIFEST_BYTES_IN_ALL", 2000)]
+)
+def test_images_beyond_every_measure_are_refused(monkeypatch, limit, value):
+    """A source cannot keep us busy for ever."""
+    monkeypatch.setattr(walk_module, limit, value)
+    source, target = stores(images.index([("linux/amd64", INDEX)]))
+    assert isinstance(copy(source, target).error, ManifestError)
+
+
+def test_source_that_is_busy_is_its_fault():
+    """Also in the middle of the walk."""
+    source, target = stores()
+
+    def busy(method: str, _: str) -> None:
+        if method == "manifest":
+            raise ServerError("source.test", origin="source", status=503)
+
+    source.before = busy
+    assert copy(source, target).error.code == "source-server-error"
+
+
+def test_foreign_layers_are_left_out_and_said():
+    """As the peers do: registries do not hold them, and take the manifest without."""
+    foreign = {"mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "size": 5,
+               "digest": images.digest_of(b"windows"), "urls": ["https://go.microsoft.com/layer"]}  # fmt: skip
+    image = images.image("windows", docker=True, foreign=foreign)
+    source, target = stores(image)
+    result = copy(source, target)
+    assert result.status == "copied"
+    assert "foreign layer" in result.notices[0]

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""A repository over HTTP: what answers mean, also those of registries with habits of their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from azext_acrimport.engine import (
+    ANONYMOUS,
+    ContentError,
+    Denied,
+    Descriptor,
+    Digest,
+    DigestMismatch,
+    Firewall,
+    NetworkError,
+    NotFound,
+    RegistryClient,
+    RegistryRepository,
+    TlsError,
+    Truncated,
+)
+from azext_acrimport.engine.descriptor import OCI_MANIFEST
+from tests.support.scripted import Script, answer, transport
+
+RAW = b'{"schemaVersion": 2, "layers": []}'
+DIGEST = Digest.of(RAW)
+TYPE = {"Content-Type": f"{OCI_MANIFEST}; charset=utf-8"}
+STATED = {"Docker-Content-Digest": str(DIGEST)}
+BLOB = Descriptor("x", Digest.of(b"x"), 1)
+
+
+def repository(*answers: object, origin: str = "target", host: str = "r.test") -> tuple[RegistryRepository, Script]:
+    """A repository and what is sent for it."""
+    script = Script(list(answers))
+    client = RegistryClient(host, host, transport(script, origin=origin), lambda: ANONYMOUS)
+    return RegistryRepository(client, "app"), script
+
+
+def test_find_is_one_head():
+    """With all manifest types asked for; parameters of the type are dropped."""
+    of, script = repository(answer(200, {**TYPE, **STATED}))
+    assert of.find("1") == Descriptor(OCI_MANIFEST, DIGEST, -1)
+    assert script.asked == ["HEAD https://r.test/v2/app/manifests/1"]
+    assert "application/vnd.docker.distribution.manifest.list.v2+json" in script.sent[0].headers["Accept"]
+
+
+def test_find_nothing():
+    """404 is None."""
+    assert repository(answer(404))[0].find("1") is None
+
+
+@pytest.mark.parametrize("first", [answer(200, TYPE), answer(405), answer(403)], ids=["no digest", "no HEAD", "403"])
+def test_find_asks_again_with_get(first):
+    """Where HEAD says too little, the body is hashed."""
+    of, script = repository(first, answer(200, TYPE, RAW))
+    assert of.find("1") == Descriptor(OCI_MANIFEST, DIGEST, len(RAW))
+    assert [sent.method for sent in script.sent] == ["HEAD", "GET"]
+
+
+def test_unclear_answer_is_never_none():
+    """A closed door is not an empty room."""
+    denied = b'{"errors":[{"code":"DENIED","message":"client with IP is not allowed access"}]}'
+    with pytest.raises(Firewall):
+        repository(answer(403), answer(403, body=denied))[0].find("1")
+    with pytest.raises(Denied):
+        repository(answer(403), answer(403))[0].find("1")
+
+
+def test_resolve_nothing_brings_the_registrys_words():
+    """HEAD has no body, so GET is asked for it."""
+    unknown = b'{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known"}]}'
+    with pytest.raises(NotFound, match="NAME_UNKNOWN"):
+        repository(answer(404), answer(404, body=unknown), origin="source")[0].resolve("1")
+
+
+def test_manifest_is_verified():
+    """Against digest and size; neither the header nor the registry is believed."""
+    of, _ = repository(*(answer(200, TYPE, RAW) for _ in range(4)))
+    assert of.manifest(DIGEST) == (RAW, OCI_MANIFEST)
+    assert of.manifest(Digest.of(RAW, "sha512"), len(RAW))[0] == RAW
+    with pytest.raises(DigestMismatch):
+        of.manifest(Digest.of(b"other"))
+    with pytest.raises(Truncated):
+        of.manifest(DIGEST, len(RAW) + 1)
+
+
+@pytest.mark.parametrize(("status", "there"), [(200, True), (307, True), (404, False), (405, False), (403, False)])
+def test_blob_is_there_only_when_it_is_said(status, there):
+    """Everything else means: copy it, and find out."""
+    assert repository(answer(status))[0].has_blob(BLOB) is there
+
+
+def test_manifest_is_put_as_it_is():
+    """Its own bytes and type; a registry that stored something else is caught."""
+    of, script = repository(answer(201, STATED), answer(201), answer(201, {"Docker-Content-Digest": str(BLOB.digest)}))
+    of.put_manifest(DIGEST, OCI_MANIFEST, RAW)
+    of.tag("1", DIGEST, OCI_MANIFEST, RAW)
+    assert script.asked == [f"PUT https://r.test/v2/app/manifests/{DIGEST}", "PUT https://r.test/v2/app/manifests/1"]
+    assert [(sent.body, sent.headers["Content-Type"]) for sent in script.sent] == [(RAW, OCI_MANIFEST)] * 2
+    with pytest.raises(ContentError):
+        of.tag("1", DIGEST, OCI_MANIFEST, RAW)
+
+
+def tls(certificate: bool) -> TlsError:
+    """As the transport raises it."""
+    return TlsError("127.0.0.1:5000", "x", certificate=certificate)
+
+
+def test_loopback_without_tls_is_asked_with_http():
+    """https first; plain http only where TLS is not spoken."""
+    of, script = repository(tls(False), answer(404), host="127.0.0.1:5000")
+    of.find("1")
+    assert script.asked == ["GET https://127.0.0.1:5000/v2/", "HEAD http://127.0.0.1:5000/v2/app/manifests/1"]
+
+
+def test_loopback_with_a_bad_certificate_is_not_asked_with_http():
+    """https never falls to http."""
+    of, script = repository(tls(True), host="127.0.0.1:5000")
+    with pytest.raises(TlsError):
+        of.find("1")
+    assert len(script.sent) == 1
+
+
+def test_other_hosts_are_never_asked_with_http():
+    """Whatever goes wrong with TLS."""
+    of, script = repository(tls(False))
+    with pytest.raises(TlsError):
+        of.find("1")
+    assert script.asked == ["HEAD https://r.test/v2/app/manifests/1"]
+
+
+def test_upload_elsewhere_carries_no_authorization():
+    """A Location on another host is used without our token, or not at all."""
+    of, _ = repository()
+    client = of._client
+    client.tokens.authorization = lambda scopes: "Bearer secret"  # type: ignore[method-assign]
+    script = Script([answer(201)])
+    client.transport._exchange = script
+    elsewhere = client.locate("https://uploads.test/1?x=y", "https://r.test/v2/app/blobs/uploads/")
+    client.send("PUT", elsewhere, scopes=(), accept={201}, body=b"x").close()
+    assert "Authorization" not in script.sent[0].headers
+    with pytest.raises(NetworkError):
+        client.locate("https://10.0.0.1/1", "https://r.test/v2/app/blobs/uploads/")
