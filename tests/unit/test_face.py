@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""What the engine shows to the outside, and that it needs no az for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from azext_acrimport import engine
+
+ROOT = Path(__file__).parent.parent.parent
+
+PUBLIC = """
+    ANONYMOUS AuthError BlobUnknown Body Cancellation Cancelled ContentError CopyPlan CopyReport CopyRequest Credential
+    CredentialProvider Denied Descriptor Destination Digest DigestMismatch Disallowed EngineError Firewall
+    InvalidReference ItemResult Manifest ManifestError NetworkError NotFound Origin Platform Progress RateLimited
+    Reference RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError Source TagConflict Tally
+    Target TlsError TooLarge Transport TransportOptions Truncated Unauthorized UnsupportedManifest UploadLost
+    is_loopback is_registry_host make_plan make_pool parse_repository_tag redact_url run_plan survey
+""".split()
+
+
+def test_public_names_are_these():
+    """A name that comes or goes is a decision."""
+    assert engine.__all__ == PUBLIC
+    assert all(hasattr(engine, name) for name in PUBLIC)
+
+
+def test_engine_is_imported_without_az():
+    """Neither azure nor knack can be imported in that process, and nothing tries."""
+    program = (
+        "import sys\n"
+        "class Nothing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('azure', 'knack', 'msrest', 'msal'):\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Nothing())\n"
+        "import azext_acrimport.engine\n"
+        "print('requests' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_every_error_has_a_code_of_its_own_kind():
+    """Kebab-case; the side comes first where there is one."""
+    kinds = {kind for kind in vars(engine).values() if isinstance(kind, type) and issubclass(kind, engine.EngineError)}
+    slugs = [kind.slug for kind in kinds]
+    assert len(slugs) == len(set(slugs))
+    assert all(slug == slug.lower() and " " not in slug and "_" not in slug for slug in slugs)
+    assert engine.NotFound("r.test", origin="source").code == "source-not-found"
