@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Every engine error becomes an az error with a next step; a new one cannot be forgotten."""
+
+from __future__ import annotations
+
+import pytest
+from azure.cli.core import azclierror
+
+from azext_acrimport import _errors, engine
+
+KINDS = {kind for kind in vars(engine).values() if isinstance(kind, type) and issubclass(kind, engine.EngineError)}
+SAID = {"origin": "target", "method": "PUT", "path": "/v2/team/app/manifests/1", "status": 400, "text": "words."}
+
+
+def sample(kind: type[engine.EngineError], host: str = "myregistry.azurecr.io", **facts: object) -> engine.EngineError:
+    """One of the kind, with plausible facts."""
+    made = {
+        engine.InvalidReference: lambda: kind("x", "the registry is missing"),
+        engine.NetworkError: lambda: kind(host, "dns", origin="source"),
+        engine.TlsError: lambda: kind(host, "self signed certificate", origin="source"),
+        engine.AuthError: lambda: kind(host, "reason", origin="source"),
+        engine.TagConflict: lambda: kind(f"{host}/app:1", "sha256:a", "sha256:b"),
+        engine.Cancelled: lambda: kind(),
+    }
+    if kind in made:
+        return made[kind]()
+    if issubclass(kind, engine.RegistryError):
+        return kind(host, **{**SAID, "mode": "az login identity", **facts})
+    if issubclass(kind, engine.ContentError):
+        return kind("blob", "a", "b", origin="source")
+    return kind("message", origin="source")
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS - {engine.EngineError}, key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("host", ["myregistry.azurecr.io", "docker.io"])
+@pytest.mark.parametrize("mode", ["anonymous", "user name and password", "az login identity"])
+def test_error_is_mapped(kind, host, mode):
+    """Directly, not through its parent; code, message and recommendation are for people."""
+    assert kind in _errors.ADVICE
+    mapped = _errors.to_azclierror(sample(kind, host, mode=mode))
+    assert isinstance(mapped, azclierror.AzCLIError)
+    assert type(mapped) not in (azclierror.AzCLIError, azclierror.UserFault, azclierror.ClientError)
+    assert mapped.error_msg.endswith("]")
+    assert mapped.recommendations
+    for text in (mapped.error_msg, *mapped.recommendations):
+        assert "None" not in text and "  " not in text and ".." not in text.replace("...", "")
+
+
+def test_only_missing_things_exit_with_3():
+    """az's exit code for them; all else is 1."""
+    missing = {kind for kind in KINDS - {engine.EngineError}
+               if isinstance(_errors.to_azclierror(sample(kind)), azclierror.ResourceNotFoundError)}  # fmt: skip
+    assert missing == {engine.NotFound}
+
+
+def test_json_of_an_error():
+    """The same facts for scripts."""
+    error = sample(engine.Denied, request_id="guid-1")
+    assert _errors.to_json(error) == {
+        "code": "target-denied",
+        "side": "target",
+        "message": "myregistry.azurecr.io (target) denied push to repository team/app; signed in with az login "
+        "identity. It said: words. Request id guid-1.",
+        "recommendation": _errors.to_azclierror(error).recommendations[0],
+        "correlationId": "guid-1",
+    }
+
+
+def test_bugs_are_not_mapped():
+    """What no table knows is shown as what it is."""
+
+    class Unheard(engine.EngineError):
+        pass
+
+    with pytest.raises(Unheard):
+        _errors.to_azclierror(Unheard("x"))
