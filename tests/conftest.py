@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""No test sees the user's proxies, authorities or registry credentials."""
+"""No test sees the user's proxies, authorities or registry credentials; and the extension, as it would be published."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+from tests.support.az import Az
+
+ROOT = Path(__file__).parent.parent
 
 OUTSIDE = ("PROXY", "CA_BUNDLE", "SSL_CERT", "AZURE_", "ACRIMPORT_SOURCE", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE")
 
@@ -16,3 +24,27 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if any(part in name.upper() for part in OUTSIDE):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that would be published, built from a copy so that the checkout stays clean."""
+    folder = tmp_path_factory.mktemp("wheel")
+    copy = folder / "source"
+    shutil.copytree(ROOT / "azext_acrimport", copy / "azext_acrimport")
+    for name in ("setup.py", "README.md", "HISTORY.rst", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    command = [sys.executable, "setup.py", "-q", "bdist_wheel", "--dist-dir", str(folder)]
+    subprocess.run(command, cwd=copy, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def extensions(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An extension folder in which ``az extension add`` has been."""
+    pytest.importorskip("azure.cli.core", reason="azure-cli is not installed for this Python")
+    folder = tmp_path_factory.mktemp("extensions")
+    az = Az(tmp_path_factory.mktemp("add"), {}, extensions=folder)
+    added = az("extension", "add", "--source", str(wheel), "--yes")
+    assert added.code == 0, added.stderr
+    return folder

@@ -3,19 +3,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.sandbox import distribution
+from tests.sandbox import distribution, profile
 from tests.sandbox.world import Principal
 from tests.support.az import Az, program
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,30 +18,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.az)
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that would be published, built from a copy so that the checkout stays clean."""
-    folder = tmp_path_factory.mktemp("wheel")
-    copy = folder / "source"
-    shutil.copytree(ROOT / "azext_acrimport", copy / "azext_acrimport")
-    for name in ("setup.py", "README.md", "HISTORY.rst", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    command = [sys.executable, "setup.py", "-q", "bdist_wheel", "--dist-dir", str(folder)]
-    subprocess.run(command, cwd=copy, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
-
-
-@pytest.fixture(scope="session")
-def extensions(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An extension folder in which ``az extension add`` has been."""
-    pytest.importorskip("azure.cli.core", reason="azure-cli is not installed for this Python")
-    folder = tmp_path_factory.mktemp("extensions")
-    az = Az(tmp_path_factory.mktemp("add"), {}, extensions=folder)
-    added = az("extension", "add", "--source", str(wheel), "--yes")
-    assert added.code == 0, added.stderr
-    return folder
 
 
 @pytest.fixture(
@@ -109,5 +80,5 @@ def core_az(sandbox, tmp_path: Path) -> Az:
     pytest.importorskip("azure.cli.core", reason="azure-cli is not installed for this Python")
     assert Path(program()).exists()
     az = Az(tmp_path, sandbox.environment())
-    sandbox.quiet(az.config)
+    profile.quiet(az.config)
     return az

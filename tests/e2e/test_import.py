@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from tests.sandbox import images
+from tests.sandbox import images, profile
 from tests.support.content import tag_digest, tree
 
 TARGET = "myregistry.azurecr.io"
@@ -171,7 +171,7 @@ def test_two_plain_registries_without_azure(sandbox, extensions, tmp_path):
     from tests.support.az import Az
 
     az = Az(tmp_path, {"AZURE_CORE_COLLECT_TELEMETRY": "false"}, extensions=extensions)
-    sandbox.quiet(az.config)
+    profile.quiet(az.config)
     content = Registry(Storage(tmp_path / "content"))
     with Listener(content) as target:
         source = f"{sandbox.plain.address}/app/web:v1"

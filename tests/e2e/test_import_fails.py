@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sandbox import profile
 from tests.sandbox.world import READER, STRANGER
 
 TARGET = "myregistry.azurecr.io"
@@ -117,7 +118,7 @@ def test_not_signed_in_is_said_by_az_itself(sandbox, extensions, tmp_path):
     from tests.support.az import Az
 
     az = Az(tmp_path, sandbox.environment(), extensions=extensions)
-    sandbox.quiet(az.config)
+    profile.quiet(az.config)
     result = az("acr", "import", "-n", "myregistry", "--source", "mcr.microsoft.com/hello-world")
     assert result.code == 1
     assert "az login" in result.stderr

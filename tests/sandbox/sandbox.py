@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import ssl
-from datetime import datetime
 from pathlib import Path
 
 import trustme
 
-from . import distribution, entra, images
+from . import distribution, entra, images, profile
 from .acr import Acr
 from .arm import HOST as ARM_HOST
 from .arm import Arm
@@ -25,8 +23,6 @@ from .server import Handler, Listener, Request, Response
 from .storage import Storage
 from .world import OWNER, AzureRegistry, Principal, World
 
-# What az asks once a week to see whether there is a newer one; here there never is.
-VERSIONS = {"azure-cli": "2.91.0", "core": "2.91.0", "telemetry": "1.1.0"}
 CLOUD_SHELL_PORT = 50342
 
 
@@ -115,34 +111,7 @@ class Sandbox:
 
     def sign_in(self, config: Path, principal: Principal = OWNER) -> None:
         """Leave in an az configuration folder what ``az login --service-principal`` would leave there."""
-        config.mkdir(parents=True, exist_ok=True)
-        user = {"name": principal.id, "type": "servicePrincipal"}
-        subscriptions = [
-            {
-                "id": identifier,
-                "name": name,
-                "state": "Enabled",
-                "user": user,
-                "isDefault": number == 0,
-                "tenantId": self.world.tenant,
-                "homeTenantId": self.world.tenant,
-                "environmentName": "AzureCloud",
-                "managedByTenants": [],
-            }
-            for number, (identifier, name) in enumerate(self.world.subscriptions.items())
-        ]
-        entry = {"client_id": principal.id, "tenant": principal.tenant, "client_secret": principal.secret}
-        (config / "azureProfile.json").write_text(json.dumps({"subscriptions": subscriptions}))
-        (config / "service_principal_entries.json").write_text(json.dumps([entry]))
-        self.quiet(config)
-
-    @staticmethod
-    def quiet(config: Path) -> None:
-        """Keep az from asking for newer versions of itself."""
-        config.mkdir(parents=True, exist_ok=True)
-        versions = {name: {"local": version} for name, version in VERSIONS.items()}
-        seen = {"versions": versions, "update_time": str(datetime.now())}
-        (config / "versionCheck.json").write_text(json.dumps(seen))
+        profile.sign_in(config, self.world, principal)
 
     def seed(self) -> None:
         """The content that examples and tests name."""
