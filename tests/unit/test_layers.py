@@ -87,3 +87,10 @@ def test_only_one_module_touches_each_thing_of_az():
     for path in PACKAGE.glob("*.py"):
         for _, name in imports(path, deferred=True):
             assert path.stem in where.get(name, {path.stem}), f"{path.stem} imports {name}"
+
+
+def test_readme_names_every_module():
+    """The tour of the folders is complete."""
+    tour = (PACKAGE.parent / "README.md").read_text("utf-8").partition("## How it is made")[2]
+    named = set(tour.replace(",", " ").split())
+    assert {*ENGINE, *AZ_SIDE} <= named
