@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .descriptor import Digest
 from .errors import InvalidReference
@@ -75,10 +75,6 @@ class Reference:
     def identifier(self) -> str:
         """What follows ``/manifests/``: the digest where there is one, else the tag."""
         return str(self.digest) if self.digest else self.tag or "latest"
-
-    def at(self, digest: Digest) -> Reference:
-        """The same image, named by digest only."""
-        return replace(self, tag=None, digest=digest)
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""

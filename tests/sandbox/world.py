@@ -127,10 +127,6 @@ class World:
         """By client id, object id or user name."""
         return next((p for p in self.principals.values() if name in (p.id, p.name)), None)
 
-    def registry_at(self, host: str) -> AzureRegistry | None:
-        """By login server."""
-        return next((r for r in self.registries.values() if r.login_server == host), None)
-
     def may_manage(self, principal: str, registry: AzureRegistry, write: bool = False) -> bool:
         """ARM's view, simplified: who has any right on it may read it; who may delete may do all."""
         rights = registry.rights.get(principal, frozenset())
