@@ -49,7 +49,7 @@ def table_row(result: dict[str, Any]) -> OrderedDict[str, Any]:
             ("TARGET", ", ".join(f"{result['registry']}/{target}" for target in result["targets"])),
             ("STATUS", result["status"]),
             ("DIGEST", digest[: len("sha256:") + 12]),
-            ("BLOBS", f"{result['blobs']['copied']} copied, {result['blobs']['existing']} existing"),
+            ("BLOBS", ", ".join(f"{count} {way}" for way, count in result["blobs"].items() if count) or "0"),
             ("SIZE", human_bytes(result["bytes"]["copied"])),
             ("SECONDS", result["seconds"]),
         ]

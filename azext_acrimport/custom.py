@@ -39,6 +39,16 @@ logger = get_logger(__name__)
 Destinations = dict[str, list[str]]
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """az ends without a word on Ctrl-C; we say what has become of the import."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise _errors.interrupted(None) from None
+
+
+@_interruptible()
 def import_image(
     cmd: Any,
     registry_name: str,
@@ -173,8 +183,6 @@ def _import(
         elif item.error is None:
             report = run_plan(plan, pool, cancellation, view)
             item = report.items[0]
-    except KeyboardInterrupt:
-        raise _errors.interrupted(None) from None
     finally:
         cancellation.cancel()
         pool.close(timeout=0.3)

@@ -20,7 +20,9 @@ QUICK_ATTEMPTS = 2
 
 _REASONS: tuple[tuple[str, str, str], ...] = (
     # reason, in the names of the exceptions or their text, what is said
-    ("proxy", r"ProxyError|Tunnel connection failed", "the proxy refused the connection"),
+    # not every ProxyError: urllib3 calls by that name also a connection that is cut long after the proxy has opened it
+    ("proxy", r"Tunnel connection failed", "the proxy refused the connection"),
+    ("proxy", r"ProxyError.*(refused|resolve|not known|getaddrinfo)", "the proxy could not be reached"),
     ("dns", r"gaierror|NameResolutionError|Name or service not known|getaddrinfo", "its name does not resolve"),
     ("refused", r"ConnectionRefusedError|Connection refused|actively refused", "nothing listens there"),
     ("timeout", r"ConnectTimeout|ReadTimeout|TimeoutError|timed out", "no answer came in time"),

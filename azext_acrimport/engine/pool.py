@@ -97,7 +97,8 @@ class ThreadPool:
         for _ in self._threads:
             self._work.put(None)
         deadline = time.monotonic() + timeout
-        for thread in self._threads:
+        threads, self._threads = self._threads, []
+        for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:

@@ -20,8 +20,8 @@ __all__ = ["run_plan"]
 
 # How often people are told, in seconds: five times a second looks alive and costs nothing.
 PROGRESS_INTERVAL = 0.2
-# How long an interrupted run waits for its workers; the promise to the user is to end within a second.
-FAREWELL = 0.6
+# How long, in seconds, an interrupted run waits for its workers: the promise is to end within one, and az needs some.
+FAREWELL = 0.4
 
 
 def run_plan(

@@ -44,6 +44,15 @@ def test_debug_output_shows_no_secret(sandbox, az, monkeypatch, tmp_path):
     assert any(tokens.claims_of(token)["kind"] == "storage" for token in issued)
 
 
+def test_debug_output_shows_a_password_only_where_az_shows_the_command_line(az):
+    """az writes its words down before any extension is loaded; that is why there is @FILE."""
+    words = ("--source", "registry.contoso.com/team/app:1.0", "-u", "robot", "-p", "robot-secret", "-t", "argv:1")
+    result = az("acr", "import", "-n", "myregistry", *words, "--debug")
+    assert result.code == 0
+    shown = [line for line in result.stderr.splitlines() if "robot-secret" in line]
+    assert all("Command arguments:" in line for line in shown)
+
+
 @pytest.mark.parametrize("how", ["file", "stdin", "environment"])
 def test_password_need_not_be_on_the_command_line(sandbox, az, tmp_path, how):
     """@FILE, @- and the environment."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from http.client import RemoteDisconnected
 
 import pytest
 import requests
@@ -62,6 +63,12 @@ def wrapped(inner: Exception) -> Exception:
         (urllib3.ProtocolError("Connection broken: IncompleteRead(5 bytes read)"), "reset"),
         (ConnectionResetError(104, "Connection reset by peer"), "reset"),
         (requests.exceptions.ProxyError("Tunnel connection failed: 403 Forbidden"), "proxy"),
+        (requests.exceptions.ProxyError("Cannot connect to proxy", OSError("Connection refused")), "proxy"),
+        (
+            requests.exceptions.ProxyError("Unable to connect to proxy", ConnectionResetError(104, "reset by peer")),
+            "reset",
+        ),
+        (requests.exceptions.ProxyError("Unable to connect to proxy", RemoteDisconnected("closed")), "reset"),
         (RuntimeError("something else"), "other"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
