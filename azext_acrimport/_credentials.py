@@ -34,7 +34,8 @@ class Identity:
             credential, expires = self._tokens.get(subscription, (None, 0.0))
             if credential is None or expires - time.time() < MARGIN:
                 profile = Profile(cli_ctx=self._cli_ctx)
-                subscription_id = subscription if subscription in _known_subscriptions(profile) else None
+                known = {account["id"] for account in profile.load_cached_subscriptions()}
+                subscription_id = subscription if subscription in known else self._cli_ctx.data.get("subscription_id")
                 (_, token, details), _, tenant = profile.get_raw_token(self._audience(), subscription=subscription_id)
                 credential = Credential(mode="az login identity", entra_token=token, tenant=tenant)
                 expires = float(details.get("expires_on") or time.time() + MARGIN)
@@ -62,7 +63,3 @@ def provider(
     if registry.is_acr:
         return lambda: identity.credential(registry.subscription)
     return lambda: ANONYMOUS
-
-
-def _known_subscriptions(profile: Any) -> set[str]:
-    return {subscription["id"] for subscription in profile.load_cached_subscriptions()}

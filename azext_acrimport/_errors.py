@@ -92,9 +92,15 @@ def user_name_needed(host: str) -> azclierror.AzCLIError:
 
 def interrupted(report: engine.CopyReport | None) -> azclierror.AzCLIError:
     """Ctrl-C: what is complete, what is not."""
-    done = sum(item.status not in ("cancelled", "failed") for item in report.items) if report else 0
-    blobs = sum(item.blobs.copied + item.blobs.mounted for item in report.items) if report else 0
-    state = "The tag is written" if done else "No tag was written or changed"
+    items = report.items if report else ()
+    written = [target for item in items for target in item.written]
+    left = [target for item in items for target in item.targets if target not in written]
+    blobs = sum(item.blobs.copied + item.blobs.mounted for item in items)
+    state = (
+        f"Complete: {', '.join(written)}. Not written: {', '.join(left)}"
+        if written
+        else "No tag was written or changed"
+    )
     return azclierror.ManualInterrupt(
         f"Interrupted. {state}; {blobs} blob(s) were copied. [cancelled]", recommendation=AGAIN
     )

@@ -2,9 +2,10 @@
 """The embedded copy engine: images and OCI artifacts from registry to registry, with ``requests`` and nothing else.
 
     cancellation, pool = Cancellation(), make_pool(jobs=4)
-    source = open_repository(Reference.parse("docker.io/library/alpine:3.20"), "source", cancellation=cancellation)
-    ...
-    plan = make_plan([CopyRequest(source, "3.20", (Destination(target, ("3.20",)),))], pool, cancellation)
+    client = RegistryClient("ghcr.io", "ghcr.io", Transport("source", cancellation=cancellation), lambda: ANONYMOUS)
+    source = RegistryRepository(client, "contoso/app")
+    target = ...  # the same with "target" and another credential
+    plan = make_plan([CopyRequest(source, "1.0", (Destination(target, ("1.0",)),))], pool, cancellation)
     report = run_plan(plan, pool, cancellation)
 
 It never prints, never logs above DEBUG, and knows nothing of az.

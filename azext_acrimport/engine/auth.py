@@ -60,9 +60,7 @@ class TokenProvider:
         wanted = Scope.merged(scopes)
         with self._lock:
             self._learn(challenges, url)
-            current = self._tokens.get(wanted)
-            if current and rejected == current.header:
-                del self._tokens[wanted]
+            self._tokens = {scopes: token for scopes, token in self._tokens.items() if token.header != rejected}
             asked = Scope.parse_all(self._challenge.parameters.get("scope", "")) if self._challenge else ()
             header = self._header(wanted, asked)
             return header if header != rejected else None

@@ -37,6 +37,8 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
 def translate(error: BaseException, host: str, origin: Origin) -> NetworkError:
     """The NetworkError for whatever ``requests``, ``urllib3``, ``ssl`` or ``socket`` raised."""
     chain = list(_chain(error))
+    if "TLS CA certificate bundle" in str(error):  # requests' words for a REQUESTS_CA_BUNDLE that is no file
+        return TlsError(host, "the file with authorities, REQUESTS_CA_BUNDLE, is not there", origin=origin)
     for cause in chain:
         if isinstance(cause, ssl.SSLError) and "Tunnel connection" not in str(cause):
             detail = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or type(cause).__name__

@@ -50,7 +50,8 @@ class Progress:
 class ItemResult:
     """What became of one source image. ``manifests`` counts the image's own manifests that were looked at.
 
-    An unchanged image is seen by its digest alone, so its manifests and blobs are not counted.
+    An unchanged image is seen by its digest alone, so its manifests and blobs are not counted. ``written``: the targets
+    whose tag was written; they are complete, also after an interruption.
     """
 
     source: str
@@ -62,6 +63,7 @@ class ItemResult:
     bytes: Tally = field(default_factory=Tally)
     seconds: float = 0.0
     notices: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
     error: EngineError | None = None
 
 

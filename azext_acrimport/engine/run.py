@@ -73,6 +73,9 @@ class _Run:
         except (KeyboardInterrupt, Cancelled):
             self._cancellation.cancel()
             self._pool.close(FAREWELL)
+            for done in self._pool.wait(0):  # what ended meanwhile counts: a tag may be among it
+                if done.error is None:
+                    self._complete(done.key, done.value)
         for item in self._plan.items:
             if item.result.status == "planned":
                 self._end(item, "cancelled", Cancelled())
@@ -168,6 +171,8 @@ class _Run:
                 way: Outcome = outcome if number == 0 else "existing"
                 item.result.blobs.add(way, 1)
                 item.result.bytes.add(way, step.descriptor.size)
+            elif isinstance(step, PutTag):
+                item.result.written += (f"{step.target.partition('/')[2]}:{step.tag}",)
             self._left[id(item)] -= 1
             if not self._left[id(item)]:
                 self._finish(item)

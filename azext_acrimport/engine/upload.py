@@ -87,8 +87,9 @@ class BlobUpload:
                 self._finish(location, body, b"")
             else:
                 self._finish(location, body, body if body.descriptor.size else b"")
-        except BaseException:
-            self._cancel(location)
+        except BaseException as error:
+            if not (isinstance(error, NetworkError) and error.reason == "timeout"):
+                self._cancel(location)  # a host that does not answer is not asked one thing more
             raise
 
     def _send_chunks(self, location: str, body: Body) -> str:

@@ -110,6 +110,16 @@ def test_token_that_is_refused_is_renewed_once():
     assert script.sent[-1].body == b"manifest"
 
 
+def test_token_that_covers_more_is_renewed_as_well():
+    """What was fetched for pull and push is refused at a pull: a new one is fetched for the pull."""
+    script = Script([answer(401, challenge("registry.test")), answer(body=b'{"token": "t1"}'), answer(),
+                     answer(401), answer(body=b'{"token": "t2"}'), answer()])  # fmt: skip
+    of = client(script)
+    get(of, (Scope.push("app"),))
+    get(of, PULL)
+    assert script.sent[-1].headers["Authorization"] == "Bearer t2"
+
+
 def test_wrong_password_names_the_mode_and_not_the_password():
     """The token service refuses."""
     script = Script([answer(401, challenge("registry.test")), answer(401)])

@@ -197,6 +197,17 @@ def test_cancelled_in_the_middle(jobs):
     assert target.tags == {}
 
 
+def test_what_was_written_before_an_interruption_is_known():
+    """Of several tags some may be there; they are complete."""
+    source, target = stores()
+    cancellation = Cancellation()
+    target.before = lambda method, what: cancellation.cancel() if (method, what) == ("tag", "b") else None
+    result = copy(source, target, tags=["a", "b", "c"], cancellation=cancellation)
+    assert result.status == "cancelled"
+    assert set(result.written) == {f"new:{tag}" for tag in target.tags}
+    assert complete(target, INDEX.digest)
+
+
 def test_bugs_are_not_swallowed():
     """What is no EngineError is nobody's failure to report."""
     source, target = stores()
