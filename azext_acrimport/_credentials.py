@@ -7,8 +7,9 @@ import threading
 import time
 from typing import Any
 
+from . import _docker_config
 from ._registries import Registry
-from .engine import ANONYMOUS, Credential, CredentialProvider
+from .engine import ANONYMOUS, Credential, CredentialProvider, Origin
 
 DEFAULT_AUDIENCE = "https://containerregistry.azure.net"
 # A token that is nearer to its end than this, in seconds, is not worth exchanging.
@@ -51,9 +52,9 @@ class Identity:
 
 
 def provider(
-    identity: Identity, registry: Registry, username: str | None = None, password: str | None = None
+    identity: Identity, registry: Registry, side: Origin, username: str | None = None, password: str | None = None
 ) -> CredentialProvider:
-    """Given ones first, then, for an Azure container registry, the az login identity, then nothing."""
+    """Given ones first; then, for an Azure container registry, the az login identity; then what docker login left."""
     if password and not username:
         given = Credential(mode="the Entra token given with --password", entra_token=password)
         return lambda: given
@@ -62,4 +63,4 @@ def provider(
         return lambda: given
     if registry.is_acr:
         return lambda: identity.credential(registry.subscription)
-    return lambda: ANONYMOUS
+    return lambda: _docker_config.find_credential(registry.host, side) or ANONYMOUS

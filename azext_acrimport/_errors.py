@@ -283,6 +283,10 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
     engine.UploadLost: _registry_error,
     engine.Rejected: _registry_error,
     engine.ServerError: _server_error,
+    engine.CredentialError: _plain(
+        azclierror.AuthenticationError,
+        "Mend it, or pass --username and --password. DOCKER_CONFIG names another folder with a config.json.",
+    ),
     engine.AuthError: _plain(
         azclierror.AuthenticationError,
         "Check that the host is a container registry, and that no proxy answers in its place.",

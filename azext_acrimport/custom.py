@@ -76,8 +76,8 @@ def import_image(
     wanted = _destinations(reference, target_tags or [], repository or [])
 
     identity, cancellation = Identity(cmd.cli_ctx), Cancellation()
-    source_credentials = _told(provider(identity, source, username, password), source.host, "source")
-    target_credentials = _told(provider(identity, target), target.host, "target")
+    source_credentials = _told(provider(identity, source, "source", username, password), source.host, "source")
+    target_credentials = _told(provider(identity, target, "target"), target.host, "target")
     with (
         _side("source", source, source_credentials, cancellation) as from_client,
         _side("target", target, target_credentials, cancellation) as to_client,

@@ -48,6 +48,21 @@ class TokenProvider:
         """True when nothing but an anonymous token can be had."""
         return self._credential is None or self._credential.is_anonymous
 
+    def lacks(self, scopes: Iterable[Scope]) -> tuple[Scope, ...]:
+        """What of this the registry has told, in a token that it gave for it, that we may not do. Asks for nothing."""
+        wanted = Scope.merged(scopes)
+        with self._lock:
+            token = self._usable(wanted)
+        if token is None or token.granted is None:
+            return ()
+        missing = [
+            Scope(
+                scope.repository, tuple(sorted(set(scope.actions) - token.granted.get(scope.repository, frozenset())))
+            )
+            for scope in wanted
+        ]
+        return tuple(scope for scope in missing if scope.actions)
+
     def authorization(self, scopes: Iterable[Scope]) -> str | None:
         """The header's value, or None while the registry has not asked for any. Raises what fetching raises."""
         with self._lock:

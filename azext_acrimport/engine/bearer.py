@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,11 +29,15 @@ MAX_MARGIN = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """``expires_at`` is on the clock given, in seconds."""
+    """``expires_at`` is on the clock given, in seconds. ``granted``: actions by repository, where the token tells.
+
+    A registry may give a token with fewer rights than were asked for (ACR does); None means that it does not tell.
+    """
 
     value: str = field(repr=False)
     expires_at: float
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+    granted: Mapping[str, frozenset[str]] | None = field(default=None, repr=False)
 
     @property
     def header(self) -> str:
@@ -63,16 +67,25 @@ class Token:
         if value is None or any(not 32 < ord(character) < 127 for character in value):
             where = urlsplit(response.url).netloc
             raise AuthError(host, f"its token service at {where} answered without a token", origin=response.origin)
-        lifetime = _lifetime(answer, value)
-        return cls(value, clock() + lifetime - min(MAX_MARGIN, MARGIN * lifetime), clock)
+        claims = _claims(value)
+        lifetime = _lifetime(answer, claims)
+        return cls(value, clock() + lifetime - min(MAX_MARGIN, MARGIN * lifetime), clock, _granted(claims))
 
 
-def _lifetime(answer: dict[str, Any], value: str) -> float:
+def _granted(claims: dict[str, Any]) -> Mapping[str, frozenset[str]] | None:
+    """The claim ``access`` of https://distribution.github.io/distribution/spec/auth/jwt/"""
+    access = claims.get("access")
+    if not isinstance(access, list) or not all(isinstance(entry, dict) for entry in access):
+        return None
+    repositories = [entry for entry in access if entry.get("type") == "repository"]
+    return {str(entry.get("name")): frozenset(map(str, entry.get("actions") or ())) for entry in repositories}
+
+
+def _lifetime(answer: dict[str, Any], claims: dict[str, Any]) -> float:
     """Seconds: from expires_in, else from the claims of a JWT (ACR sends no expires_in), else the default."""
     stated = answer.get("expires_in")
     if isinstance(stated, (int, float)) and not isinstance(stated, bool):
         return max(float(stated), 0.0)
-    claims = _claims(value)
     issued, expires = claims.get("iat"), claims.get("exp")
     if isinstance(expires, (int, float)):
         since = issued if isinstance(issued, (int, float)) else time.time()

@@ -17,6 +17,7 @@ EngineError                    code, origin, subject, message
 │  ├─ UploadLost               the upload session is gone or out of step
 │  ├─ Rejected                 any other 4xx
 │  └─ ServerError              5xx
+├─ CredentialError             who we are could not be found out: a credential helper, a configuration file
 ├─ AuthError                   no usable challenge, a realm that is not allowed, a token answer that is none
 ├─ ContentError                expected, actual
 │  ├─ DigestMismatch
@@ -38,6 +39,7 @@ __all__ = [
     "BlobUnknown",
     "Cancelled",
     "ContentError",
+    "CredentialError",
     "Denied",
     "DigestMismatch",
     "Disallowed",
@@ -220,6 +222,12 @@ class ServerError(RegistryError):
     """5xx to the end."""
 
     slug = "server-error"
+
+
+class CredentialError(EngineError):
+    """Raised by credential providers: where a credential should have come from, none could be read."""
+
+    slug = "credential"
 
 
 class AuthError(EngineError):

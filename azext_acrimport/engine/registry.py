@@ -81,6 +81,17 @@ class RegistryRepository:
             origin=self._origin,
         )
 
+    def require_push(self) -> None:
+        """As ``Target.require_push``: the token that ``find`` needed tells what it is good for."""
+        for scope in self._client.tokens.lacks(self._scopes):
+            raise Denied(
+                self.registry,
+                origin=self._origin,
+                path=f"/v2/{scope.repository}/blobs/uploads/",
+                text=f"the token that it gave does not allow {' and '.join(scope.actions)}",
+                mode=self._client.tokens.mode,
+            )
+
     def has_blob(self, descriptor: Descriptor) -> bool:
         """As ``Target.has_blob``: some registries refuse HEAD or answer oddly, and then copying finds out."""
         path = f"/v2/{self.repository}/blobs/{descriptor.digest}"

@@ -49,6 +49,9 @@ class Target(Protocol):
     def find(self, identifier: str) -> Descriptor | None:
         """What this tag or digest names now, or None. An unclear answer is an exception, never None."""
 
+    def require_push(self) -> None:
+        """Raise Denied when it is known already that we may not write here; asks nothing to find out."""
+
     def has_blob(self, descriptor: Descriptor) -> bool:
         """True only when the repository itself holds the blob. An unclear answer is False: copying is safe."""
 

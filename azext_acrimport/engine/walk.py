@@ -170,10 +170,11 @@ class _Walk:
         return {}
 
     def _judge_tags(self) -> Questions:
-        """Refuse a conflict before anything moves; keep only the tags that must be written."""
+        """Refuse a missing right and a conflict before anything moves; keep only the tags that must be written."""
         assert self.root
         moved, left = [], []
         for destination in self.request.destinations:
+            destination.store.require_push()
             tags = []
             for tag in destination.tags:
                 digest = self.existing[destination.key, tag]

@@ -82,15 +82,18 @@ def test_import_fails_with_one_clear_error(sandbox, az, options, code, error_cod
         assert result.json["error"]["side"] == error_code.split("-")[0]
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["import", "dry run"])
 @pytest.mark.parametrize("principal", [READER, STRANGER], ids=["may only pull", "has no right at all"])
-def test_missing_push_right_is_named_with_the_role(sandbox, signed_in, principal):
-    """Whoever may not push learns who refused, and what to ask for; the login server needs no ARM right."""
+def test_missing_push_right_is_found_before_anything_is_tried(sandbox, signed_in, principal, options):
+    """Who refused, and the role to ask for; the login server needs no ARM right."""
     az = signed_in(sandbox, principal)
-    result = az("acr", "import", "-n", TARGET, "--source", "mcr.microsoft.com/hello-world", "-t", "refused:1")
+    mark = sandbox.log.mark()
+    words = ("--source", "mcr.microsoft.com/hello-world", "-t", "refused:1", *options)
+    result = az("acr", "import", "-n", TARGET, *words)
     assert result.code == 1
     assert result.json["error"]["code"] == "target-denied"
     assert "AcrPush" in result.stderr and "az login identity" in result.stderr
-    assert sandbox.content(TARGET) is not None
+    assert not [e for e in sandbox.log.find(since=mark, path="/v2/") if e["method"] not in ("GET", "HEAD")]
 
 
 def test_missing_pull_right_is_named_with_the_role(sandbox, signed_in):

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import json
 import threading
 
 import pytest
@@ -119,3 +121,17 @@ def test_token_that_ends_in_the_middle_is_renewed(sandbox, az):
     fetched = sandbox.log.find(since=mark, host="shortlived.azurecr.io", path="/oauth2/token", status=200)
     assert len(fetched) > 1
     assert tree(sandbox.content("shortlived.azurecr.io"), "short/web", "1").keys() >= web.blobs.keys()
+
+
+def test_docker_login_counts(sandbox, az, tmp_path):
+    """What docker login left is used for a registry outside Azure, and --verbose says so."""
+    auth = base64.b64encode(b"robot:robot-secret").decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {"registry.contoso.com": {"auth": auth}}}))
+    words = ("--source", "registry.contoso.com/team/app:1.0", "-t", "docker-login:1", "--verbose")
+    result = az("acr", "import", "-n", "myregistry", *words, DOCKER_CONFIG=str(tmp_path))
+    assert result.code == 0, result.stderr
+    assert f"registry.contoso.com (source): signing in with the credential in {tmp_path}" in result.stderr
+    (tmp_path / "config.json").write_text(json.dumps({"credsStore": "nowhere"}))
+    result = az("acr", "import", "-n", "myregistry", *words, DOCKER_CONFIG=str(tmp_path))
+    assert result.json["error"]["code"] == "source-credential"
+    assert "docker-credential-nowhere is not on PATH" in result.stderr

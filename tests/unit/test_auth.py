@@ -179,6 +179,31 @@ def test_refresh_token_that_is_refused_is_exchanged_anew():
 
 
 @pytest.mark.parametrize(
+    ("access", "lacking"),
+    [
+        ([{"type": "repository", "name": "app", "actions": ["pull", "push"]}], []),
+        ([{"type": "repository", "name": "app", "actions": ["pull"]}], ["repository:app:push"]),
+        ([{"type": "repository", "name": "other", "actions": ["pull", "push"]}], ["repository:app:pull,push"]),
+        ([{"type": "repository", "name": "app", "actions": None}], ["repository:app:pull,push"]),
+        ([], ["repository:app:pull,push"]),
+        (None, []),
+        ("nonsense", []),
+        (["nonsense"], []),
+    ],
+    ids=range(8),
+)
+def test_token_tells_what_it_is_good_for(access, lacking):
+    """ACR gives a token in any case; one that does not tell is believed until it is refused."""
+    token = jwt(access=access, exp=1, iat=-600)
+    script = Script(
+        [answer(401, challenge("registry.test")), answer(body=json.dumps({"token": token}).encode()), answer()]
+    )
+    of = client(script)
+    get(of, (Scope.push("app"),))
+    assert [str(scope) for scope in of.tokens.lacks((Scope.push("app"),))] == lacking
+
+
+@pytest.mark.parametrize(
     ("realm", "credential", "said"),
     [
         ("http://registry.test/token", PASSWORD, "not at an https address"),

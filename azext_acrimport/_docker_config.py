@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""What ``docker login`` and ``podman login`` left behind: files with credentials, and programs that keep them.
+
+https://docs.docker.com/reference/cli/docker/login/#credential-stores and
+https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from .engine import Credential, CredentialError, Origin
+
+# Docker Hub's name in these files, since before it had another.
+HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
+# A helper may have to unlock a keychain, but must not keep a pipeline waiting: seconds.
+HELPER_TIMEOUT = 20.0
+# What helpers print, to stdout, when they simply know nothing; it is no failure.
+NOT_FOUND = ("credentials not found", "no credentials")
+
+
+def find_credential(registry: str, side: Origin) -> Credential | None:
+    """The first of all files that knows the registry. Raises CredentialError for a file or helper that is broken."""
+    for path in config_files():
+        found = _in_file(path, registry, side)
+        if found is not None:
+            return found
+    return None
+
+
+def config_files() -> list[Path]:
+    """The files that are there, the more particular first; one that the environment names rules out the others."""
+    if os.environ.get("REGISTRY_AUTH_FILE"):
+        return [Path(os.environ["REGISTRY_AUTH_FILE"])]
+    if os.environ.get("DOCKER_CONFIG"):
+        return [path for path in [Path(os.environ["DOCKER_CONFIG"]) / "config.json"] if path.is_file()]
+    home = Path.home()
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    places = [home / ".docker" / "config.json", config / "containers" / "auth.json"]
+    places += [Path(runtime) / "containers" / "auth.json"] if runtime else []
+    return [path for path in places if path.is_file()]
+
+
+def _in_file(path: Path, registry: str, side: Origin) -> Credential | None:
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CredentialError(
+            f"{path} could not be read: {type(error).__name__}.", origin=side, subject=registry
+        ) from None
+    if not isinstance(config, dict):
+        raise CredentialError(f"{path} is not a JSON object.", origin=side, subject=registry)
+    keys = HUB_KEYS if registry == "docker.io" else (registry, f"https://{registry}", f"https://{registry}/")
+    helpers = _object(config, "credHelpers")
+    for key in keys:
+        if isinstance(helpers.get(key), str) and helpers[key]:
+            return _from_helper(helpers[key], key, registry, side)
+    if isinstance(config.get("credsStore"), str) and config["credsStore"]:
+        found = _from_helper(config["credsStore"], keys[0], registry, side)
+        if found is not None:
+            return found
+    auths = _object(config, "auths")
+    entry = next((auths[key] for key in keys if isinstance(auths.get(key), dict) and auths[key]), None)
+    return _from_entry(entry, path, registry, side) if entry else None
+
+
+def _from_entry(entry: dict[str, Any], path: Path, registry: str, side: Origin) -> Credential:
+    mode = f"the credential in {path}"
+    if entry.get("identitytoken"):
+        return Credential(mode=mode, refresh_token=str(entry["identitytoken"]))
+    try:
+        pair = base64.b64decode(str(entry.get("auth", "")), validate=True).decode("utf-8").rstrip("\0")
+    except (binascii.Error, UnicodeDecodeError):
+        pair = ""
+    username, colon, password = pair.partition(":")
+    if not colon:
+        username, password = str(entry.get("username", "")), str(entry.get("password", ""))
+    if not password:
+        raise CredentialError(f"{path} has no usable credential for {registry}.", origin=side, subject=registry)
+    return Credential(mode=mode, username=username, password=password)
+
+
+def _from_helper(name: str, server: str, registry: str, side: Origin) -> Credential | None:
+    """https://github.com/docker/docker-credential-helpers: the server on stdin, JSON on stdout, no secret in argv."""
+    program = shutil.which(f"docker-credential-{name}")
+
+    def broken(why: str) -> CredentialError:
+        return CredentialError(f"The credential helper docker-credential-{name} {why}.", origin=side, subject=registry)
+
+    if program is None:
+        raise broken("is not on PATH")
+    try:
+        done = subprocess.run(
+            [program, "get"], input=server.encode(), capture_output=True, timeout=HELPER_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise broken(f"gave no answer within {HELPER_TIMEOUT:.0f} s") from None
+    except OSError as error:
+        raise broken(f"could not be started ({error.strerror})") from None
+    said = done.stdout.decode("utf-8", "replace").strip()
+    if done.returncode:
+        if any(words in said.lower() for words in NOT_FOUND):
+            return None
+        raise broken(f"failed with exit code {done.returncode}")
+    try:
+        answer = json.loads(said)
+        username, secret = str(answer["Username"]), str(answer["Secret"])
+    except (ValueError, KeyError, TypeError):
+        raise broken("answered with something that is no credential") from None
+    mode = f"the credential helper docker-credential-{name}"
+    if username == "<token>":
+        return Credential(mode=mode, refresh_token=secret)
+    return Credential(mode=mode, username=username, password=secret) if secret else None
+
+
+def _object(config: dict[str, Any], member: str) -> dict[str, Any]:
+    value = config.get(member)
+    return value if isinstance(value, dict) else {}
