@@ -48,6 +48,7 @@ from .errors import (
 from .manifest import Manifest
 from .network import is_loopback
 from .plan import CopyPlan, CopyRequest, Destination
+from .planning import make_plan, survey
 from .pool import make_pool
 from .redaction import redact_url
 from .reference import Reference, is_registry_host, parse_repository_tag
@@ -58,7 +59,6 @@ from .run import run_plan
 from .store import Source, Target
 from .stream import Body
 from .transport import Transport, TransportOptions
-from .walk import make_plan, survey
 
 __all__ = [
     "ANONYMOUS",

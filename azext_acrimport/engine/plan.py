@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What an import consists of, as a value: requests in, a graph of steps out. ``walk`` finds out, ``run`` does it."""
+"""What an import consists of, as a value: requests in, a graph of steps out.
+
+``walk`` and ``planning`` find out what it is, ``run`` does it.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,11 @@ class CopyRequest:
     def key(self) -> str:
         """``registry/repository`` of the source."""
         return f"{self.source.registry}/{self.source.repository}"
+
+    @property
+    def name(self) -> str:
+        """As people would write it."""
+        return f"{self.key}{'@' if ':' in self.identifier else ':'}{self.identifier}"
 
 
 @dataclass(frozen=True, slots=True)

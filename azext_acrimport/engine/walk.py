@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""From requests to a plan: tags are resolved, manifests read, and the target asked what it has. No blob is touched.
+"""One request's way to its plan: its tag is resolved, its manifests are read, and the target is asked what it has.
 
-Many questions are under way at once; the calling thread asks and judges, workers only carry.
+A walk asks nobody itself. It names its questions, and hears the answers to all of them before it names the next ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .cancellation import Cancellation
 from .descriptor import Descriptor, Digest
 from .errors import EngineError, ManifestError, TagConflict
 from .manifest import Manifest
-from .plan import CopyBlob, CopyPlan, CopyRequest, Destination, Graph, PlanItem
-from .pool import Done, Pool
+from .plan import CopyRequest, Destination, PlanItem
+from .pool import Done
 from .report import ItemResult
 
-__all__ = ["make_plan", "survey"]
+__all__ = ["Question", "Questions", "Walk", "answer_of"]
 
 # Indexes of indexes exist (two levels); nobody has been seen to need more, and a loop is impossible with digests.
 MAX_DEPTH = 6
@@ -47,75 +46,16 @@ class Question:
 Questions = dict[Question, Callable[[], Any]]
 
 
-def make_plan(requests: Sequence[CopyRequest], pool: Pool, cancellation: Cancellation) -> CopyPlan:
-    """Find out all that must be done. A request that cannot be planned carries its error in its item's result."""
-    walks = [_Walk(number, request) for number, request in enumerate(requests)]
-    asked = {question: work for walk in walks for question, work in walk.first().items()}
-    while asked:
-        heard: dict[int, list[tuple[Question, Done]]] = {}
-        for question, done in _ask(asked, pool, cancellation):
-            heard.setdefault(question.number, []).append((question, done))
-        asked = {question: work for number, own in heard.items() for question, work in walks[number].hear(own).items()}
-    plan = CopyPlan(tuple(walk.item for walk in walks))
-    graph = Graph(plan)
-    for walk in walks:
-        if walk.root and walk.item.result.error is None and walk.item.result.status != "unchanged":
-            graph.add(walk.item, walk.root.digest, walk.present)
-    return plan
-
-
-def survey(plan: CopyPlan, pool: Pool, cancellation: Cancellation) -> None:
-    """For a dry run: ask the target for each blob, and tally in the items' results what would happen."""
-    copies = [step for step in plan.blobs if isinstance(step, CopyBlob)]
-    works = {
-        Question(number, "blob", step.target, descriptor=step.descriptor): _has_blob(plan, step)
-        for number, step in enumerate(copies)
-    }
-    found = {copies[question.number] for question, done in _ask(works, pool, cancellation) if _value(done)}
-    counted = set()
-    for item in plan.items:
-        for step in plan.blobs:
-            if step not in item.steps:
-                continue
-            outcome = (
-                "existing"
-                if step in found or step in counted
-                else ("copied" if isinstance(step, CopyBlob) else "mounted")
-            )
-            counted.add(step)
-            item.result.blobs.add(outcome, 1)  # type: ignore[arg-type]
-            item.result.bytes.add(outcome, step.descriptor.size)  # type: ignore[arg-type]
-
-
-def _has_blob(plan: CopyPlan, step: CopyBlob) -> Callable[[], bool]:
-    return lambda: plan.targets[step.target].has_blob(step.descriptor)
-
-
-def _value(done: Done) -> Any:
+def answer_of(done: Done) -> Any:
+    """The value, or the exception that came in its place."""
     if done.error is not None:
         raise done.error
     return done.value
 
 
-def _ask(works: Questions, pool: Pool, cancellation: Cancellation) -> list[tuple[Question, Done]]:
-    """All answers, in the order in which they came. Raises Cancelled, and whatever is no EngineError."""
-    answers: list[tuple[Question, Done]] = []
-    questions = list(works)
-    for number, question in enumerate(questions):
-        pool.submit(number, works[question])
-    while len(answers) < len(works):
-        cancellation.check()
-        answers += [(questions[done.key], done) for done in pool.wait(0.2)]
-    for _, done in answers:
-        if done.error is not None and not isinstance(done.error, EngineError):
-            raise done.error
-    cancellation.check()
-    return answers
-
-
 @dataclass(slots=True)
-class _Walk:
-    """What is known so far of one request's image. Questions are ``(number, kind, ...)``."""
+class Walk:
+    """What is known so far of one request's image; ``number`` marks its questions among those of others."""
 
     number: int
     request: CopyRequest
@@ -132,7 +72,7 @@ class _Walk:
             for d in self.request.destinations
             for tag in (d.tags or ("",))
         )
-        self.item = PlanItem(self.request, ItemResult("", names))
+        self.item = PlanItem(self.request, ItemResult(self.request.name, names))
 
     def first(self) -> Questions:
         """What the source's tag names, and what each target tag names: one HEAD each."""
@@ -148,7 +88,7 @@ class _Walk:
         questions: Questions = {}
         try:
             for question, done in sorted(answers, key=lambda answer: answer[0].order):
-                questions |= self._hear(question, _value(done))
+                questions |= self._hear(question, answer_of(done))
             if answers[0][0].kind in ("resolve", "tag"):
                 questions |= self._judge_tags()
         except EngineError as error:

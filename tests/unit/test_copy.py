@@ -15,10 +15,10 @@ from azext_acrimport.engine import (
     NotFound,
     ServerError,
     TagConflict,
+    make_plan,
     survey,
 )
 from azext_acrimport.engine import walk as walk_module
-from azext_acrimport.engine.walk import make_plan
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy
 
@@ -249,6 +249,23 @@ def test_survey_tallies_without_writing():
     assert {method for method, _ in target.calls} == {"find", "has_blob"}
     done = copy(source, target)
     assert (planned.blobs, planned.bytes, planned.manifests) == (done.blobs, done.bytes, done.manifests)
+
+
+def test_survey_that_gets_no_answer_is_a_failure_of_its_image():
+    """Not of the program."""
+    from azext_acrimport.engine import CopyRequest, Destination, make_pool
+
+    source, target = stores()
+
+    def busy(method: str, _: str) -> None:
+        if method == "has_blob":
+            raise ServerError("target.test", origin="target", status=503)
+
+    target.before = busy
+    pool, cancellation = make_pool(1), Cancellation()
+    plan = make_plan([CopyRequest(source, "1", (Destination(target, ("1",)),))], pool, cancellation)
+    survey(plan, pool, cancellation)
+    assert (plan.items[0].result.status, plan.items[0].result.error.code) == ("failed", "target-server-error")
 
 
 def test_one_failed_request_leaves_the_others_alone():

@@ -14,14 +14,14 @@ PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 ENGINE = """
     errors cancellation descriptor reference manifest stream store redaction retry challenge credential
     error_response network transport bearer auth client download upload registry
-    report pool plan walk run __init__
+    report pool plan walk planning run __init__
 """.split()
 AZ_SIDE = (
     "_errors _output _registries _docker_config _credentials _validators custom _help _params commands __init__".split()
 )
 
 # what plans and runs know of the world is Source and Target
-BLIND = {"plan", "walk", "run"}
+BLIND = {"plan", "walk", "planning", "run"}
 WIRE = {"transport", "bearer", "auth", "client", "download", "upload", "registry"}
 
 # loaded for every `az acr …`: the engine, and what it needs, only when a command runs

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""From requests to a plan. Many questions are under way at once: the calling thread asks and judges, workers carry.
+
+No blob is touched, and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .cancellation import Cancellation
+from .errors import EngineError
+from .plan import CopyBlob, CopyPlan, CopyRequest, Graph, PlanItem
+from .pool import Done, Pool
+from .report import Outcome
+from .walk import Question, Questions, Walk, answer_of
+
+__all__ = ["make_plan", "survey"]
+
+
+def make_plan(requests: Sequence[CopyRequest], pool: Pool, cancellation: Cancellation) -> CopyPlan:
+    """Find out all that must be done. A request that cannot be planned carries its error in its item's result."""
+    walks = [Walk(number, request) for number, request in enumerate(requests)]
+    asked = {question: work for walk in walks for question, work in walk.first().items()}
+    while asked:
+        heard: dict[int, list[tuple[Question, Done]]] = {}
+        for question, done in _ask(asked, pool, cancellation):
+            heard.setdefault(question.number, []).append((question, done))
+        asked = {question: work for number, own in heard.items() for question, work in walks[number].hear(own).items()}
+    plan = CopyPlan(tuple(walk.item for walk in walks))
+    graph = Graph(plan)
+    for walk in walks:
+        if walk.root and walk.item.result.status == "planned":
+            graph.add(walk.item, walk.root.digest, walk.present)
+    return plan
+
+
+def survey(plan: CopyPlan, pool: Pool, cancellation: Cancellation) -> None:
+    """For a dry run: ask the target for each blob, and tally in the items' results what would happen."""
+    copies = [step for step in plan.blobs if isinstance(step, CopyBlob)]
+    asked = {
+        Question(number, "blob", step.target, descriptor=step.descriptor): _has_blob(plan, step)
+        for number, step in enumerate(copies)
+    }
+    answers = {copies[question.number]: done for question, done in _ask(asked, pool, cancellation)}
+    counted: set[object] = set()
+    for item in plan.items:
+        try:
+            _tally(item, plan, answers, counted)
+        except EngineError as error:
+            item.result.error = error
+            item.result.status = "failed"
+
+
+def _tally(item: PlanItem, plan: CopyPlan, answers: dict[CopyBlob, Done], counted: set[object]) -> None:
+    """A blob that several images need is counted with the first; for the others it will be there."""
+    for step in plan.blobs:
+        if step not in item.steps:
+            continue
+        outcome: Outcome = "copied" if isinstance(step, CopyBlob) else "mounted"
+        if step in counted or (isinstance(step, CopyBlob) and answer_of(answers[step])):
+            outcome = "existing"
+        counted.add(step)
+        item.result.blobs.add(outcome, 1)
+        item.result.bytes.add(outcome, step.descriptor.size)
+
+
+def _has_blob(plan: CopyPlan, step: CopyBlob) -> Callable[[], bool]:
+    return lambda: plan.targets[step.target].has_blob(step.descriptor)
+
+
+def _ask(works: Questions, pool: Pool, cancellation: Cancellation) -> list[tuple[Question, Done]]:
+    """All answers, in the order in which they came. Raises Cancelled, and whatever is no EngineError."""
+    answers: list[tuple[Question, Done]] = []
+    questions = list(works)
+    for number, question in enumerate(questions):
+        pool.submit(number, works[question])
+    while len(answers) < len(works):
+        cancellation.check()
+        answers += [(questions[done.key], done) for done in pool.wait(0.2)]
+    for _, done in answers:
+        if done.error is not None and not isinstance(done.error, EngineError):
+            raise done.error
+    cancellation.check()
+    return answers
