@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,31 +23,61 @@ class Registry:
     export_disabled: bool = False
 
 
-def find_registry(cli_ctx: Any, text: str, resource_group: str | None, side: str) -> Registry:
-    """``text``: a validated name, host or ID. Raises ResourceNotFoundError (exit code 3) when it names nothing."""
-    from azure.mgmt.core.tools import is_valid_resource_id, parse_resource_id
+class Directory:
+    """Looks registries up. The subscription is listed once, for the target and for the source."""
 
-    if is_valid_resource_id(text):
-        parts = parse_resource_id(text)
-        return _get(cli_ctx, parts["resource_group"], parts["name"], parts["subscription"], side)
-    login_server = is_registry_host(text)
-    if login_server and not is_acr_host(cli_ctx, text):
-        return Registry(text)
-    if resource_group:
-        return _get(cli_ctx, resource_group, text.partition(".")[0], None, side)
-    for found in _list(cli_ctx):
-        if (found.login_server or "").lower() == text or (not login_server and found.name.lower() == text):
-            return _from_arm(found)
-    if login_server:
-        return Registry(text, is_acr=True)  # another subscription, a regional endpoint, or no right to list it
-    raise _errors.registry_not_found(cli_ctx, text, side)
+    def __init__(self, cli_ctx: Any) -> None:
+        self._cli_ctx = cli_ctx
+        self._listed: list[Any] | None = None
 
+    def find(self, text: str, side: str, resource_group: str | None = None) -> Registry:
+        """``text``: a validated name, host or ID. Raises ResourceNotFoundError (exit code 3) when it names nothing."""
+        from azure.mgmt.core.tools import is_valid_resource_id, parse_resource_id
 
-def find_source(cli_ctx: Any, host: str, target: Registry) -> Registry:
-    """The registry that a source reference names by its host. ARM is not asked: the data plane will answer."""
-    if host == target.host:
-        return target
-    return Registry(host, is_acr=is_acr_host(cli_ctx, host))
+        if is_valid_resource_id(text):
+            parts = parse_resource_id(text)
+            return self._get(parts["resource_group"], parts["name"], parts["subscription"], side)
+        login_server = is_registry_host(text)
+        if login_server and not is_acr_host(self._cli_ctx, text):
+            return Registry(text)
+        if resource_group:
+            return self._get(resource_group, text.partition(".")[0], None, side)
+        found = self._find_listed(text, side, by_name=not login_server)
+        if found is None and not login_server:
+            raise _errors.registry_not_found(self._cli_ctx, text, side)
+        # another subscription, a regional endpoint, or no right to list it: the data plane will tell
+        return found or Registry(text, is_acr=True)
+
+    def find_source(self, host: str, target: Registry) -> Registry:
+        """The registry that a source reference names by its host. For a target outside Azure, ARM is not asked."""
+        if host == target.host:
+            return target
+        if target.is_acr and is_acr_host(self._cli_ctx, host):
+            return self.find(host, "source")
+        return Registry(host, is_acr=is_acr_host(self._cli_ctx, host))
+
+    def _find_listed(self, text: str, side: str, *, by_name: bool) -> Registry | None:
+        from azure.core.exceptions import HttpResponseError
+
+        if self._listed is None:
+            try:
+                self._listed = list(_client(self._cli_ctx, None).list())
+            except HttpResponseError as error:
+                if by_name:
+                    raise _errors.arm_error(error, text, side) from error
+                self._listed = []
+        for found in self._listed:
+            if (found.login_server or "").lower() == text or (by_name and found.name.lower() == text):
+                return _from_arm(found)
+        return None
+
+    def _get(self, resource_group: str, name: str, subscription: str | None, side: str) -> Registry:
+        from azure.core.exceptions import HttpResponseError
+
+        try:
+            return _from_arm(_client(self._cli_ctx, subscription).get(resource_group, name))
+        except HttpResponseError as error:
+            raise _errors.arm_error(error, name, side) from error
 
 
 def is_acr_host(cli_ctx: Any, host: str) -> bool:
@@ -70,19 +99,6 @@ def _client(cli_ctx: Any, subscription: str | None) -> Any:
     return get_mgmt_service_client(
         cli_ctx, ResourceType.MGMT_CONTAINERREGISTRY, subscription_id=subscription
     ).registries
-
-
-def _list(cli_ctx: Any) -> Iterable[Any]:
-    return _client(cli_ctx, None).list()
-
-
-def _get(cli_ctx: Any, resource_group: str, name: str, subscription: str | None, side: str) -> Registry:
-    from azure.core.exceptions import HttpResponseError
-
-    try:
-        return _from_arm(_client(cli_ctx, subscription).get(resource_group, name))
-    except HttpResponseError as error:
-        raise _errors.arm_error(error, name, side) from error
 
 
 def _from_arm(found: Any) -> Registry:

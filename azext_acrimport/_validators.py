@@ -108,11 +108,18 @@ def _validate_jobs(cmd: Any, namespace: Any) -> None:
 
 
 def _validate_source(namespace: Any) -> None:
-    """With --registry the host is not known yet: the handler puts it in front."""
-    from .engine import Reference
+    """With --registry the host is not known yet: the handler puts it in front of what is checked here."""
+    from .engine import InvalidReference, Reference, parse_repository_tag
 
     if not namespace.source_registry:
         namespace.source_image = Reference.parse(namespace.source_image)
+        return
+    try:
+        parse_repository_tag(namespace.source_image)
+    except InvalidReference:
+        if "/" not in namespace.source_image or ":" not in namespace.source_image.partition("/")[0]:
+            raise
+        Reference.parse(namespace.source_image)  # a login server with a port, said once more
 
 
 def _validate_targets(namespace: Any) -> None:

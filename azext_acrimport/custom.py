@@ -13,7 +13,7 @@ from knack.log import get_logger
 
 from . import _errors, _output
 from ._credentials import Identity, provider
-from ._registries import Registry, find_registry, find_source
+from ._registries import Directory, Registry
 from .engine import (
     Cancellation,
     CopyReport,
@@ -21,7 +21,6 @@ from .engine import (
     Credential,
     CredentialProvider,
     Destination,
-    EngineError,
     ItemResult,
     Reference,
     RegistryClient,
@@ -67,9 +66,10 @@ def import_image(
 ) -> dict[str, Any]:
     """Import one image. The result is returned, and thereby printed, also when it says that the import failed."""
     _output.hide_queries()
-    target = find_registry(cmd.cli_ctx, registry_name, resource_group_name, "target")
-    reference, source = _source(cmd.cli_ctx, source_image, source_registry, target)
-    if source.export_disabled:
+    directory = Directory(cmd.cli_ctx)
+    target = directory.find(registry_name, "target", resource_group_name)
+    reference, source = _source(directory, source_image, source_registry, target)
+    if source.export_disabled and source.host != target.host:
         raise _errors.export_disabled(source.host)
     if password and not username and not source.is_acr:
         raise _errors.user_name_needed(source.host)
@@ -100,21 +100,18 @@ def import_image(
 
 
 def _source(
-    cli_ctx: Any, source_image: Reference | str, source_registry: str | None, target: Registry
+    directory: Directory, source_image: Reference | str, source_registry: str | None, target: Registry
 ) -> tuple[Reference, Registry]:
     if isinstance(source_image, Reference):
-        return source_image, find_source(cli_ctx, source_image.registry, target)
+        return source_image, directory.find_source(source_image.registry, target)
     assert source_registry
-    source = find_registry(cli_ctx, source_registry, None, "source")
+    source = directory.find(source_registry, "source")
     if source_image.lower().startswith(f"{source.host}/"):
         logger.warning(
             "The login server %s in --source is ignored: --registry names the registry already.", source.host
         )
         source_image = source_image[len(source.host) + 1 :]
-    try:
-        return Reference.parse(f"{source.host}/{source_image}"), source
-    except EngineError as error:
-        raise _errors.to_azclierror(error) from None
+    return Reference.parse(f"{source.host}/{source_image}"), source
 
 
 def _destinations(reference: Reference, targets: list[tuple[str, str | None]], repositories: list[str]) -> Destinations:

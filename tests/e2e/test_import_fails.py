@@ -44,6 +44,7 @@ TARGET = "myregistry.azurecr.io"
             "nosuchregistry",
         ),
         ("--source app/web:v1 --registry secretregistry", 1, "source-export-disabled", "--allow-exports"),
+        ("--source secretregistry.azurecr.io/app/web:v1", 1, "source-export-disabled", "--allow-exports"),
         # the target
         ("--name nosuchregistry --source mcr.microsoft.com/hello-world", 3, "target-registry-not-found", "az acr list"),
         ("--name closedregistry --source mcr.microsoft.com/hello-world", 1, "target-firewall", "az acr show"),
@@ -53,6 +54,7 @@ TARGET = "myregistry.azurecr.io"
         ("--source https://docker.io/hello-world", 2, "", "scheme"),
         ("--source docker.io/Hello:1", 2, "", "lower-case"),
         ("--source docker.io/hello@sha256:12", 2, "", "sha256"),
+        ("--source App/web:v1 --registry mysourceregistry", 2, "", "lower-case"),
         ("--source mcr.microsoft.com/hello-world --image app:1@2", 2, "", "app:1@2"),
         ("--source mcr.microsoft.com/hello-world --repository app:1", 2, "", "--image app:1"),
         ("--source mcr.microsoft.com/hello-world --username robot", 2, "", "A user name needs a password"),
