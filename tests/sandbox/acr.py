@@ -133,18 +133,18 @@ class Acr:
             return principal
         return Principal("anonymous", "anonymous", "") if not name and self._registry.anonymous_pull else None
 
-    def _rights(self, caller: str) -> frozenset[str]:
+    def _rights(self, caller: str, repository: str) -> frozenset[str]:
         if caller == "admin":
             return frozenset({"pull", "push", "delete", "metadata_read", "metadata_write", "catalog"})
         if caller == "anonymous":
             return frozenset({"pull", "metadata_read"}) if self._registry.anonymous_pull else frozenset()
-        return self._registry.rights.get(caller, frozenset())
+        return self._registry.rights_on(caller, repository)
 
     def _granted(self, caller: Principal, scope: str) -> dict[str, Any] | None:
         """A token is given in any case; what the caller may not do is left out of it."""
         kind, _, rest = scope.partition(":")
         name, _, wanted = rest.rpartition(":")
-        rights = self._rights(caller.id)
+        rights = self._rights(caller.id, name)
         if kind == "registry":
             return {"type": kind, "name": name, "actions": ["*"] if "catalog" in rights else []}
         if self._registry.abac and name == "*":
@@ -199,15 +199,19 @@ class Acr:
             refusal = self._unless_allowed(request, request.param("from"), "pull")
         if refusal is not None:
             return refusal
-        if action == "push" and not self._registry.is_writable(
-            name, *([f"{name}:{rest}"] if kind == "manifests" else [])
-        ):
+        if action != "pull" and self._is_locked(name, kind, rest, action):
             return failure(405, "REGISTRY_DISALLOWED_OPERATION", DISALLOWED, {})
         if kind == "blobs" and request.method == "GET" and not rest.startswith("uploads/"):
             return self._to_storage(request, name, rest)
         if kind == "blobs" and rest.startswith("uploads/"):
             return self._upload(request, rest.removeprefix("uploads/"))
         return self.content(request)
+
+    def _is_locked(self, name: str, kind: str, rest: str, action: str) -> bool:
+        """Of the three levels of locks those that concern the request; one against writing forbids deleting, too."""
+        names = [name, *([f"{name}{'@' if ':' in rest else ':'}{rest}"] if kind == "manifests" else [])]
+        deletable = action != "delete" or self._registry.allows("deleteEnabled", *names)
+        return not (deletable and self._registry.allows("writeEnabled", *names))
 
     def _to_storage(self, request: Request, name: str, digest: str) -> Response:
         if call(self.content, "HEAD", request.path).status != 200:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 from .entra import answer
 from .images import ACCEPT
@@ -27,8 +28,16 @@ class Metadata:
         self._manifests: dict[str, dict[str, dict[str, Any]]] = {}
 
     def recorded(self, request: Request) -> Response:
-        """The content, with every manifest that goes in noted down."""
+        """The content, with every manifest that goes in or out noted down."""
         route = ROUTE.fullmatch(request.path)
+        if request.method == "DELETE" and route and route["kind"] == "manifests":
+            response = self._content(request)
+            if response.status == 202:
+                left = self._manifests.get(route["name"], {})
+                left.pop(route["rest"], None)
+                if not left:
+                    self._manifests.pop(route["name"], None)
+            return response
         if request.method != "PUT" or not route or route["kind"] != "manifests":
             return self._content(request)
         raw = request.body.read_all()
@@ -55,28 +64,45 @@ class Metadata:
         if kind is None:
             return answer(self._repository(name, tags))
         if kind == "tags":
-            return self._listed(name, "tags", "tag", [self._tag(name, t, d) for t, d in tags.items()], rest, "name")
+            entries = [self._tag(name, tag, digest) for tag, digest in tags.items()]
+            return self._listed(request, name, "tag", entries, rest, "name")
         manifests = [self._manifest(name, digest, tags) for digest in self._manifests[name]]
-        return self._listed(name, "manifests", "manifest", manifests, rest, "digest")
+        return self._listed(request, name, "manifest", manifests, rest, "digest")
 
     def _listed(
-        self, name: str, plural: str, singular: str, entries: list[dict], rest: str | None, key: str
+        self, request: Request, name: str, singular: str, entries: list[dict], rest: str | None, key: str
     ) -> Response:
         head = {"registry": self._registry.login_server, "imageName": name}
         if not rest:
-            return answer({**head, plural: entries})
+            return self._page(request, head, f"{singular}s", entries, key)
         entry = next((entry for entry in entries if entry[key] == rest), None)
         code = f"{singular.upper()}_UNKNOWN"
         return answer({**head, singular: entry}) if entry else failure(404, code, f"{singular} {rest} is not found")
 
+    @staticmethod
+    def _page(request: Request, head: dict[str, str], plural: str, entries: list[dict], key: str) -> Response:
+        """Entries after ``last``, at most ``n``; a Link leads to the rest. Without orderby they come by name."""
+        newest = request.param("orderby") == "timedesc"
+        by_time = newest or request.param("orderby") == "timeasc"
+        entries = sorted(entries, key=lambda entry: entry["lastUpdateTime" if by_time else key], reverse=newest)
+        keys = [entry[key] for entry in entries]
+        first = keys.index(request.param("last")) + 1 if request.param("last") in keys else 0
+        asked = request.param("n")
+        page = entries[first : first + int(asked)] if asked.isdecimal() and int(asked) else entries[first:]
+        response = answer({**head, plural: page})
+        if page and first + len(page) < len(entries):
+            query = {"last": page[-1][key], "n": asked, "orderby": request.param("orderby")}
+            response.headers["Link"] = f'<{request.path}?{urlencode(query)}>; rel="next"'
+        return response
+
     def _tags(self, name: str) -> dict[str, str]:
         listed = json.loads(call(self._content, "GET", f"/v2/{name}/tags/list", expect=200).body)  # type: ignore[arg-type]
-        return {
-            tag: call(self._content, "HEAD", f"/v2/{name}/manifests/{tag}", headers=ACCEPT).headers[
-                "Docker-Content-Digest"
-            ]
+        found = {
+            tag: call(self._content, "HEAD", f"/v2/{name}/manifests/{tag}", headers=ACCEPT).headers
             for tag in listed["tags"] or []
         }
+        named = {tag: headers.get("Docker-Content-Digest", "") for tag, headers in found.items()}
+        return {tag: digest for tag, digest in named.items() if digest in self._manifests[name]}
 
     def _attributes(self, key: str) -> dict[str, bool]:
         return UNLOCKED | self._registry.attributes.get(key, {})

@@ -98,20 +98,36 @@ class Arm:
             action = "Microsoft.ContainerRegistry/registries" + (f"{match[3]}/action" if writing else "/read")
             text = f"The client '{caller}' does not have authorization to perform action '{action}' over scope "
             return arm_error(403, "AuthorizationFailed", f"{text}'{registry.id}' or the scope is invalid.")
-        return self._on_registry(request, registry, match[3] or "")
+        return self._on_registry(request, registry, match[3] or "", caller)
 
-    def _on_registry(self, request: Request, registry: AzureRegistry, action: str) -> Response:
+    def _on_registry(self, request: Request, registry: AzureRegistry, action: str, caller: str) -> Response:
         if not action:
             return answer(registry.to_arm())
         if action == "/listCredentials" and registry.admin_password:
             passwords = [{"name": n, "value": registry.admin_password} for n in ("password", "password2")]
             return answer({"username": registry.name, "passwords": passwords})
         if action == "/importImage" and request.method == "POST":
-            return self._import(request, registry)
+            return self._import(request, registry, caller)
         return arm_error(404, "NotFound", f"No such action: {action}")
 
-    def _import(self, request: Request, registry: AzureRegistry) -> Response:
-        parameters = json.loads(request.body.read_all())
+    def _import(self, request: Request, registry: AzureRegistry, caller: str) -> Response:
+        try:
+            parameters = json.loads(request.body.read_all())
+            resource_id = parameters["source"].get("resourceId", "")
+        except (ValueError, KeyError, AttributeError):
+            return arm_error(400, "InvalidRequestContent", "The request content was invalid.")
+        if not parameters.get("targetTags") and not parameters.get("untaggedTargetRepositories"):
+            text = f"Missing property parameters.TargetTags for the operation against the resource {registry.id}."
+            return arm_error(400, "InvalidParameters", text)
+        source = self._world.registry(resource_id) if resource_id else None
+        image = parameters["source"].get("sourceImage", "").partition("@")[0].partition(":")[0]
+        if source and "pull" not in source.rights_on(caller, image):
+            text = (
+                f"The client '{caller}' has permission to perform action "
+                f"'Microsoft.ContainerRegistry/registries/importImage/action' on scope '{registry.id}'; however, "
+                f"it does not have permission to perform action 'read' on the linked scope(s) '{resource_id}'."
+            )
+            return arm_error(403, "LinkedAuthorizationFailed", text)
         operation = f"registries-{secrets.token_hex(8)}"
         state: dict[str, Any] = {"status": "Accepted", "polls": 0}
         self._operations[operation] = state
@@ -123,6 +139,10 @@ class Arm:
             except ImportFailed as failed:
                 text = f"Operation {operation} failed. Resource {registry.id} {failed}"
                 state.update(status="Failed", code=failed.code, message=text)
+            except BaseException:
+                # a fault of the sandbox: it must be seen, and nobody may wait for the end of it
+                state.update(status="Failed", code="InternalServerError", message=f"Operation {operation} failed.")
+                raise
 
         threading.Thread(target=work, daemon=True).start()
         return Response(202, self._location(request, registry, operation), b"")

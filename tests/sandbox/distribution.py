@@ -32,9 +32,12 @@ def available() -> bool:
 
 
 class Distribution:
-    """One process with its storage in a folder; called like the embedded registry."""
+    """One process with its storage in a folder; called like the embedded registry.
 
-    def __init__(self, folder: Path) -> None:
+    With ``wait=False`` it may still be starting: the first request waits, so that many can start at once.
+    """
+
+    def __init__(self, folder: Path, *, wait: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -43,7 +46,10 @@ class Distribution:
         config.write_text(CONFIG.format(folder=folder / "data", port=self.port))
         with (folder / "log.txt").open("wb") as log:
             self._process = subprocess.Popen([PROGRAM, "serve", str(config)], stdout=log, stderr=log)
-        self._wait(folder / "log.txt")
+        self._log = folder / "log.txt"
+        self._ready = False
+        if wait:
+            self.wait()
 
     def stop(self) -> None:
         """End the process that was started here."""
@@ -51,6 +57,8 @@ class Distribution:
         self._process.wait(timeout=10)
 
     def __call__(self, request: Request) -> Response:
+        if not self._ready:
+            self.wait()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         target = request.path + (f"?{urlencode(request.query)}" if request.query else "")
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
@@ -86,15 +94,17 @@ class Distribution:
             return Response(answer.status, headers, body)
         return Response(answer.status, headers, _blocks(connection, answer), int(length_header))
 
-    def _wait(self, log: Path) -> None:
+    def wait(self) -> None:
+        """Until it accepts connections."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                self._ready = True
                 return
             if self._process.poll() is not None:
                 break
             time.sleep(0.02)
-        raise RuntimeError(f"{PROGRAM} did not start: {log.read_text()}")
+        raise RuntimeError(f"{PROGRAM} did not start: {self._log.read_text()}")
 
 
 def _blocks(connection: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> Iterator[bytes]:

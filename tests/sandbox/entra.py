@@ -45,9 +45,13 @@ class Entra:
         self._world = world
 
     def __call__(self, request: Request) -> Response:
-        path = request.path.rstrip("/")
+        path = re.sub("/+", "/", request.path.rstrip("/"))
+        tenant = path.split("/")[1] if path else ""
+        if tenant not in (self._world.tenant, "common", "organizations"):
+            text = f"AADSTS90002: Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID."
+            return answer({"error": "invalid_request", "error_codes": [90002], "error_description": text}, 400)
         if path.endswith("/openid-configuration"):
-            return answer(self._configuration(re.sub("/+", "/", path).split("/")[1]))
+            return answer(self._configuration(tenant))
         if path == "/common/discovery/instance":
             names = [HOST, "login.windows.net", "login.microsoft.com", "sts.windows.net"]
             metadata = [{"preferred_network": HOST, "preferred_cache": "login.windows.net", "aliases": names}]

@@ -64,9 +64,12 @@ class DockerHub:
         if user and (user, password) != (self.USER, self.SECRET):
             return failure(401, "UNAUTHORIZED", "incorrect username or password")
         request.subject = user or "anonymous"
-        granted = [scope for scope in scopes if scope.split(":")[1] not in self.private or user]
+        granted = [scope for scope in scopes if scope.count(":") == 2 and self._may_ask(scope.split(":")[1], user)]
         token = tokens.issue("hub", 300, sub=user, scopes=granted)
         return answer({"token": token, "access_token": token, "expires_in": 300})
+
+    def _may_ask(self, repository: str, user: str) -> bool:
+        return repository not in self.private or bool(user)
 
     def __call__(self, request: Request) -> Response:
         route = ROUTE.fullmatch(request.path)

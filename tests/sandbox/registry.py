@@ -12,6 +12,7 @@ import secrets
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from .manifests import is_manifest, missing
 from .server import Request, Response
 from .storage import DIGEST, Repository, Storage, StoredManifest, UploadSession, digest_of
 
@@ -19,14 +20,9 @@ NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_
 TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 ROUTE = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs|tags|referrers)/(?P<rest>.*)")
 CONTENT_RANGE = re.compile(r"(\d+)-(\d+)")
-RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 MAX_MANIFEST = 4 * 1024 * 1024
-INDEXES = {
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-}
-FOREIGN = re.compile(r"foreign|nondistributable")
 
 
 def failure(status: int, code: str, message: str = "", detail: object = None, **headers: str) -> Response:
@@ -34,6 +30,15 @@ def failure(status: int, code: str, message: str = "", detail: object = None, **
     body = json.dumps({"errors": [{"code": code, "message": message or code.lower(), "detail": detail}]}).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, {"Content-Type": "application/json; charset=utf-8", **named}, body)
+
+
+def _span(asked: re.Match[str] | None, size: int) -> tuple[int, int] | None:
+    """Start and end of a byte range (RFC 9110, 14.1.2); None for one that means the whole."""
+    if not asked or not any(asked.groups()) or (asked[1] and asked[2] and int(asked[1]) > int(asked[2])):
+        return None
+    if not asked[1]:
+        return max(0, size - int(asked[2])) if int(asked[2]) else size, size
+    return int(asked[1]), min(int(asked[2] or size - 1) + 1, size)
 
 
 @dataclass
@@ -48,6 +53,8 @@ class Oddities:
     mount: bool = True
     strict_length: bool = False
     max_put: int | None = None
+    # how many referrers one answer lists; the rest is behind a Link
+    referrers_page: int | None = None
 
 
 class Registry:
@@ -61,7 +68,8 @@ class Registry:
         if request.path in ("/v2/", "/v2"):
             return Response(200, {"Docker-Distribution-Api-Version": "registry/2.0"}, b"{}")
         if request.path == "/v2/_catalog":
-            names = sorted(n for n, r in self.storage.repositories.items() if r.manifests)
+            with self.storage.lock:
+                names = sorted(n for n, r in self.storage.repositories.items() if r.manifests)
             return self._page(request, names, lambda page: {"repositories": page})
         route = ROUTE.fullmatch(request.path)
         if not route or not NAME.fullmatch(route["name"]):
@@ -73,9 +81,7 @@ class Registry:
         if kind == "manifests":
             return self._manifest(request, route["name"], repository, rest)
         if kind == "tags" and rest == "list":
-            if known is None:
-                return failure(404, "NAME_UNKNOWN", "repository name not known to registry")
-            return self._page(request, sorted(repository.tags), lambda page: {"name": route["name"], "tags": page})
+            return self._tags(request, route["name"], known)
         if kind == "referrers" and self.oddities.referrers:
             return self._referrers(request, repository, rest)
         if kind == "blobs" and rest.startswith("uploads/"):
@@ -84,8 +90,18 @@ class Registry:
             return self._blob(request, repository, rest)
         return Response(404)
 
+    def _tags(self, request: Request, name: str, repository: Repository | None) -> Response:
+        if request.method != "GET":
+            return failure(405, "UNSUPPORTED")
+        if repository is None:
+            return failure(404, "NAME_UNKNOWN", "repository name not known to registry")
+        return self._page(request, sorted(repository.tags), lambda page: {"name": name, "tags": page})
+
     def _page(self, request: Request, entries: list[str], body: object) -> Response:
-        count, last = int(request.param("n", "0") or 0), request.param("last")
+        asked, last = request.param("n") or "0", request.param("last")
+        if not asked.isdecimal():
+            return failure(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested", {"n": asked})
+        count = int(asked)
         left = [entry for entry in entries if entry > last] if last else entries
         page = left[:count] if count else left
         headers = {"Content-Type": "application/json"}
@@ -119,13 +135,15 @@ class Registry:
 
     def _put_manifest(self, request: Request, name: str, identifier: str) -> Response:
         raw = request.body.read_all()
-        media_type = request.headers.get("Content-Type", "")
+        media_type = request.headers.get("Content-Type", "").partition(";")[0].strip()
         if len(raw) > MAX_MANIFEST:
             return failure(400, "MANIFEST_INVALID", "manifest invalid", "http: request body too large")
         try:
             body = json.loads(raw)
         except ValueError:
             return failure(400, "MANIFEST_INVALID", "manifest invalid", "not JSON")
+        if not is_manifest(body):
+            return failure(400, "MANIFEST_INVALID", "manifest invalid", "not a manifest of schema version 2")
         if not media_type or body.get("mediaType", media_type) != media_type:
             return failure(400, "MANIFEST_INVALID", "manifest invalid", "Content-Type and mediaType differ")
         algorithm = identifier.partition(":")[0] if DIGEST.fullmatch(identifier) else "sha256"
@@ -135,45 +153,40 @@ class Registry:
         if ":" not in identifier and not TAG.fullmatch(identifier):
             return failure(400, "TAG_INVALID", "manifest tag did not match")
         with self.storage.lock:
+            lacking = missing(self.storage.repositories.get(name, Repository()), body, media_type)
+            if lacking:
+                return failure(400, *lacking)
             repository = self.storage.repository(name)
-            missing = self._missing(repository, body, media_type)
-            if missing:
-                return failure(400, *missing)
             repository.manifests[digest] = StoredManifest(raw, media_type)
             if ":" not in identifier:
                 repository.tags[identifier] = digest
                 repository.tagged[identifier] = repository.manifests[digest].created
         headers = {"Location": f"/v2/{name}/manifests/{digest}", **self._digest_header(digest)}
-        if "subject" in body and self.oddities.referrers:
+        if body.get("subject") and self.oddities.referrers:
             headers["OCI-Subject"] = body["subject"]["digest"]
         return Response(201, headers)
-
-    @staticmethod
-    def _missing(repository: Repository, body: dict, media_type: str) -> tuple[str, str, object] | None:
-        """What the manifest names and the repository does not hold."""
-        blobs = [*([body["config"]] if body.get("config") else []), *body.get("layers", []), *body.get("blobs", [])]
-        for blob in blobs:
-            if blob["digest"] not in repository.blobs and not FOREIGN.search(blob["mediaType"]):
-                return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"Digest": blob["digest"]}
-        for child in body.get("manifests", []) if media_type in INDEXES else []:
-            if child["digest"] not in repository.manifests and child["digest"] not in repository.blobs:
-                return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"Digest": child["digest"]}
-        return None
 
     def _referrers(self, request: Request, repository: Repository, digest: str) -> Response:
         if not DIGEST.fullmatch(digest):
             return failure(400, "DIGEST_INVALID")
         wanted, found = request.param("artifactType"), []
-        for own, manifest in repository.manifests.items():
+        with self.storage.lock:
+            manifests = sorted(repository.manifests.items())
+        for own, manifest in manifests:
             body = json.loads(manifest.raw)
-            if body.get("subject", {}).get("digest") != digest:
+            if (body.get("subject") or {}).get("digest") != digest:
                 continue
-            kind = body.get("artifactType") or body.get("config", {}).get("mediaType", "")
+            kind = body.get("artifactType") or (body.get("config") or {}).get("mediaType", "")
             if not wanted or kind == wanted:
                 entry = {"mediaType": manifest.media_type, "digest": own, "size": len(manifest.raw)}
                 found.append({**entry, "artifactType": kind, "annotations": body.get("annotations", {})})
-        index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": found}
+        left = [entry for entry in found if entry["digest"] > request.param("last")]
+        page = left[: self.oddities.referrers_page]
+        index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": page}
         headers = {"Content-Type": "application/vnd.oci.image.index.v1+json"}
+        if len(page) < len(left):
+            query = {**({"artifactType": wanted} if wanted else {}), "last": page[-1]["digest"]}
+            headers["Link"] = f'<{request.path}?{urlencode(query)}>; rel="next"'
         if wanted:
             headers["OCI-Filters-Applied"] = "artifactType"
         return Response(200, headers, json.dumps(index).encode())
@@ -196,9 +209,9 @@ class Registry:
         headers = {"Content-Type": "application/octet-stream", **self._digest_header(digest)}
         asked = RANGE.fullmatch(request.headers.get("Range", "")) if self.oddities.ranges else None
         start, end, status = 0, size, 200
-        if asked:
-            start, end, status = int(asked[1]), min(int(asked[2] or size - 1) + 1, size), 206
-            if start >= size:
+        if span := _span(asked, size):
+            (start, end), status = span, 206
+            if start >= end:
                 return failure(416, "RANGE_INVALID", Content_Range=f"bytes */{size}")
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         if self.oddities.ranges:
@@ -210,7 +223,8 @@ class Registry:
     def _upload(self, request: Request, name: str, identifier: str) -> Response:
         if request.method == "POST" and not identifier:
             return self._begin_upload(request, name)
-        session = self.storage.repository(name).uploads.get(identifier)
+        known = self.storage.repositories.get(name)
+        session = known.uploads.get(identifier) if known else None
         if session is None or request.param("_state") != session.state:
             return self._lost(name, identifier)
         if request.method == "DELETE":
@@ -257,10 +271,17 @@ class Registry:
 
     def _begin_upload(self, request: Request, name: str) -> Response:
         mount, origin = request.param("mount"), request.param("from")
-        if mount and origin and self.oddities.mount and mount in self.storage.repository(origin).blobs:
+        neighbour = self.storage.repositories.get(origin)
+        if mount and neighbour and self.oddities.mount and mount in neighbour.blobs:
             self.storage.repository(name).blobs.add(mount)
             return Response(201, {"Location": f"/v2/{name}/blobs/{mount}", **self._digest_header(mount)})
-        identifier, _ = self.storage.begin_upload(name)
+        identifier, session = self.storage.begin_upload(name)
+        if request.param("digest"):
+            refusal = self._refused_chunk(request, name, identifier, session)
+            if refusal:
+                return refusal
+            self._receive(request, name, identifier, session)
+            return self._finish_upload(request, name, identifier)
         return Response(202, self._session_headers(request, name, identifier))
 
     def _finish_upload(self, request: Request, name: str, identifier: str) -> Response:

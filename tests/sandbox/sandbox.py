@@ -48,7 +48,7 @@ class Sandbox:
     def start(self) -> Sandbox:
         """Open the ports. Nothing is seeded."""
         self._fronts = {entra.HOST: Entra(self.world)}
-        self._fronts[ARM_HOST] = Arm(self.world, Importer(self.world, self._contents))
+        self._fronts[ARM_HOST] = Arm(self.world, Importer(self.world, self._contents, self._fronts))
         for registry in self.world.registries.values():
             self.add_registry(registry)
         self.hub = DockerHub(self._content("docker.io"))
@@ -58,6 +58,7 @@ class Sandbox:
         mcr = Mcr(self._content(Mcr.HOST))
         self._fronts |= {Mcr.HOST: mcr, Mcr.BLOBS: mcr.blobs}
         private = Private(self._content(Private.HOST))
+        self._contents[f"{Private.HOST}:5000"] = self._contents[Private.HOST]
         self._fronts |= {Private.HOST: private, f"{Private.HOST}:5000": private}
         front = self._listen(self._route, tls=self._tls())
         self.proxy = Proxy(front.port, self._knows)
@@ -65,6 +66,12 @@ class Sandbox:
         self.plain = self._listen(self._content("plain"))
         if self._cloud_shell:
             self._listen(ManagedIdentity(), port=CLOUD_SHELL_PORT)
+        try:
+            for process in self._processes:
+                process.wait()
+        except RuntimeError:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
@@ -131,7 +138,7 @@ class Sandbox:
         folder = self.folder / "content" / host.replace(":", "-")
         content: Handler
         if self._kind == distribution.PROGRAM:
-            content = process = distribution.Distribution(folder)
+            content = process = distribution.Distribution(folder, wait=False)
             self._processes.append(process)
         else:
             content = Registry(Storage(folder), Oddities(strict_length=True))

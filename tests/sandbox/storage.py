@@ -99,7 +99,8 @@ class Storage:
 
     def drop_upload(self, name: str, identifier: str) -> None:
         """Forget a session."""
-        session = self.repository(name).uploads.pop(identifier, None)
+        repository = self.repositories.get(name)
+        session = repository.uploads.pop(identifier, None) if repository else None
         if session:
             session.path.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +53,8 @@ class AzureRegistry:
     # locked: "repository", "repository:tag" or "repository@digest" with writeEnabled false
     attributes: dict[str, dict[str, bool]] = field(default_factory=dict)
     rights: dict[str, frozenset[str]] = field(default_factory=dict)
+    # with abac: by principal, a regular expression of the only repositories to which its rights extend
+    conditions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.login_server = self.login_server or f"{self.name}.azurecr.io"
@@ -65,9 +68,19 @@ class AzureRegistry:
             f"/providers/Microsoft.ContainerRegistry/registries/{self.name}"
         )
 
+    def rights_on(self, principal: str, repository: str) -> frozenset[str]:
+        """Data actions; a condition counts only where role assignments may have one."""
+        condition = self.conditions.get(principal, ".*") if self.abac else ".*"
+        held = self.rights.get(principal, frozenset())
+        return held if re.fullmatch(condition, repository) else frozenset()
+
+    def allows(self, attribute: str, *names: str) -> bool:
+        """False when one of these has the attribute (writeEnabled, deleteEnabled) switched off."""
+        return all(self.attributes.get(name, {}).get(attribute, True) for name in names)
+
     def is_writable(self, *names: str) -> bool:
         """False when one of these is locked."""
-        return all(self.attributes.get(name, {}).get("writeEnabled", True) for name in names)
+        return self.allows("writeEnabled", *names)
 
     def to_arm(self) -> dict[str, Any]:
         """The resource, in the form of recent api-versions."""
@@ -126,6 +139,10 @@ class World:
     def principal(self, name: str) -> Principal | None:
         """By client id, object id or user name."""
         return next((p for p in self.principals.values() if name in (p.id, p.name)), None)
+
+    def registry(self, resource_id: str) -> AzureRegistry | None:
+        """By its whole resource ID, in which upper and lower case are the same."""
+        return next((r for r in self.registries.values() if r.id.lower() == resource_id.lower()), None)
 
     def may_manage(self, principal: str, registry: AzureRegistry, write: bool = False) -> bool:
         """ARM's view, simplified: who has any right on it may read it; who may delete may do all."""
