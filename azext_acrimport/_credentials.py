@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from . import _docker_config
@@ -56,11 +57,12 @@ def provider(
 ) -> CredentialProvider:
     """Given ones first; then, for an Azure container registry, the az login identity; then what docker login left."""
     if password and not username:
-        given = Credential(mode="the Entra token given with --password", entra_token=password)
+        mode = "the Entra token given with --password"
+        given = Credential(mode=mode, entra_token=password, exchange=registry.home)
         return lambda: given
     if password:
         given = Credential(mode="user name and password", username=username or "", password=password)
         return lambda: given
     if registry.is_acr:
-        return lambda: identity.credential(registry.subscription)
+        return lambda: replace(identity.credential(registry.subscription), exchange=registry.home)
     return lambda: _docker_config.find_credential(registry.host, side) or ANONYMOUS

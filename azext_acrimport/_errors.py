@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from azure.cli.core import azclierror
 from azure.cli.core.util import SSLERROR_TEMPLATE
@@ -71,6 +72,16 @@ def arm_error(error: Any, name: str, side: str) -> azclierror.AzCLIError:
     return kind(
         f"Azure Resource Manager did not show the {side} registry '{name}': {text} [arm-denied]",
         recommendation="Give the registry's login server instead: nothing is asked of Azure Resource Manager for it.",
+    )
+
+
+def azure_unreachable(error: Exception) -> azclierror.AzCLIError:
+    """Entra ID or Azure Resource Manager did not answer; az itself shows a traceback for some of these."""
+    request = getattr(error, "request", None)
+    host = urlsplit(getattr(request, "url", None) or "").netloc or "Azure"
+    return azclierror.AzureConnectionError(
+        f"{host} (arm) could not be reached: {type(error).__name__}. [arm-unreachable]",
+        recommendation="Check the network, VPN and proxy (HTTPS_PROXY, NO_PROXY), then run the same command again.",
     )
 
 
@@ -246,7 +257,11 @@ def _network_error(error: Any) -> Advice:
 
 
 def _tls_error(error: Any) -> Advice:
-    return azclierror.AzureConnectionError, error.message, SSLERROR_TEMPLATE
+    advice = (
+        "If its authority is a private one: set REQUESTS_CA_BUNDLE to a file that holds it, or put it into "
+        f"~/.config/containers/certs.d/{error.host}/ca.crt. {SSLERROR_TEMPLATE}"
+    )
+    return azclierror.AzureConnectionError, error.message, advice
 
 
 def _tag_conflict(error: Any) -> Advice:

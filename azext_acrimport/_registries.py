@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import _errors
@@ -14,11 +14,14 @@ from .engine import is_registry_host
 class Registry:
     """A registry host, and what ARM told of it. ``is_acr``: the az login identity may be shown there.
 
+    ``home``: the login server, where the host is one of its regional endpoints.
+
     ``subscription`` is None where it is not known: the active one is then as good as any for signing in.
     """
 
     host: str
     is_acr: bool = False
+    home: str = ""
     subscription: str | None = None
     export_disabled: bool = False
 
@@ -42,11 +45,13 @@ class Directory:
             return Registry(text)
         if resource_group:
             return self._get(resource_group, text.partition(".")[0], None, side)
-        found = self._find_listed(text, side, by_name=not login_server)
+        home = home_of(self._cli_ctx, text)
+        found = self._find_listed(home or text, side, by_name=not login_server)
         if found is None and not login_server:
             raise _errors.registry_not_found(self._cli_ctx, text, side)
-        # another subscription, a regional endpoint, or no right to list it: the data plane will tell
-        return found or Registry(text, is_acr=True)
+        # not found: in another subscription, or no right to list it; the data plane will tell
+        found = found or Registry(text, is_acr=True)
+        return replace(found, host=text, home=home) if home else found
 
     def find_source(self, host: str, target: Registry) -> Registry:
         """The registry that a source reference names by its host. For a target outside Azure, ARM is not asked."""
@@ -54,7 +59,7 @@ class Directory:
             return target
         if target.is_acr and is_acr_host(self._cli_ctx, host):
             return self.find(host, "source")
-        return Registry(host, is_acr=is_acr_host(self._cli_ctx, host))
+        return Registry(host, is_acr=is_acr_host(self._cli_ctx, host), home=home_of(self._cli_ctx, host))
 
     def _find_listed(self, text: str, side: str, *, by_name: bool) -> Registry | None:
         from azure.core.exceptions import HttpResponseError
@@ -82,14 +87,25 @@ class Directory:
 
 def is_acr_host(cli_ctx: Any, host: str) -> bool:
     """True for a host under the active cloud's registry suffix, written without a port."""
+    suffix = _suffix(cli_ctx)
+    return bool(suffix) and host.endswith(suffix) and len(host) > len(suffix)
+
+
+def home_of(cli_ctx: Any, host: str) -> str:
+    """The login server behind a regional endpoint ``registry.region.geo.azurecr.io``; empty for any other host."""
+    suffix = _suffix(cli_ctx)
+    labels = host.removesuffix(f".geo{suffix}").split(".") if suffix and host.endswith(f".geo{suffix}") else []
+    return f"{labels[0]}{suffix}" if len(labels) == 2 and all(labels) else ""
+
+
+def _suffix(cli_ctx: Any) -> str:
+    """With its dot; empty where a custom cloud has none."""
     from azure.cli.core.cloud import CloudSuffixNotSetException
 
     try:
-        suffix = cli_ctx.cloud.suffixes.acr_login_server_endpoint
+        return f".{cli_ctx.cloud.suffixes.acr_login_server_endpoint.lower().lstrip('.')}"
     except CloudSuffixNotSetException:
-        return False
-    suffix = f".{suffix.lower().lstrip('.')}"
-    return host.endswith(suffix) and len(host) > len(suffix)
+        return ""
 
 
 def _client(cli_ctx: Any, subscription: str | None) -> Any:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 from knack.log import get_logger
 
 from . import _errors, _output
+from ._connections import options_for
 from ._credentials import Identity, provider
 from ._registries import Directory, Registry
 from .engine import (
@@ -21,12 +21,13 @@ from .engine import (
     Credential,
     CredentialProvider,
     Destination,
+    EngineError,
     ItemResult,
+    Origin,
     Reference,
     RegistryClient,
     RegistryRepository,
     Transport,
-    TransportOptions,
     make_plan,
     make_pool,
     run_plan,
@@ -39,15 +40,23 @@ Destinations = dict[str, list[str]]
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """az ends without a word on Ctrl-C; we say what has become of the import."""
+def _explained() -> Iterator[None]:
+    """Where az ends without a word (Ctrl-C) or with a traceback (Entra ID out of reach), say what has become."""
+    from requests.exceptions import RequestException, SSLError
+
     try:
         yield
     except KeyboardInterrupt:
         raise _errors.interrupted(None) from None
+    except EngineError as error:
+        raise _errors.to_azclierror(error) from error
+    except SSLError:
+        raise  # az has good words for it
+    except RequestException as error:
+        raise _errors.azure_unreachable(error) from error
 
 
-@_interruptible()
+@_explained()
 def import_image(
     cmd: Any,
     registry_name: str,
@@ -79,8 +88,8 @@ def import_image(
     source_credentials = _told(provider(identity, source, "source", username, password), source.host, "source")
     target_credentials = _told(provider(identity, target, "target"), target.host, "target")
     with (
-        _side("source", source, source_credentials, cancellation) as from_client,
-        _side("target", target, target_credentials, cancellation) as to_client,
+        _side(cmd.cli_ctx, "source", source, source_credentials, cancellation) as from_client,
+        _side(cmd.cli_ctx, "target", target, target_credentials, cancellation) as to_client,
     ):
         request = CopyRequest(
             RegistryRepository(from_client, reference.repository),
@@ -148,23 +157,13 @@ def _told(provide: CredentialProvider, host: str, side: str) -> CredentialProvid
 
 @contextmanager
 def _side(
-    origin: Any, registry: Registry, credentials: CredentialProvider, cancellation: Cancellation
+    cli_ctx: Any, origin: Origin, registry: Registry, credentials: CredentialProvider, cancellation: Cancellation
 ) -> Iterator[RegistryClient]:
-    options = TransportOptions(user_agent=_user_agent())
-    if os.environ.get("AZURE_CLI_DISABLE_CONNECTION_VERIFICATION"):
-        options = TransportOptions(user_agent=_user_agent(), verify=False)
-    transport = Transport(origin, options, cancellation)
-    host = Reference(registry.host, "").host
+    transport = Transport(origin, options_for(cli_ctx, registry.host, origin), cancellation)
     try:
-        yield RegistryClient(registry.host, host, transport, credentials)
+        yield RegistryClient(registry.host, Reference(registry.host, "").host, transport, credentials)
     finally:
         transport.close()
-
-
-def _user_agent() -> str:
-    from azure.cli.core.util import get_az_user_agent
-
-    return f"acrimport {get_az_user_agent()}"
 
 
 def _import(

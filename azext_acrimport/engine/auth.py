@@ -179,7 +179,8 @@ class TokenProvider:
             if self._refresh:
                 self._credential = self._provide()
             realm = urlsplit(self._realm)
-            if realm.scheme != "https" or realm.netloc != self._registry:
+            allowed = {self._registry, self._credential.exchange}
+            if realm.scheme != "https" or realm.netloc not in allowed:
                 raise self._error(f"an Entra token is not sent to {realm.scheme}://{realm.netloc}")
             fields = [("grant_type", "access_token"), ("service", service)]
             fields += [("tenant", self._credential.tenant)] if self._credential.tenant else []

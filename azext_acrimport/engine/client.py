@@ -51,8 +51,8 @@ class RegistryClient:
         try:
             self.transport.send("GET", f"{secure}/v2/", accept=EVERY_STATUS, retry=False).close()
         except TlsError as error:
-            if error.certificate:
-                raise  # TLS is spoken there: an untrusted certificate is no reason to do without
+            if error.spoken:
+                raise
             return f"http://{self.host}"
         except NetworkError as error:
             if error.reason != "reset":

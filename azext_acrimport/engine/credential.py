@@ -14,7 +14,8 @@ class Credential:
     """One of: user name and password, a registry's refresh token, an Entra access token; or nothing of these.
 
     ``mode`` is how people know it ("az login identity"); it is the only member that is ever shown.
-    ``entra_token`` is exchanged at the registry that it is given for, and sent nowhere else.
+    ``entra_token`` is exchanged at the registry that it is given for, or at ``exchange`` (the login server of a
+    registry that is asked at a regional endpoint), and sent nowhere else.
     """
 
     mode: str = "anonymous"
@@ -23,6 +24,7 @@ class Credential:
     refresh_token: str = field(default="", repr=False)
     entra_token: str = field(default="", repr=False)
     tenant: str = ""
+    exchange: str = ""
 
     @property
     def is_anonymous(self) -> bool:

@@ -106,14 +106,13 @@ class NetworkError(EngineError):
 
 
 class TlsError(NetworkError):
-    """TLS was tried and failed. ``certificate``: it was spoken, but the certificate is not one that is trusted here."""
+    """TLS was tried and failed. ``spoken``: the other side does speak it, so plain http is no way out."""
 
     slug = "tls"
 
-    def __init__(self, host: str, detail: str, *, certificate: bool = True, origin: Origin = "local") -> None:
-        what = "its certificate could not be verified" if certificate else "the TLS handshake failed"
-        super().__init__(host, "tls", f"{what} ({detail})", origin=origin)
-        self.certificate = certificate
+    def __init__(self, host: str, detail: str, *, spoken: bool = True, origin: Origin = "local") -> None:
+        super().__init__(host, "tls", detail, origin=origin)
+        self.spoken = spoken
 
 
 class RegistryError(EngineError):

@@ -18,6 +18,13 @@ __all__ = ["check_redirect", "delay", "is_loopback", "is_private", "translate"]
 # A name that does not resolve, or a port where nobody listens, is most often a typing error: one more try is enough.
 QUICK_ATTEMPTS = 2
 
+# What OpenSSL says, from version to version, when the answer to its greeting is not TLS but, most often, plain http.
+NOT_TLS = re.compile(
+    r"WRONG_VERSION_NUMBER|UNKNOWN_PROTOCOL|HTTP_REQUEST|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG"
+    r"|wrong version number|record layer failure|packet length too long",
+    re.ASCII,
+)
+
 _REASONS: tuple[tuple[str, str, str], ...] = (
     # reason, in the names of the exceptions or their text, what is said
     # not every ProxyError: urllib3 calls by that name also a connection that is cut long after the proxy has opened it
@@ -39,16 +46,26 @@ def translate(error: BaseException, host: str, origin: Origin) -> NetworkError:
     chain = list(_chain(error))
     if "TLS CA certificate bundle" in str(error):  # requests' words for a REQUESTS_CA_BUNDLE that is no file
         return TlsError(host, "the file with authorities, REQUESTS_CA_BUNDLE, is not there", origin=origin)
-    for cause in chain:
-        if isinstance(cause, ssl.SSLError) and "Tunnel connection" not in str(cause):
-            detail = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or type(cause).__name__
-            unverified = any(isinstance(other, ssl.SSLCertVerificationError) for other in chain)
-            return TlsError(host, str(detail).replace("_", " ").lower(), certificate=unverified, origin=origin)
+    causes = [cause for cause in chain if isinstance(cause, ssl.SSLError) and "Tunnel connection" not in str(cause)]
+    if causes:
+        return _tls_error(causes, host, origin)
     words = " ".join(f"{type(cause).__name__} {cause}" for cause in chain)
     for reason, pattern, said in _REASONS:
         if re.search(pattern, words):
             return NetworkError(host, reason, said, origin=origin)
     return NetworkError(host, "other", type(error).__name__, origin=origin)
+
+
+def _tls_error(causes: list[ssl.SSLError], host: str, origin: Origin) -> TlsError:
+    # reason and verify_message are there only when OpenSSL made the exception
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = getattr(cause, "verify_message", "") or "not trusted"
+            return TlsError(host, f"its certificate could not be verified ({why})", origin=origin)
+    words = " ".join(f"{getattr(cause, 'reason', '')} {cause}" for cause in causes)
+    said = next((str(cause.reason) for cause in causes if getattr(cause, "reason", None)), "no reason given")
+    what = f"the TLS handshake failed ({said.replace('_', ' ').lower()})"
+    return TlsError(host, what, spoken=not NOT_TLS.search(words), origin=origin)
 
 
 def delay(policy: RetryPolicy, attempt: int, error: NetworkError) -> float | None:

@@ -53,7 +53,8 @@ class TransportOptions:
     """Times are in seconds. ``verify``: as in requests, True, False or the path of a CA bundle.
 
     The read timeout is the longest silence on a connection; an upload's last byte may be followed by a long one,
-    while the registry hashes what it got, so uploads have their own.
+    while the registry hashes what it got, so uploads have their own. ``authorities`` (path of a CA bundle) and
+    ``certificates`` (paths of a client certificate and its key) are for single hosts, port included where it is named.
     """
 
     verify: bool | str = field(default_factory=_environment_verify)
@@ -62,6 +63,8 @@ class TransportOptions:
     read_timeout: float = 60.0
     upload_timeout: float = 300.0
     plain_http_hosts: frozenset[str] = frozenset()
+    authorities: Mapping[str, str] = field(default_factory=dict)
+    certificates: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     retry: RetryPolicy = RetryPolicy()
 
 
@@ -235,19 +238,20 @@ class Transport:
             request.headers["Content-Length"] = "0"
         options = self.options
         silence = options.upload_timeout if isinstance(body, VerifyingReader) else options.read_timeout
+        host = urlsplit(url).netloc
         started = time.monotonic()
         try:
             answer = self._exchange(
                 request,
                 stream=True,
                 timeout=(options.connect_timeout, silence),
-                verify=options.verify,
+                verify=options.verify and options.authorities.get(host, options.verify),
+                cert=options.certificates.get(host),
                 proxies=self._proxies_for(url),
             )
         except EngineError:
             raise  # born in the body that was being read: the blame is already where it belongs
         except Exception as error:
-            host = urlsplit(url).netloc
             raise network.translate(error, self.names.get(host, host), self.origin) from None
         elapsed = (time.monotonic() - started) * 1000
         logger.debug("%s %s -> %d in %.0f ms", method, redact_url(url), answer.status_code, elapsed)

@@ -16,7 +16,7 @@ from .server import Request, Response
 from .world import AzureRegistry, World
 
 HOST = "management.azure.com"
-AUDIENCES = ("https://management.core.windows.net", "https://management.azure.com")
+AUDIENCES = ("https://management.core.windows.net", "https://management.azure.com", "https://management.sandbox.cloud")
 PROVIDER = "/providers/Microsoft.ContainerRegistry"
 
 
@@ -163,10 +163,10 @@ class Arm:
     @staticmethod
     def _here(request: Request, operation: str) -> str:
         query = f"api-version={request.param('api-version')}&t={secrets.token_hex(4)}&s={secrets.token_hex(16)}"
-        return f"https://{HOST}{request.path}?{query}"
+        return f"https://{request.host}{request.path}?{query}"
 
     @staticmethod
     def _location(request: Request, registry: AzureRegistry, operation: str) -> dict[str, str]:
         path = f"/subscriptions/{registry.subscription}{PROVIDER}/locations/EASTUS/operationResults/{operation}"
         query = f"api-version={request.param('api-version')}&t={secrets.token_hex(4)}&s={secrets.token_hex(16)}"
-        return {"Location": f"https://{HOST}{path}?{query}", "Retry-After": "1"}
+        return {"Location": f"https://{request.host}{path}?{query}", "Retry-After": "1"}

@@ -51,7 +51,7 @@ class Entra:
             text = f"AADSTS90002: Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID."
             return answer({"error": "invalid_request", "error_codes": [90002], "error_description": text}, 400)
         if path.endswith("/openid-configuration"):
-            return answer(self._configuration(tenant))
+            return answer(self._configuration(request.host, tenant))
         if path == "/common/discovery/instance":
             names = [HOST, "login.windows.net", "login.microsoft.com", "sts.windows.net"]
             metadata = [{"preferred_network": HOST, "preferred_cache": "login.windows.net", "aliases": names}]
@@ -75,9 +75,9 @@ class Entra:
             return self._token(request)
         return answer({"error": "not_found"}, 404)
 
-    def _configuration(self, tenant: str) -> dict[str, Any]:
+    def _configuration(self, host: str, tenant: str) -> dict[str, Any]:
         tenant = self._world.tenant if tenant in ("common", "organizations") else tenant
-        base = f"https://{HOST}/{tenant}"
+        base = f"https://{host}/{tenant}"
         return {
             "issuer": f"{base}/v2.0",
             "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",

@@ -24,6 +24,9 @@ from .storage import Storage
 from .world import OWNER, AzureRegistry, Principal, World
 
 CLOUD_SHELL_PORT = 50342
+ACR_SUFFIX = ".azurecr.io"
+# A cloud that az does not know before it is registered: the same Entra ID and ARM under other names.
+CUSTOM_CLOUD = "sandbox.cloud"
 
 
 class Sandbox:
@@ -51,6 +54,8 @@ class Sandbox:
         self._fronts[ARM_HOST] = Arm(self.world, Importer(self.world, self._contents, self._fronts))
         for registry in self.world.registries.values():
             self.add_registry(registry)
+        self._fronts[f"login.{CUSTOM_CLOUD}"] = self._fronts[entra.HOST]
+        self._fronts[f"management.{CUSTOM_CLOUD}"] = self._fronts[ARM_HOST]
         self.hub = DockerHub(self._content("docker.io"))
         for host in (self.hub.REGISTRY, "index.docker.io"):
             self._fronts[host] = self.hub
@@ -94,6 +99,8 @@ class Sandbox:
         acr = Acr(self.world, registry, self._content(registry.login_server))
         self._contents[registry.login_server] = acr.content
         self._fronts |= {registry.login_server: acr, acr.storage_host: acr.storage}
+        if registry.login_server.endswith(ACR_SUFFIX):
+            self._fronts[f"{registry.name}.eastus.geo{ACR_SUFFIX}"] = acr
         return acr
 
     def content(self, host: str) -> Handler:

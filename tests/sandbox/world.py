@@ -133,6 +133,7 @@ class World:
                 AzureRegistry("adminregistry", sku="Standard", admin_password="sandbox-admin-password"),
                 AzureRegistry("abacregistry", abac=True),
                 AzureRegistry("secretregistry", export_enabled=False),
+                AzureRegistry("cloudregistry", login_server="cloudregistry.azurecr.sandbox.cloud"),
             )
         }
 

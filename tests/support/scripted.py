@@ -31,6 +31,7 @@ class Sent:
     url: str
     headers: dict[str, str]
     body: bytes
+    options: dict[str, Any]
 
 
 @dataclass
@@ -40,12 +41,12 @@ class Script:
     answers: list[Any] | Callable[[Sent], Any]
     sent: list[Sent] = field(default_factory=list)
 
-    def __call__(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+    def __call__(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         body = request.body.read(1 << 30) if hasattr(request.body, "read") else request.body or b""
         if hasattr(request.body, "read"):
             while more := request.body.read(1 << 30):
                 body += more
-        sent = Sent(request.method or "", request.url or "", dict(request.headers), body)
+        sent = Sent(request.method or "", request.url or "", dict(request.headers), body, options)
         self.sent.append(sent)
         found = self.answers(sent) if callable(self.answers) else self.answers.pop(0)
         if isinstance(found, BaseException):

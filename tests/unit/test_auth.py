@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import threading
 import time
@@ -164,6 +165,17 @@ def test_entra_token_is_exchanged_at_the_registry():
     assert form(token)["scope"] == "repository:app:pull"
     assert form(token)["refresh_token"] == "refresh-1"
     assert script.sent[-1].headers["Authorization"] == "Bearer access-1"
+
+
+def test_entra_token_may_be_exchanged_at_the_home_of_a_regional_endpoint():
+    """Which the az side has derived from the name; and at no third host."""
+    headers = challenge("", "https://r.azurecr.io/oauth2/token", service="r.azurecr.io")
+    fetched = [answer(body=b'{"refresh_token": "r1"}'), answer(body=b'{"access_token": "a1"}'), answer()]
+    script = Script([answer(401, headers), *fetched])
+    get(client(script, dataclasses.replace(ENTRA, exchange="r.azurecr.io"), "r.eastus.geo.azurecr.io"))
+    assert script.sent[1].url == "https://r.azurecr.io/oauth2/exchange"
+    with pytest.raises(AuthError):
+        get(client(Script([answer(401, headers)]), ENTRA, "r.eastus.geo.azurecr.io"))
 
 
 def test_refresh_token_that_is_refused_is_exchanged_anew():

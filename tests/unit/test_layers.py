@@ -16,9 +16,10 @@ ENGINE = """
     error_response network transport bearer auth client download upload registry
     report pool plan walk planning run __init__
 """.split()
-AZ_SIDE = (
-    "_errors _output _registries _docker_config _credentials _validators custom _help _params commands __init__".split()
-)
+AZ_SIDE = """
+    _errors _output _registries _docker_config _connections _credentials _validators custom
+    _help _params commands __init__
+""".split()
 
 # what plans and runs know of the world is Source and Target
 BLIND = {"plan", "walk", "planning", "run"}

@@ -80,11 +80,19 @@ def test_exceptions_are_translated(error, reason):
     assert "Errno" not in str(translated) and "object at" not in str(translated)
 
 
-def test_certificate_is_told_from_no_tls_at_all():
+@pytest.mark.parametrize(
+    ("inner", "spoken", "said"),
+    [
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), True, "could not be verified"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), False, "handshake failed"),
+        (ssl.SSLError(1, "[SSL] record layer failure"), False, "handshake failed"),
+        (ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] certificate required"), True, "handshake failed"),
+    ],
+)
+def test_tls_that_fails_is_told_from_no_tls_at_all(inner, spoken, said):
     """Only the second is a reason to try plain http on loopback."""
-    unknown = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    plain = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
-    for inner, certificate in ((unknown, True), (plain, False)):
-        translated = translate(requests.exceptions.SSLError(urllib3.SSLError(inner)), "h", "target")
-        assert isinstance(translated, TlsError)
-        assert translated.certificate is certificate
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        inner.verify_message = "self-signed certificate"
+    translated = translate(requests.exceptions.SSLError(urllib3.SSLError(inner)), "h", "target")
+    assert isinstance(translated, TlsError)
+    assert (translated.spoken, said in str(translated)) == (spoken, True)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from azext_acrimport.engine import (
@@ -102,9 +104,9 @@ def test_manifest_is_put_as_it_is():
         of.tag("1", DIGEST, OCI_MANIFEST, RAW)
 
 
-def tls(certificate: bool) -> TlsError:
+def tls(spoken: bool) -> TlsError:
     """As the transport raises it."""
-    return TlsError("127.0.0.1:5000", "x", certificate=certificate)
+    return TlsError("127.0.0.1:5000", "x", spoken=spoken)
 
 
 def test_loopback_without_tls_is_asked_with_http():
@@ -128,6 +130,15 @@ def test_other_hosts_are_never_asked_with_http():
     with pytest.raises(TlsError):
         of.find("1")
     assert script.asked == ["HEAD https://r.test/v2/app/manifests/1"]
+
+
+def test_host_that_the_user_has_named_is_asked_with_http():
+    """By opt-in, https first here as well."""
+    of, script = repository(tls(False), answer(404))
+    transport = of._client.transport
+    transport.options = dataclasses.replace(transport.options, plain_http_hosts=frozenset({"r.test"}))
+    of.find("1")
+    assert script.asked[1] == "HEAD http://r.test/v2/app/manifests/1"
 
 
 def test_upload_elsewhere_carries_no_authorization():

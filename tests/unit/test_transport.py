@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import email.utils
 import io
 import time
@@ -190,3 +191,29 @@ def test_loopback_is_asked_without_a_proxy(monkeypatch):
     of = transport(Script([]))
     assert of._proxies_for("https://127.0.0.1:5000/v2/") == {}
     assert of._proxies_for("https://registry.test/v2/") == {"https": "http://proxy.test:8080"}
+
+
+def test_certificates_are_for_their_host_only():
+    """An authority and a client certificate of one registry are nobody else's."""
+    script = Script([answer(307, {"Location": "https://storage.test/blob"}), answer()])
+    of = transport(script)
+    of.options = dataclasses.replace(
+        of.options,
+        verify="/all.pem",
+        authorities={"registry.test": "/own.pem"},
+        certificates={"registry.test": ("/client.cert", "/client.key")},
+    )
+    of.send("GET", URL, accept={200})
+    assert [(sent.options["verify"], sent.options["cert"]) for sent in script.sent] == [
+        ("/own.pem", ("/client.cert", "/client.key")),
+        ("/all.pem", None),
+    ]
+
+
+def test_verification_that_is_off_is_off():
+    """An authority of a host does not bring it back."""
+    script = Script([answer()])
+    of = transport(script)
+    of.options = dataclasses.replace(of.options, verify=False, authorities={"registry.test": "/own.pem"})
+    of.send("GET", URL, accept={200})
+    assert script.sent[0].options["verify"] is False
