@@ -16,7 +16,7 @@ from . import network
 from .bearer import Token
 from .challenge import Challenge, Scope
 from .credential import Credential, CredentialProvider
-from .errors import AuthError, Denied, Firewall, Rejected, Unauthorized
+from .errors import AuthError, Denied, Firewall, NetworkError, Rejected, Unauthorized
 from .transport import Transport
 
 __all__ = ["TokenProvider"]
@@ -42,11 +42,6 @@ class TokenProvider:
     def mode(self) -> str:
         """How we sign in here, in words; "anonymous" until a registry has asked."""
         return self._credential.mode if self._credential else "anonymous"
-
-    @property
-    def is_anonymous(self) -> bool:
-        """True when nothing but an anonymous token can be had."""
-        return self._credential is None or self._credential.is_anonymous
 
     def lacks(self, scopes: Iterable[Scope]) -> tuple[Scope, ...]:
         """What of this the registry has told, in a token that it gave for it, that we may not do. Asks for nothing."""
@@ -94,7 +89,10 @@ class TokenProvider:
     def _checked_realm(self, url: str) -> str:
         """Where tokens are fetched. A registry may name another host, but not a less safe place than itself."""
         assert self._challenge
-        realm = urljoin(url, self._challenge.parameters["realm"])
+        try:
+            realm = network.join(url, self._challenge.parameters["realm"], self._transport.origin)
+        except NetworkError:
+            raise self._error("its token service has no usable address") from None
         own, parts = urlsplit(url), urlsplit(realm)
         if parts.scheme not in ("https", "http") or (parts.scheme == "http" and own.scheme == "https"):
             raise self._error(f"its token service is not at an https address ({parts.scheme}://{parts.netloc})")
@@ -143,7 +141,7 @@ class TokenProvider:
             raise
         except (Unauthorized, Denied, Rejected) as error:
             if self._refresh and reused:  # it may have been withdrawn; a new one settles it
-                self._refresh = None
+                self._refresh, self._credential = None, self._provide()
                 return self._fetch(scopes)
             refusal = Unauthorized(
                 self._transport.names.get(self._registry, self._registry),

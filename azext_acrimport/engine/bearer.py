@@ -25,6 +25,8 @@ DEFAULT_LIFETIME = 60.0
 # Renew before the end: a request that is on its way must still find the token valid.
 MARGIN = 0.15
 MAX_MARGIN = 60.0
+# Seconds; the year 33658. JSON knows larger numbers, and clocks do not.
+MAX_TIME = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +80,28 @@ def _granted(claims: dict[str, Any]) -> Mapping[str, frozenset[str]] | None:
     if not isinstance(access, list) or not all(isinstance(entry, dict) for entry in access):
         return None
     repositories = [entry for entry in access if entry.get("type") == "repository"]
-    return {str(entry.get("name")): frozenset(map(str, entry.get("actions") or ())) for entry in repositories}
+    return {str(entry.get("name")): _actions(entry.get("actions")) for entry in repositories}
+
+
+def _actions(value: Any) -> frozenset[str]:
+    return frozenset(map(str, value)) if isinstance(value, list) else frozenset()
 
 
 def _lifetime(answer: dict[str, Any], claims: dict[str, Any]) -> float:
     """Seconds: from expires_in, else from the claims of a JWT (ACR sends no expires_in), else the default."""
-    stated = answer.get("expires_in")
-    if isinstance(stated, (int, float)) and not isinstance(stated, bool):
-        return max(float(stated), 0.0)
-    issued, expires = claims.get("iat"), claims.get("exp")
-    if isinstance(expires, (int, float)):
-        since = issued if isinstance(issued, (int, float)) else time.time()
-        return max(float(expires - since), 0.0)
-    return DEFAULT_LIFETIME
+    stated = _seconds(answer.get("expires_in"))
+    if stated is not None:
+        return max(stated, 0.0)
+    issued, expires = _seconds(claims.get("iat")), _seconds(claims.get("exp"))
+    if expires is None:
+        return DEFAULT_LIFETIME
+    return max(expires - (time.time() if issued is None else issued), 0.0)
+
+
+def _seconds(value: Any) -> float | None:
+    """A JSON number that can be a time: no truth value, no NaN, nothing beyond MAX_TIME."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number and abs(value) <= MAX_TIME else None
 
 
 def _claims(value: str) -> dict[str, Any]:

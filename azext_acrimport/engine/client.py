@@ -82,7 +82,11 @@ class RegistryClient:
         response = self._send(method, url, {*accept, 401}, headers, authorization, body, retry)
         if response.status == 401 and 401 not in accept and ours:
             challenges = Challenge.parse_all(response.headers.get("WWW-Authenticate", ""))
-            newer = self.tokens.challenged(challenges, url, scopes, rejected=authorization)
+            try:
+                newer = self.tokens.challenged(challenges, url, scopes, rejected=authorization)
+            except BaseException:
+                response.close()
+                raise
             if newer is not None:
                 response.close()
                 response = self._send(method, url, {*accept, 401}, headers, newer, body, retry)
@@ -96,7 +100,7 @@ class RegistryClient:
         A registry behind a proxy often names itself by http or without its port. Raises NetworkError when it points
         somewhere it must not.
         """
-        target = urljoin(url, location)
+        target = network.join(url, location, self.transport.origin)
         parts, own = urlsplit(target), urlsplit(self.base)
         if parts.hostname == own.hostname and parts.port in (own.port, None, 80, 443):
             return parts._replace(scheme=own.scheme, netloc=own.netloc).geturl()

@@ -26,11 +26,6 @@ class Credential:
     tenant: str = ""
     exchange: str = ""
 
-    @property
-    def is_anonymous(self) -> bool:
-        """True when there is nothing to show."""
-        return not (self.password or self.refresh_token or self.entra_token)
-
 
 ANONYMOUS = Credential()
 

@@ -56,6 +56,9 @@ FOREIGN = re.compile(
     r"application/vnd\.(docker\.image\.rootfs\.foreign\.diff\.|oci\.image\.layer\.nondistributable\.v1\.)"
 )
 
+# "This property is of type int64": https://github.com/opencontainers/image-spec/blob/main/descriptor.md#properties
+MAX_SIZE = 2**63 - 1
+
 # The two algorithms that the image specification registers, with the length of their hexadecimal form.
 ALGORITHMS = {"sha256": 64, "sha512": 128}
 
@@ -141,13 +144,13 @@ class Descriptor:
         media_type, size = value.get("mediaType"), value.get("size")
         if not isinstance(media_type, str) or not isinstance(value.get("digest"), str):
             raise ManifestError("a descriptor in the manifest lacks its mediaType or digest")
-        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_SIZE:
             raise ManifestError("a descriptor in the manifest lacks its size")
         try:
             digest = Digest.parse(value["digest"])
         except ValueError as error:
             raise ManifestError(str(error)) from None
-        artifact_type = value.get("artifactType")
+        artifact_type, urls = value.get("artifactType"), value.get("urls")
         return cls(
             media_type,
             digest,
@@ -155,7 +158,7 @@ class Descriptor:
             platform=_platform(value.get("platform")),
             artifact_type=artifact_type if isinstance(artifact_type, str) else None,
             annotations=_texts(value.get("annotations")),
-            urls=tuple(url for url in value.get("urls") or () if isinstance(url, str)),
+            urls=tuple(url for url in urls if isinstance(url, str)) if isinstance(urls, list) else (),
         )
 
 

@@ -18,7 +18,7 @@ __all__ = ["BlobDownload"]
 
 logger = logging.getLogger(__name__)
 
-CONTENT_RANGE = re.compile(r"bytes (\d+)-")
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-")
 
 
 class BlobDownload:

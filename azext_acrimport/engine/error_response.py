@@ -32,6 +32,8 @@ __all__ = ["registry_error"]
 
 # Enough for every message that a person reads; an HTML page of a proxy is cut here.
 MAX_TEXT = 500
+# A registry names one or two errors; what is said after the tenth helps nobody.
+MAX_ENTRIES = 10
 
 # ACR's words for a closed network; there is no code of its own for it.
 FIREWALL = re.compile(r"is not allowed access|aka\.ms/acr/firewall", re.IGNORECASE)
@@ -117,8 +119,8 @@ def _said(body: bytes) -> tuple[tuple[str, ...], str]:
         entries = [entry for entry in errors if isinstance(entry, dict)]
     except (ValueError, KeyError, TypeError, RecursionError):
         return (), _plain(body.decode("utf-8", "replace"))
-    codes = tuple(dict.fromkeys(str(entry.get("code", "")) for entry in entries if entry.get("code")))
-    texts = [_plain(f"{entry.get('message') or ''}{_detail(entry.get('detail'))}") for entry in entries]
+    codes = tuple(dict.fromkeys(_plain(str(entry["code"])) for entry in entries[:MAX_ENTRIES] if entry.get("code")))
+    texts = [_plain(f"{entry.get('message') or ''}{_detail(entry.get('detail'))}") for entry in entries[:MAX_ENTRIES]]
     return codes, "; ".join(dict.fromkeys(filter(None, texts)))[:MAX_TEXT]
 
 
@@ -134,4 +136,6 @@ def _detail(detail: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(re.sub(r"<[^>]*>", " ", text).split())[:MAX_TEXT]
+    """One line without markup, and without what a terminal would obey."""
+    shown = "".join(character if character.isprintable() else " " for character in re.sub(r"<[^>]*>", " ", text))
+    return " ".join(shown.split())[:MAX_TEXT]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ __all__ = ["MAX_MANIFEST_BYTES", "Manifest"]
 # "It is recommended that registries accept manifests of 4 megabytes"; ACR takes no larger ones.
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+# What fits into the header in which the target will be told; the grammar itself is the target's to judge.
+MEDIA_TYPE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ def _media_type(body: dict[str, Any], served_as: str) -> str:
         media_type = served_as
     else:  # served as application/json or text/plain by a registry that does not care: the members tell
         media_type = OCI_INDEX if "manifests" in body else OCI_MANIFEST
+    if not MEDIA_TYPE.fullmatch(media_type):
+        raise ManifestError("the manifest's mediaType is not one that could be sent on")
     if body.get("schemaVersion") == 1 or media_type in SCHEMA1:
         raise UnsupportedManifest("this is a Docker schema 1 manifest, a format that registries have retired")
     return media_type

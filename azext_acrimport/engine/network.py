@@ -8,15 +8,19 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from .errors import NetworkError, Origin, TlsError
 from .retry import RetryPolicy
 
-__all__ = ["check_redirect", "delay", "is_loopback", "is_private", "translate"]
+__all__ = ["check_redirect", "delay", "is_loopback", "is_private", "join", "translate"]
 
 # A name that does not resolve, or a port where nobody listens, is most often a typing error: one more try is enough.
 QUICK_ATTEMPTS = 2
+
+# Host and port as all parsers of URLs read them alike. A backslash, a user name, or letters that IDNA turns into digits
+# are read by one as a public host and by another as a private address.
+PLAIN_AUTHORITY = re.compile(r"[A-Za-z0-9._:\[\]-]+", re.ASCII)
 
 # What OpenSSL says, from version to version, when the answer to its greeting is not TLS but, most often, plain http.
 NOT_TLS = re.compile(
@@ -88,6 +92,20 @@ def is_private(host: str) -> bool:
     """True for loopback, and for addresses (not names) that are private, link-local or otherwise not public."""
     address = _address(_name(host))
     return is_loopback(host) or (address is not None and not address.is_global)
+
+
+def join(url: str, location: str, origin: Origin) -> str:
+    """The absolute URL of what a registry names at ``url``. Raises NetworkError when it is no usable address."""
+    try:
+        target = urljoin(url, location)
+        parts = urlsplit(target)
+        usable = PLAIN_AUTHORITY.fullmatch(parts.netloc) and parts.hostname and (parts.port or 1)
+    except ValueError:
+        usable = None
+    if not usable:
+        host = urlsplit(url).netloc
+        raise NetworkError(host, "redirect", "it redirects to something that is no usable address", origin=origin)
+    return target
 
 
 def check_redirect(first: str, url: str, target: str, origin: Origin) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ __all__ = ["Gate", "RetryPolicy", "retry_after"]
 # Statuses that say nothing about the request itself.
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes (429), RFC 9110 section 15
 TEMPORARY_STATUSES = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 522})
+# Thirty years in seconds have nine digits; what is longer is no time to wait.
+SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,11 @@ class RetryPolicy:
 def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
     """Seconds from a Retry-After header, in either form of RFC 9110 section 10.2.3; None without one."""
     value = headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if SECONDS.fullmatch(value):
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now()) if value else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -20,7 +20,8 @@ __all__ = ["run_plan"]
 
 # How often people are told, in seconds: five times a second looks alive and costs nothing.
 PROGRESS_INTERVAL = 0.2
-# How long, in seconds, an interrupted run waits for its workers: the promise is to end within one, and az needs some.
+# How long, in seconds, an interrupted or failed run waits for its workers: Ctrl-C is to be answered within one second,
+# and az needs some of it.
 FAREWELL = 0.4
 
 
@@ -72,6 +73,7 @@ class _Run:
             self._coordinate()
         except (KeyboardInterrupt, Cancelled):
             self._cancellation.cancel()
+        if self._cancellation.requested:
             self._pool.close(FAREWELL)
             for done in self._pool.wait(0):  # what ended meanwhile counts: a tag may be among it
                 if done.error is None:
@@ -208,9 +210,10 @@ class _Run:
         active = tuple(
             (step.descriptor.digest, done, step.descriptor.size) for step, done in list(self._transfers.items())
         )
+        moved = sum(step.descriptor.size for step in done_blobs) + sum(done for _, done, _ in active)
         self._on_progress(
             Progress(
-                bytes_done=sum(step.descriptor.size for step in done_blobs) + sum(done for _, done, _ in active),
+                bytes_done=min(moved, self._bytes_total),  # a blob that is brought a second time adds nothing
                 bytes_total=self._bytes_total,
                 blobs_done=len(done_blobs),
                 blobs_total=len(self._blobs),

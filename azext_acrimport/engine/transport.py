@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -176,9 +176,8 @@ class Transport:
             if response.status in accept:
                 return response
             asked = retry_after(response.headers)
-            if response.status == 429:
-                seconds = min(asked or 1.0, self.options.retry.patience)
-                self._gate(response.url).close(seconds, self.cancellation)
+            if response.status == 429 and (asked or 0.0) <= self.options.retry.patience:
+                self._gate(response.url).close(asked or 1.0, self.cancellation)
             temporary = replayable and response.status in TEMPORARY_STATUSES
             delay = self.options.retry.delay(attempt, asked) if temporary else None
             if delay is None:
@@ -221,7 +220,7 @@ class Transport:
             if method != "GET" or response.status not in REDIRECTS or not location:
                 return response
             response.close()
-            target = urljoin(url, location)
+            target = network.join(url, location, self.origin)
             network.check_redirect(first, url, target, self.origin)
             if urlsplit(target)[:2] != urlsplit(url)[:2]:
                 headers.pop("Authorization", None)
@@ -233,14 +232,14 @@ class Transport:
     ) -> Response:
         self.cancellation.check()
         self._gate(url).passing(self.cancellation)
-        request = requests.Request(method, url, headers={**self._always(), **headers}, data=body or None).prepare()
-        if body is not None and not len(body):
-            request.headers["Content-Length"] = "0"
         options = self.options
         silence = options.upload_timeout if isinstance(body, VerifyingReader) else options.read_timeout
         host = urlsplit(url).netloc
         started = time.monotonic()
         try:
+            request = requests.Request(method, url, headers={**self._always(), **headers}, data=body or None).prepare()
+            if body is not None and not len(body):
+                request.headers["Content-Length"] = "0"
             answer = self._exchange(
                 request,
                 stream=True,

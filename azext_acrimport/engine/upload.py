@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
 from .challenge import Scope
 from .client import RegistryClient
@@ -88,8 +88,10 @@ class BlobUpload:
             else:
                 self._finish(location, body, body if body.descriptor.size else b"")
         except BaseException as error:
-            if not (isinstance(error, NetworkError) and error.reason == "timeout"):
-                self._cancel(location)  # a host that does not answer is not asked one thing more
+            # a host that does not answer, or that asks for quiet, is not asked one thing more
+            silent = isinstance(error, NetworkError) and error.reason == "timeout"
+            if not silent and not isinstance(error, RateLimited):
+                self._cancel(location)
             raise
 
     def _send_chunks(self, location: str, body: Body) -> str:
@@ -130,7 +132,7 @@ class BlobUpload:
         if not location:
             origin = self._client.transport.origin
             raise UploadLost(self._client.registry, origin=origin, text="the upload has no Location")
-        return self._client.locate(urljoin(response.url, location), response.url)
+        return self._client.locate(location, response.url)
 
     def _cancel(self, location: str) -> None:
         """Best effort, and not when time is short: a session that stays open is the registry's to clean up."""

@@ -15,6 +15,7 @@ from azext_acrimport.engine import (
     Digest,
     NetworkError,
     NotFound,
+    RateLimited,
     RegistryClient,
     RegistryRepository,
     Truncated,
@@ -70,6 +71,13 @@ def test_download_that_brings_nothing_ends():
         download(script)
     assert caught.value.code == "source-unreachable"
     assert len(script.sent) == 4  # each request that brings no byte is an attempt
+
+
+@pytest.mark.parametrize("start", ["", "bytes */1024", "bytes x-", f"bytes {'9' * 5000}-", "bytes 1023-"])
+def test_download_survives_a_nonsensical_range(start):
+    """Without a start it is taken for the whole; a start too late is a failed attempt."""
+    broken = answer(206, {"Content-Range": start}, RAW)
+    assert download(Script([answer(body=RAW[:300]), broken, partial(300)])) == RAW
 
 
 def test_download_of_a_missing_blob():
@@ -154,8 +162,8 @@ def test_large_put_that_is_refused_becomes_chunks(monkeypatch):
 
 @pytest.mark.parametrize(
     "trouble",
-    [answer(404), answer(416), answer(503), answer(429), ConnectionResetError("Connection reset by peer")],
-    ids=["session gone", "out of step", "busy", "throttled", "cut"],
+    [answer(404), answer(416), answer(503), ConnectionResetError("Connection reset by peer")],
+    ids=["session gone", "out of step", "busy", "cut"],
 )
 def test_upload_that_fails_starts_anew(trouble):
     """With a new session and from the first byte; the old session is cancelled."""
@@ -164,6 +172,21 @@ def test_upload_that_fails_starts_anew(trouble):
     assert registry.stored == RAW
     assert registry.cancelled == 1
     assert [sent.method for sent in script.sent][:4] == ["POST", "PUT", "DELETE", "POST"]
+
+
+def test_registry_that_asks_for_quiet_gets_it():
+    """One wait, and no DELETE before it; hours are not waited for at all."""
+    registry = Uploads(lambda number, _: answer(429, {"Retry-After": "57"}) if number == 2 else None)
+    script = Script(registry)
+    target = repository(script, "target")
+    target.put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW)))
+    assert [sent.method for sent in script.sent] == ["POST", "PUT", "POST", "PUT"]
+    assert target._client.transport.cancellation.waits == [pytest.approx(57.1)]
+    script = Script(Uploads(lambda number, _: answer(429, {"Retry-After": "21600"}) if number == 2 else None))
+    target = repository(script, "target")
+    with pytest.raises(RateLimited):
+        target.put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW)))
+    assert target._client.transport.cancellation.waits == []
 
 
 def test_upload_that_keeps_failing_ends():

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""Runs with several requests, failures beside one another, and targets that lose what they had."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from azext_acrimport.engine import (
+    BlobUnknown,
+    Cancellation,
+    CopyReport,
+    CopyRequest,
+    Denied,
+    Destination,
+    Digest,
+    make_plan,
+    make_pool,
+    run_plan,
+)
+from tests.sandbox import images
+from tests.support.stores import MemoryStore, complete, copy
+
+IMAGE = images.image("run")
+INDEX = images.index([(p, images.image(f"run-{p}")) for p in ("linux/amd64", "linux/arm64/v8")])
+
+
+def stores(artifact: images.Artifact = INDEX) -> tuple[MemoryStore, MemoryStore]:
+    """A source that has it under the tag 1, and an empty target of another registry."""
+    return MemoryStore("source.test").hold(artifact, "1"), MemoryStore("target.test", "new")
+
+
+def run(requests: list[CopyRequest], jobs: int = 1, cancellation: Cancellation | None = None) -> CopyReport:
+    """Plan and run."""
+    pool, cancellation = make_pool(jobs), cancellation or Cancellation()
+    try:
+        return run_plan(make_plan(requests, pool, cancellation), pool, cancellation)
+    finally:
+        pool.close(1)
+
+
+def test_inline_and_threaded_runs_give_the_same():
+    """But for the time."""
+    results = []
+    for jobs in (1, 4):
+        source, target = stores()
+        target.blobs = dict(list(INDEX.blobs.items())[:2])
+        result = copy(source, target, jobs=jobs, tags=["1", "2"])
+        results.append((result.status, result.manifests, result.blobs, result.bytes, sorted(result.written)))
+        results.append((target.blobs, target.manifests, target.tags))
+    assert results[:2] == results[2:]
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_same_image_for_two_repositories_is_read_once(jobs):
+    """In two requests as in one: the second repository takes the blobs from the first."""
+    source, first = stores()
+    second = MemoryStore("target.test", "other")
+    second.neighbours["new"] = first
+    report = run([CopyRequest(source, "1", (Destination(target, ("1",)),)) for target in (first, second)], jobs)
+    assert [item.status for item in report.items] == ["copied", "copied"]
+    assert source.count("blob") == len(INDEX.blobs)
+    assert complete(first, INDEX.digest) and complete(second, INDEX.digest)
+    assert [item.blobs.mounted for item in report.items] == [0, len(INDEX.blobs)]
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_blob_that_two_images_share_fails_both(jobs):
+    """Each says so; neither is tagged."""
+    shared = images.layer("shared", 100)
+    both = [images.image(name, shared=[shared]) for name in ("one", "two")]
+    source, target = MemoryStore("source.test").hold(both[0], "1").hold(both[1], "2"), MemoryStore("target.test")
+
+    def fail(method: str, what: str) -> None:
+        if method == "put_blob" and what == images.digest_of(shared):
+            raise Denied("target.test", origin="target")
+
+    target.before = fail
+    report = run([CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in ("1", "2")], jobs)
+    assert [item.error.code for item in report.items] == ["target-denied"] * 2
+    assert target.tags == {}
+    assert not report.ok
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_failed_image_does_not_take_the_holder_of_a_blob_with_it(jobs):
+    """The first image fails after its blobs are there; the second takes them over."""
+    source, first = stores()
+    second = MemoryStore("target.test", "other")
+    second.neighbours["new"] = first
+
+    def fail(method: str, _: str) -> None:
+        if method == "tag":
+            raise Denied("target.test", origin="target")
+
+    first.before = fail
+    report = run([CopyRequest(source, "1", (Destination(target, ("1",)),)) for target in (first, second)], jobs)
+    assert [item.status for item in report.items] == ["failed", "copied"]
+    assert complete(second, INDEX.digest)
+
+
+def test_tag_that_is_written_while_another_one_fails_is_known():
+    """What is under way when a run has failed is heard to its end."""
+    source, target = stores(IMAGE)
+    cancellation, under_way = Cancellation(), threading.Event()
+
+    def before(method: str, what: str) -> None:
+        if (method, what) == ("tag", "slow"):
+            under_way.set()
+            assert cancellation._event.wait(30)
+        elif (method, what) == ("tag", "refused"):
+            assert under_way.wait(30)
+            raise Denied("target.test", origin="target")
+
+    target.before = before
+    result = copy(source, target, tags=["refused", "slow"], jobs=2, cancellation=cancellation)
+    assert (result.status, result.error.code) == ("failed", "target-denied")
+    assert set(target.tags) == {"slow"}
+    assert result.written == ("new:slow",)
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_child_that_vanishes_after_it_was_found_is_brought(jobs):
+    """Untagged manifests may be purged at any time; with its blobs, then."""
+    child, sibling = images.image("run-linux/amd64"), images.image("run-linux/arm64/v8")
+    source, target = stores()
+    target.hold(child).hold(sibling)
+
+    def purge(method: str, _: str) -> None:
+        if method == "tag" and target.count("tag") == 1:
+            del target.manifests[child.digest]
+            for digest in child.blobs:
+                del target.blobs[digest]
+
+    target.before = purge
+    result = copy(source, target, jobs=jobs)
+    assert (result.status, result.error) == ("copied", None)
+    assert complete(target, INDEX.digest)
+
+
+def test_self_healing_does_not_go_round_in_circles():
+    """A target that refuses every manifest hears each of them twice a level, and no more."""
+    nested = images.index([("linux/amd64", INDEX)])
+    source, target = stores(nested)
+
+    def refuse(method: str, _: str) -> None:
+        if method in ("put_manifest", "tag"):
+            raise BlobUnknown("target.test", origin="target")
+
+    target.before = refuse
+    assert copy(source, target).error.code == "target-blob-unknown"
+    assert target.count("put_manifest") == 2
+
+
+@pytest.mark.parametrize("phantoms", [0, 2])
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_progress_never_exceeds_its_totals(monkeypatch, jobs, phantoms):
+    """Also when blobs are brought that were said to be there."""
+    monkeypatch.setattr("azext_acrimport.engine.run.PROGRESS_INTERVAL", 0.0)
+    source, target = stores()
+    target.phantoms = set(list(INDEX.blobs)[:phantoms])
+    heard = []
+    copy(source, target, jobs=jobs, on_progress=heard.append)
+    assert heard
+    for progress in heard:
+        assert 0 <= progress.bytes_done <= progress.bytes_total == INDEX.blob_bytes
+        assert progress.blobs_done <= progress.blobs_total
+        assert progress.manifests_done <= progress.manifests_total
+        assert all(0 <= done <= size for _, done, size in progress.active)
+    counts = [progress.blobs_done + progress.manifests_done for progress in heard]
+    assert counts == sorted(counts)
+    assert heard[-1].bytes_done == INDEX.blob_bytes
+
+
+def test_keyboard_interrupt_is_a_cancellation():
+    """At one job it arrives in the middle of the work; what was done is in the report."""
+    source, target = stores()
+
+    def interrupt(method: str, _: str) -> None:
+        if method == "put_manifest":
+            raise KeyboardInterrupt
+
+    target.before = interrupt
+    cancellation = Cancellation()
+    report = run([CopyRequest(source, "1", (Destination(target, ("1",)),))], cancellation=cancellation)
+    assert (report.items[0].status, report.items[0].error.code) == ("cancelled", "cancelled")
+    assert cancellation.requested
+    assert target.tags == {}
+
+
+def test_item_by_digest_keeps_the_digest():
+    """What the user pinned is what is asked for and what is reported."""
+    source, target = stores()
+    report = run([CopyRequest(source, INDEX.digest, (Destination(target, ("1",)),))])
+    assert report.items[0].digest == Digest.parse(INDEX.digest)
+    assert report.items[0].source == f"source.test/app@{INDEX.digest}"
+    assert complete(target, INDEX.digest)
