@@ -26,10 +26,10 @@ HELPER_TIMEOUT = 20.0
 NOT_FOUND = ("credentials not found", "no credentials")
 
 
-def find_credential(registry: str, side: Origin) -> Credential | None:
+def find_credential(registry: str, repository: str, side: Origin) -> Credential | None:
     """The first of all files that knows the registry. Raises CredentialError for a file or helper that is broken."""
     for path in config_files():
-        found = _in_file(path, registry, side)
+        found = _in_file(path, registry, repository, side)
         if found is not None:
             return found
     return None
@@ -49,7 +49,16 @@ def config_files() -> list[Path]:
     return [path for path in places if path.is_file()]
 
 
-def _in_file(path: Path, registry: str, side: Origin) -> Credential | None:
+def _keys(registry: str, repository: str) -> list[str]:
+    """Under which a credential may stand: podman's for a part of the registry, the longest first, then the host's."""
+    parts = repository.split("/") if repository else []
+    within = [f"{registry}/{'/'.join(parts[:length])}" for length in range(len(parts), 0, -1)]
+    if registry == "docker.io":
+        return [*within, *HUB_KEYS]
+    return [*within, registry, f"https://{registry}", f"https://{registry}/"]
+
+
+def _in_file(path: Path, registry: str, repository: str, side: Origin) -> Credential | None:
     try:
         config = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -58,13 +67,14 @@ def _in_file(path: Path, registry: str, side: Origin) -> Credential | None:
         ) from None
     if not isinstance(config, dict):
         raise CredentialError(f"{path} is not a JSON object.", origin=side, subject=registry)
-    keys = HUB_KEYS if registry == "docker.io" else (registry, f"https://{registry}", f"https://{registry}/")
+    keys = _keys(registry, repository)
     helpers = _object(config, "credHelpers")
     for key in keys:
         if isinstance(helpers.get(key), str) and helpers[key]:
             return _from_helper(helpers[key], key, registry, side)
     if isinstance(config.get("credsStore"), str) and config["credsStore"]:
-        found = _from_helper(config["credsStore"], keys[0], registry, side)
+        server = HUB_KEYS[0] if registry == "docker.io" else registry
+        found = _from_helper(config["credsStore"], server, registry, side)
         if found is not None:
             return found
     auths = _object(config, "auths")

@@ -85,6 +85,11 @@ def azure_unreachable(error: Exception) -> azclierror.AzCLIError:
     )
 
 
+def is_refused_by_entra(error: Exception) -> bool:
+    """Entra ID gave no token: the audience is unknown there, or the person may not have one."""
+    return isinstance(error, azclierror.AuthenticationError)
+
+
 def export_disabled(host: str) -> azclierror.AzCLIError:
     """The source's owner has forbidden what we are asked to do."""
     return azclierror.ForbiddenError(
@@ -127,8 +132,17 @@ def _advice(error: EngineError) -> Advice:
     raise error
 
 
-def _where(error: RegistryError) -> str:
+def _where(error: Any) -> str:
     return f"{error.host} ({error.origin})"
+
+
+def _for_whom(error: EngineError) -> str:
+    """Repository and sign-in, after an error that is about neither."""
+    parts = [f"repository {error.repository}"] if error.repository else []
+    parts += (
+        [f"signed in with {error.mode}" if error.mode != "anonymous" else "without a sign-in"] if error.mode else []
+    )
+    return f" It was for {', '.join(parts)}." if error.repository else ""
 
 
 def _what(error: RegistryError) -> str:
@@ -145,9 +159,16 @@ def _is_acr(host: str) -> bool:
     return ".azurecr." in host
 
 
-def _login(error: RegistryError) -> str:
-    if error.mode in ("az login identity", "the Entra token given with --password"):
+def _login(error: EngineError) -> str:
+    if "az login identity" in error.mode:
         return "Run az login. If the registry is in another tenant: az login --tenant TENANT."
+    if "Entra token" in error.mode:
+        return (
+            "Get a new one, of the registry's tenant: az account get-access-token --tenant TENANT "
+            "--resource https://containerregistry.azure.net --query accessToken --output tsv"
+        )
+    if "credential" in error.mode:
+        return "Sign in again with docker login, or pass --username and --password."
     if error.mode == "anonymous":
         return (
             "Pass --username and --password. Private registries also answer this way when the name is wrong: "
@@ -175,20 +196,31 @@ def _denied(error: Any) -> Advice:
     elif not _is_acr(error.host):
         advice = f"The account needs the right to {'pull' if pull else 'push'}. " + _login(error)
     else:
-        role, abac = ("AcrPull", "Reader") if pull else ("AcrPush", "Writer")
-        advice = (
-            f"Grant the identity the role {role}, or Container Registry Repository {abac} where the registry uses "
-            f"ABAC permissions: az role assignment create --role {role} --assignee IDENTITY --scope "
-            f"$(az acr show --name {error.host.split('.')[0]} --query id --output tsv)"
-        )
+        advice = _role(error, *(("AcrPull", "Reader") if pull else ("AcrPush", "Writer")))
     return azclierror.ForbiddenError, message + _said(error), advice
+
+
+def _role(error: Any, role: str, abac: str) -> str:
+    """Which role to ask for. A registry that grants rights by repository does not heed the classic ones."""
+    by_repository = f"Container Registry Repository {abac}"
+    if error.by_repository:
+        grant = f"The registry uses ABAC, where {role} does not count. Grant the identity the role {by_repository}"
+        role = by_repository
+    elif error.by_repository is None:
+        grant = f"Grant the identity the role {role}, or {by_repository} if the registry uses ABAC"
+    else:
+        grant = f"Grant the identity the role {role}"
+    return (
+        f'{grant}: az role assignment create --role "{role}" --assignee IDENTITY '
+        f"--scope $(az acr show --name {error.host.split('.')[0]} --query id --output tsv)"
+    )
 
 
 def _firewall(error: Any) -> Advice:
     name = error.host.split(".")[0]
     return (
         azclierror.ForbiddenError,
-        f"{_where(error)} does not let this machine's address in.{_said(error)}",
+        f"{_where(error)} does not let this machine's address in.{_said(error)}{_for_whom(error)}",
         f"Run from a network that it allows. Its rules: az acr show --name {name} --query "
         '"{public:publicNetworkAccess,rules:networkRuleSet}"',
     )
@@ -212,6 +244,23 @@ def _not_found(error: Any) -> Advice:
 
 def _disallowed(error: Any) -> Advice:
     name, repository = error.host.split(".")[0], error.repository
+    if not _is_acr(error.host):
+        message = f"{_where(error)} does not allow this for{_what(error)}.{_said(error)}"
+        return azclierror.ForbiddenError, message, "Check whether it is read-only, or a proxy or mirror of another one."
+    image = f"{repository}:{error.path.rpartition('/_tags/')[2]}"
+    known = {
+        "repository locked": f"Unlock it: az acr repository update --name {name} --repository {repository} "
+        "--write-enabled true",
+        "tag locked": f"Unlock it: az acr repository update --name {name} --image {image} --write-enabled true",
+        "manifest deleted": f"Bring it back: az acr manifest list-deleted --registry {name} --name {repository}, then "
+        f"az acr manifest restore --registry {name} --name {repository}@DIGEST",
+    }
+    if error.why:
+        return (
+            azclierror.ForbiddenError,
+            f"{_where(error)} would refuse it: {error.text}.{_for_whom(error)} Nothing was changed.",
+            known[error.why],
+        )
     return (
         azclierror.ForbiddenError,
         f"{_where(error)} does not allow this for{_what(error)}: it is locked, read-only or quarantined.{_said(error)}",
@@ -253,7 +302,7 @@ def _network_error(error: Any) -> Advice:
         "proxy": "Check HTTPS_PROXY and NO_PROXY, and whether the proxy lets this host through.",
         "redirect": "The registry sends its clients where acrimport does not follow; its administrator can mend that.",
     }.get(error.reason, f"Check the name, the port, VPN and proxy (HTTPS_PROXY, NO_PROXY). {AGAIN}")
-    return azclierror.AzureConnectionError, error.message, advice
+    return azclierror.AzureConnectionError, error.message + _for_whom(error), advice
 
 
 def _tls_error(error: Any) -> Advice:
@@ -261,7 +310,18 @@ def _tls_error(error: Any) -> Advice:
         "If its authority is a private one: set REQUESTS_CA_BUNDLE to a file that holds it, or put it into "
         f"~/.config/containers/certs.d/{error.host}/ca.crt. {SSLERROR_TEMPLATE}"
     )
-    return azclierror.AzureConnectionError, error.message, advice
+    return azclierror.AzureConnectionError, error.message + _for_whom(error), advice
+
+
+def _credential_error(error: Any) -> Advice:
+    host = f"{error.subject} ({error.origin}): " if error.subject else ""
+    advice = "Mend it, or pass --username and --password. DOCKER_CONFIG names another folder with a config.json."
+    return azclierror.AuthenticationError, f"{host}{error.message}{_for_whom(error)}", advice
+
+
+def _auth_error(error: Any) -> Advice:
+    advice = "Check that the host is a container registry, and that no proxy answers in its place."
+    return azclierror.AuthenticationError, error.message + _for_whom(error), advice
 
 
 def _tag_conflict(error: Any) -> Advice:
@@ -298,14 +358,8 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
     engine.UploadLost: _registry_error,
     engine.Rejected: _registry_error,
     engine.ServerError: _server_error,
-    engine.CredentialError: _plain(
-        azclierror.AuthenticationError,
-        "Mend it, or pass --username and --password. DOCKER_CONFIG names another folder with a config.json.",
-    ),
-    engine.AuthError: _plain(
-        azclierror.AuthenticationError,
-        "Check that the host is a container registry, and that no proxy answers in its place.",
-    ),
+    engine.CredentialError: _credential_error,
+    engine.AuthError: _auth_error,
     engine.ContentError: _plain(azclierror.AzureResponseError, _DAMAGED),
     engine.DigestMismatch: _plain(azclierror.AzureResponseError, _DAMAGED),
     engine.Truncated: _plain(azclierror.AzureResponseError, _DAMAGED),

@@ -15,8 +15,9 @@ class Registry:
     """A registry host, and what ARM told of it. ``is_acr``: the az login identity may be shown there.
 
     ``home``: the login server, where the host is one of its regional endpoints.
-
     ``subscription`` is None where it is not known: the active one is then as good as any for signing in.
+    ``arm_tokens``: it takes tokens for Azure Resource Manager as well. ``by_repository``: it grants rights for single
+    repositories (ABAC), which other roles hold; None when ARM has not told. ``soft_delete``, ``quarantine``: policies.
     """
 
     host: str
@@ -24,6 +25,10 @@ class Registry:
     home: str = ""
     subscription: str | None = None
     export_disabled: bool = False
+    arm_tokens: bool = False
+    by_repository: bool | None = None
+    soft_delete: bool = False
+    quarantine: bool = False
 
 
 class Directory:
@@ -120,10 +125,22 @@ def _client(cli_ctx: Any, subscription: str | None) -> Any:
 def _from_arm(found: Any) -> Registry:
     from azure.mgmt.core.tools import parse_resource_id
 
-    export = getattr(getattr(found.policies, "export_policy", None), "status", None) if found.policies else None
+    def policy(name: str) -> str:
+        return _text(getattr(getattr(found.policies, name, None), "status", None))
+
+    mode = _text(getattr(found, "role_assignment_mode", None))
     return Registry(
         found.login_server.lower(),
         is_acr=True,
         subscription=parse_resource_id(found.id)["subscription"],
-        export_disabled=str(getattr(export, "value", export)).lower() == "disabled",
+        export_disabled=policy("export_policy") == "disabled",
+        arm_tokens=policy("azure_ad_authentication_as_arm_policy") == "enabled",
+        by_repository=mode.startswith("abac") if mode else None,
+        soft_delete=policy("soft_delete_policy") == "enabled",
+        quarantine=policy("quarantine_policy") == "enabled",
     )
+
+
+def _text(value: Any) -> str:
+    """ARM's words in lower case: it has written the same one in more than one way."""
+    return str(getattr(value, "value", value) or "").lower()

@@ -85,8 +85,14 @@ def import_image(
     wanted = _destinations(reference, target_tags or [], repository or [])
 
     identity, cancellation = Identity(cmd.cli_ctx), Cancellation()
-    source_credentials = _told(provider(identity, source, "source", username, password), source.host, "source")
-    target_credentials = _told(provider(identity, target, "target"), target.host, "target")
+    given = provider(identity, source, reference.repository, "source", username, password)
+    source_credentials = _told(given, source.host, "source")
+    target_credentials = _told(provider(identity, target, next(iter(wanted)), "target"), target.host, "target")
+    if target.quarantine:
+        logger.warning(
+            "%s keeps new images in quarantine: nobody sees them before they are released, unless allowed to.",
+            target.host,
+        )
     with (
         _side(cmd.cli_ctx, "source", source, source_credentials, cancellation) as from_client,
         _side(cmd.cli_ctx, "target", target, target_credentials, cancellation) as to_client,
@@ -161,7 +167,14 @@ def _side(
 ) -> Iterator[RegistryClient]:
     transport = Transport(origin, options_for(cli_ctx, registry.host, origin), cancellation)
     try:
-        yield RegistryClient(registry.host, Reference(registry.host, "").host, transport, credentials)
+        yield RegistryClient(
+            registry.host,
+            Reference(registry.host, "").host,
+            transport,
+            credentials,
+            acr=registry.is_acr,
+            soft_delete=registry.soft_delete,
+        )
     finally:
         transport.close()
 

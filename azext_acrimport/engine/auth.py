@@ -43,6 +43,18 @@ class TokenProvider:
         """How we sign in here, in words; "anonymous" until a registry has asked."""
         return self._credential.mode if self._credential else "anonymous"
 
+    @property
+    def asked(self) -> bool:
+        """True when the registry has asked who we are."""
+        return self._credential is not None
+
+    @property
+    def by_repository(self) -> bool | None:
+        """As in ``Denied``: True when the registry's refresh token tells so, else what the credential knows."""
+        if self._refresh and self._refresh.by_repository:
+            return True
+        return self._credential.by_repository if self._credential else None
+
     def lacks(self, scopes: Iterable[Scope]) -> tuple[Scope, ...]:
         """What of this the registry has told, in a token that it gave for it, that we may not do. Asks for nothing."""
         wanted = Scope.merged(scopes)
@@ -142,6 +154,9 @@ class TokenProvider:
         except (Unauthorized, Denied, Rejected) as error:
             if self._refresh and reused:  # it may have been withdrawn; a new one settles it
                 self._refresh, self._credential = None, self._provide()
+                return self._fetch(scopes)
+            if self._credential.otherwise:
+                self._refresh, self._credential = None, self._credential.otherwise()
                 return self._fetch(scopes)
             refusal = Unauthorized(
                 self._transport.names.get(self._registry, self._registry),

@@ -34,12 +34,15 @@ class Token:
     """``expires_at`` is on the clock given, in seconds. ``granted``: actions by repository, where the token tells.
 
     A registry may give a token with fewer rights than were asked for (ACR does); None means that it does not tell.
+    ``by_repository``: the claim ``aad_identity``, by which a refresh token of ACR shows that rights are granted for
+    single repositories; https://github.com/Azure/acr-cli/blob/main/internal/api/acrsdk.go
     """
 
     value: str = field(repr=False)
     expires_at: float
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     granted: Mapping[str, frozenset[str]] | None = field(default=None, repr=False)
+    by_repository: bool = False
 
     @property
     def header(self) -> str:
@@ -71,7 +74,8 @@ class Token:
             raise AuthError(host, f"its token service at {where} answered without a token", origin=response.origin)
         claims = _claims(value)
         lifetime = _lifetime(answer, claims)
-        return cls(value, clock() + lifetime - min(MAX_MARGIN, MARGIN * lifetime), clock, _granted(claims))
+        expires_at = clock() + lifetime - min(MAX_MARGIN, MARGIN * lifetime)
+        return cls(value, expires_at, clock, _granted(claims), bool(claims.get("aad_identity")))
 
 
 def _granted(claims: dict[str, Any]) -> Mapping[str, frozenset[str]] | None:

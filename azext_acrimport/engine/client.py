@@ -11,7 +11,7 @@ from . import network
 from .auth import TokenProvider
 from .challenge import Challenge, Scope
 from .credential import CredentialProvider
-from .errors import NetworkError, TlsError
+from .errors import Denied, EngineError, NetworkError, TlsError
 from .stream import Body
 from .transport import Response, Transport
 
@@ -23,12 +23,24 @@ EVERY_STATUS = range(200, 600)
 class RegistryClient:
     """Shared by all repositories of a host on one side, and by all threads.
 
-    ``host`` serves the API (registry-1.docker.io), ``registry`` is its name to people (docker.io).
+    ``host`` serves the API (registry-1.docker.io), ``registry`` is its name to people (docker.io). ``acr``: an Azure
+    container registry, which can tell more; ``soft_delete``: one that keeps deleted manifests for some days.
     """
 
-    def __init__(self, registry: str, host: str, transport: Transport, provide: CredentialProvider) -> None:
+    def __init__(
+        self,
+        registry: str,
+        host: str,
+        transport: Transport,
+        provide: CredentialProvider,
+        *,
+        acr: bool = False,
+        soft_delete: bool = False,
+    ) -> None:
         self.registry = registry
         self.host = host
+        self.acr = acr
+        self.soft_delete = soft_delete
         self.transport = transport
         self.tokens = TokenProvider(host, transport, provide)
         transport.names[host] = registry
@@ -75,8 +87,32 @@ class RegistryClient:
 
         ``path`` may be an absolute URL from ``locate``: on another host it is sent without authorization.
         """
-        url = urljoin(self.base, path)
         scopes = tuple(scopes)
+        try:
+            return self._authorized(method, path, scopes, accept, headers, body, retry)
+        except EngineError as error:
+            if error.origin == self.transport.origin:  # not that of the source inside an upload to the target
+                self._complete(error, scopes)
+            raise
+
+    def _complete(self, error: EngineError, scopes: tuple[Scope, ...]) -> None:
+        """What only we know of it: which repository it was for, and who we were."""
+        error.repository = error.repository or (scopes[0].repository if scopes else "")
+        error.mode = error.mode or (self.tokens.mode if self.tokens.asked else "")
+        if isinstance(error, Denied):
+            error.by_repository = self.tokens.by_repository
+
+    def _authorized(
+        self,
+        method: str,
+        path: str,
+        scopes: tuple[Scope, ...],
+        accept: Collection[int],
+        headers: Mapping[str, str] | None,
+        body: bytes | Body | None,
+        retry: bool,
+    ) -> Response:
+        url = urljoin(self.base, path)
         ours = urlsplit(url)[:2] == urlsplit(self.base)[:2]
         authorization = self.tokens.authorization(scopes) if ours else None
         response = self._send(method, url, {*accept, 401}, headers, authorization, body, retry)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,7 +16,8 @@ class Credential:
 
     ``mode`` is how people know it ("az login identity"); it is the only member that is ever shown.
     ``entra_token`` is exchanged at the registry that it is given for, or at ``exchange`` (the login server of a
-    registry that is asked at a regional endpoint), and sent nowhere else.
+    registry that is asked at a regional endpoint), and sent nowhere else. ``otherwise``: what to try when the registry
+    refuses this one. ``by_repository``: as in ``Denied``, where it is known before.
     """
 
     mode: str = "anonymous"
@@ -25,6 +27,8 @@ class Credential:
     entra_token: str = field(default="", repr=False)
     tenant: str = ""
     exchange: str = ""
+    otherwise: Callable[[], Credential] | None = field(default=None, repr=False, compare=False)
+    by_repository: bool | None = None
 
 
 ANONYMOUS = Credential()

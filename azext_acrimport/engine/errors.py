@@ -67,7 +67,11 @@ Origin = Literal["source", "target", "local"]
 
 
 class EngineError(Exception):
-    """Base of all. ``str()`` never holds a secret: it is built from facts that are safe to show."""
+    """Base of all. ``str()`` never holds a secret: it is built from facts that are safe to show.
+
+    ``repository``: what it was about, where it was about one. ``mode``: how we had signed in, in words; empty when
+    nothing had been asked for yet.
+    """
 
     slug: ClassVar[str] = "failed"
 
@@ -76,6 +80,8 @@ class EngineError(Exception):
         self.message = message
         self.origin: Origin = origin
         self.subject = subject
+        self.repository = ""
+        self.mode = ""
 
     @property
     def code(self) -> str:
@@ -143,17 +149,7 @@ class RegistryError(EngineError):
         self.text = text
         self.request_id = request_id
         self.mode = mode
-
-    @property
-    def repository(self) -> str:
-        """The repository that the request was about, or an empty text (``/v2/``, token endpoints)."""
-        if not self.path.startswith("/v2/"):
-            return ""
-        for marker in ("/manifests/", "/blobs/", "/tags/", "/referrers/"):
-            name, found, _ = self.path[4:].rpartition(marker)
-            if found:
-                return name
-        return ""
+        self.repository = _repository(path)
 
 
 class Unauthorized(RegistryError):
@@ -163,9 +159,14 @@ class Unauthorized(RegistryError):
 
 
 class Denied(RegistryError):
-    """403, or 401 with ``insufficient_scope``: known, but not allowed."""
+    """403, or 401 with ``insufficient_scope``: known, but not allowed.
+
+    ``by_repository``: this Azure container registry grants rights for single repositories (ABAC), so that other roles
+    count; None when that is not known.
+    """
 
     slug = "denied"
+    by_repository: bool | None = None
 
 
 class Firewall(Denied):
@@ -181,9 +182,13 @@ class NotFound(RegistryError):
 
 
 class Disallowed(RegistryError):
-    """405: the tag, repository or registry is locked or read-only, or the operation does not exist there."""
+    """405: the tag, repository or registry is locked or read-only, or the operation does not exist there.
+
+    ``why``: what was found out before it was tried.
+    """
 
     slug = "disallowed"
+    why: Literal["", "repository locked", "tag locked", "manifest deleted"] = ""
 
 
 class RateLimited(RegistryError):
@@ -297,3 +302,13 @@ class Cancelled(EngineError):
 
     def __init__(self) -> None:
         super().__init__("Cancelled.")
+
+
+def _repository(path: str) -> str:
+    """The repository that a request was about, or an empty text (``/v2/``, token endpoints)."""
+    for prefix, markers in (("/v2/", ("/manifests/", "/blobs/", "/tags/", "/referrers/")), ("/acr/v1/", ("/_",))):
+        for marker in markers:
+            name, found, _ = path.removeprefix(prefix).rpartition(marker)
+            if found and path.startswith(prefix):
+                return name
+    return ""

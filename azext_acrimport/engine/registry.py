@@ -6,8 +6,9 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from .acr import METADATA_ACTIONS, check_writable
 from .challenge import Scope
 from .client import RegistryClient
 from .descriptor import ACCEPTED_MANIFESTS, Descriptor, Digest
@@ -32,9 +33,10 @@ class RegistryRepository:
     def __init__(self, client: RegistryClient, repository: str) -> None:
         self._client = client
         self._origin = client.transport.origin
-        self._scopes: tuple[Scope, ...] = (
-            (Scope.push(repository),) if self._origin == "target" else (Scope.pull(repository),)
-        )
+        scope = Scope.push(repository) if self._origin == "target" else Scope.pull(repository)
+        if self._origin == "target" and client.acr:
+            scope = Scope(repository, (*METADATA_ACTIONS, *scope.actions))
+        self._scopes: tuple[Scope, ...] = (scope,)
         self._upload = BlobUpload(client, repository, self._scopes)
         self.registry = client.registry
         self.repository = repository
@@ -83,14 +85,22 @@ class RegistryRepository:
 
     def require_push(self) -> None:
         """As ``Target.require_push``: the token that ``find`` needed tells what it is good for."""
-        for scope in self._client.tokens.lacks(self._scopes):
-            raise Denied(
+        tokens = self._client.tokens
+        for scope in tokens.lacks([Scope.push(self.repository)]):
+            error = Denied(
                 self.registry,
                 origin=self._origin,
                 path=f"/v2/{scope.repository}/blobs/uploads/",
                 text=f"the token that it gave does not allow {' and '.join(scope.actions)}",
-                mode=self._client.tokens.mode,
+                mode=tokens.mode,
             )
+            error.by_repository = tokens.by_repository
+            raise error
+
+    def require_writable(self, tags: Sequence[str], digest: Digest) -> None:
+        """As ``Target.require_writable``: an Azure container registry tells, any other is not asked."""
+        if self._client.acr:
+            check_writable(self._client, self.repository, self._scopes, tags, str(digest))
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """As ``Target.has_blob``: some registries refuse HEAD or answer oddly, and then copying finds out."""

@@ -6,6 +6,7 @@ A registry repository is both. One contract suite runs over every implementation
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from .descriptor import Descriptor, Digest
@@ -51,6 +52,9 @@ class Target(Protocol):
 
     def require_push(self) -> None:
         """Raise Denied when it is known already that we may not write here; asks nothing to find out."""
+
+    def require_writable(self, tags: Sequence[str], digest: Digest) -> None:
+        """Raise Disallowed when the place tells that it would not take this digest, or move these (existing) tags."""
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """True only when the repository itself holds the blob. An unclear answer is False: copying is safe."""

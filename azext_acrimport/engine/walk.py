@@ -32,7 +32,7 @@ class Question:
     """What one request (by its number) wants to know. ``order``: which answers of one round are heard first."""
 
     number: int
-    kind: Literal["resolve", "tag", "find", "get", "blob"]
+    kind: Literal["resolve", "tag", "writable", "find", "get", "blob"]
     place: str = ""
     tag: str = ""
     descriptor: Descriptor | None = None
@@ -40,7 +40,7 @@ class Question:
     @property
     def order(self) -> int:
         """The source's faults before the target's; what is there before what was read."""
-        return ("resolve", "tag", "find", "get", "blob").index(self.kind)
+        return ("resolve", "tag", "writable", "find", "get", "blob").index(self.kind)
 
 
 Questions = dict[Question, Callable[[], Any]]
@@ -135,7 +135,7 @@ class Walk:
             self.item.result.status = "unchanged"
             return {}
         self.depths[self.root.digest] = 0
-        return {**self._find_everywhere(self.root), **self._get(self.root)}
+        return {**self._writable(self.root), **self._find_everywhere(self.root), **self._get(self.root)}
 
     def _found(self, place: str, descriptor: Descriptor, found: bool) -> Questions:
         self.present[place, descriptor.digest] = found
@@ -173,6 +173,16 @@ class Walk:
         """True when a destination lacks the root: then its children are worth reading before they are looked for."""
         assert self.root
         return not all(self.present.get((d.key, self.root.digest)) for d in self.item.request.destinations)
+
+    def _writable(self, root: Descriptor) -> Questions:
+        def asked(destination: Destination) -> Callable[[], None]:
+            tags = [tag for tag in destination.tags if f"{destination.key}:{tag}" in self.item.moved_tags]
+            return lambda: destination.store.require_writable(tags, root.digest)
+
+        return {
+            Question(self.number, "writable", destination.key): asked(destination)
+            for destination in self.item.request.destinations
+        }
 
     def _find_everywhere(self, descriptor: Descriptor) -> Questions:
         return {

@@ -57,9 +57,9 @@ def helper(tmp_path, monkeypatch):
     return helper
 
 
-def facts(registry: str = "ghcr.io") -> tuple[str, str, str] | None:
+def facts(registry: str = "ghcr.io", repository: str = "team/app") -> tuple[str, str, str] | None:
     """User name, password and refresh token."""
-    found = _docker_config.find_credential(registry, "source")
+    found = _docker_config.find_credential(registry, repository, "source")
     return (found.username, found.password, found.refresh_token) if found else None
 
 
@@ -73,14 +73,22 @@ def facts(registry: str = "ghcr.io") -> tuple[str, str, str] | None:
         ({"auths": {"https://index.docker.io/v1/": {"auth": AUTH}}}, "docker.io", ("bob", "pass:word", "")),
         ({"auths": {"registry.io:5000": {"auth": AUTH}}}, "registry.io:5000", ("bob", "pass:word", "")),
         ({"auths": {"registry.io:5000": {"auth": AUTH}}}, "registry.io", None),
+        ({"auths": {"ghcr.io/team": {"auth": AUTH}}}, "ghcr.io", ("bob", "pass:word", "")),
+        (
+            {"auths": {"ghcr.io": {"auth": "%"}, "ghcr.io/team/app": {"auth": AUTH}}},
+            "ghcr.io",
+            ("bob", "pass:word", ""),
+        ),
+        ({"auths": {"ghcr.io/teams": {"auth": AUTH}}}, "ghcr.io", None),
+        ({"auths": {"docker.io/team": {"auth": AUTH}}}, "docker.io", ("bob", "pass:word", "")),
         ({"auths": {"ghcr.io": {}}}, "ghcr.io", None),
         ({"auths": None, "credHelpers": [], "credsStore": 1}, "ghcr.io", None),
         ({}, "ghcr.io", None),
     ],
-    ids=range(10),
+    ids=range(14),
 )
 def test_file_is_read(configured, config, registry, expected):
-    """By the registry's name, Docker Hub's by its old one."""
+    """By the registry's name, Docker Hub's by its old one; podman's also for a part of a registry."""
     configured(config)
     assert facts(registry) == expected
 

@@ -14,17 +14,14 @@ from typing import Any
 from urllib.parse import quote
 
 from . import tokens
-from .acr_metadata import Metadata
+from .acr_metadata import DELETED, Metadata
 from .entra import answer
 from .registry import ROUTE, failure
 from .server import Handler, Request, Response, call
 from .world import AzureRegistry, Principal, World
 
-AUDIENCES = (
-    "https://containerregistry.azure.net",
-    "https://management.azure.com",
-    "https://management.core.windows.net",
-)
+ACR_AUDIENCE = "https://containerregistry.azure.net"
+ARM_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 ZERO = "00000000-0000-0000-0000-000000000000"
 FIREWALL = "client with IP '{}' is not allowed access. Refer https://aka.ms/acr/firewall to grant access."
 DISALLOWED = (
@@ -86,8 +83,9 @@ class Acr:
     def _exchange(self, request: Request) -> Response:
         form = request.form()
         claims = tokens.check(form.get("access_token", ""), "entra")
-        known = claims and claims["aud"].rstrip("/") in AUDIENCES and form.get("grant_type") == "access_token"
-        if not known or form.get("service") != self._registry.login_server:
+        audiences = (ACR_AUDIENCE,) * self._registry.acr_tokens + ARM_AUDIENCES * self._registry.arm_tokens
+        known = claims and claims["aud"].rstrip("/") in audiences and claims["tid"] == self._registry.tenant
+        if not known or form.get("grant_type") != "access_token" or form.get("service") != self._registry.login_server:
             return failure(401, "UNAUTHORIZED", SIGN_IN)
         request.subject = claims["unique_name"]
         identity = {"aad_identity": claims["oid"]} if self._registry.abac else {}
@@ -128,6 +126,8 @@ class Acr:
         name, password = form.get("username", ""), form.get("password", "")
         if name == self._registry.name and password and password == self._registry.admin_password:
             return Principal("admin", self._registry.name, password)
+        if password and self._registry.users.get(name) == password:
+            return Principal(name, name, password, kind="token")
         principal = self._world.principal(name) if name else None
         if principal and principal.secret and principal.secret == password:
             return principal
@@ -247,6 +247,8 @@ def _basic(request: Request) -> dict[str, str]:
 
 
 def _metadata_scope(request: Request) -> tuple[str, str]:
+    if deleted := DELETED.fullmatch(request.path):
+        return deleted[1], "deleted_read"
     match = re.fullmatch(r"/acr/v1/(.+?)(/_(tags|manifests)(/.*)?)?", request.path)
     if request.path == "/acr/v1/_catalog" or not match:
         return "", "*"

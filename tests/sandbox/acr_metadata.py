@@ -16,6 +16,7 @@ from .storage import digest_of, now
 from .world import AzureRegistry
 
 ROUTES = re.compile(r"/acr/v1/(?P<name>.+?)(?:/_(?P<kind>tags|manifests)(?:/(?P<rest>.*))?)?")
+DELETED = re.compile("/acr/v1/_deleted/(.+)/_manifests")
 UNLOCKED = {"deleteEnabled": True, "writeEnabled": True, "readEnabled": True, "listEnabled": True}
 
 
@@ -41,6 +42,8 @@ class Metadata:
         if request.method != "PUT" or not route or route["kind"] != "manifests":
             return self._content(request)
         raw = request.body.read_all()
+        if f"{route['name']}@{digest_of(raw)}" in self._registry.deleted:
+            return failure(400, "MANIFEST_INVALID", "the manifest is soft-deleted; restore it to use its digest again")
         headers = {name: request.headers[name] for name in ("Content-Type",) if request.headers.get(name)}
         response = call(self._content, "PUT", request.path, headers=headers, body=raw)
         if response.status == 201:
@@ -51,6 +54,9 @@ class Metadata:
     def __call__(self, request: Request) -> Response:
         if request.path == "/acr/v1/_catalog":
             return answer({"repositories": sorted(self._manifests)})
+        if deleted := DELETED.fullmatch(request.path):
+            held = [name.partition("@")[2] for name in self._registry.deleted if name.startswith(f"{deleted[1]}@")]
+            return answer({"manifests": [{"digest": digest, "deletedAt": now()} for digest in held]})
         route = ROUTES.fullmatch(request.path)
         if not route or route["name"] not in self._manifests:
             return failure(404, "NAME_UNKNOWN", "repository name not known to registry")

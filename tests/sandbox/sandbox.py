@@ -136,8 +136,8 @@ class Sandbox:
         web = images.web_app()
         web.push(self.content("docker.io"), "library/web", "1.0")
         small = images.index([(p, images.image(f"app-{p}", platform=p)) for p in ("linux/amd64", "linux/arm64/v8")])
-        for host in ("mysourceregistry.azurecr.io", "otherregistry.azurecr.io", "secretregistry.azurecr.io"):
-            small.push(self.content(host), "app/web", "v1")
+        for name in ("mysourceregistry", "otherregistry", "secretregistry", "foreignregistry", "abacregistry"):
+            small.push(self.content(f"{name}.azurecr.io"), "app/web", "v1")
         images.image("docker", docker=True).push(self.content("registry.contoso.com"), "team/app", "1.0")
         small.push(self.content("plain"), "app/web", "v1")
 

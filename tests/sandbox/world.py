@@ -10,10 +10,13 @@ from typing import Any
 TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
 OTHER_SUBSCRIPTION = "33333333-3333-3333-3333-333333333333"
+# of somebody else: nobody here has signed in there
+FOREIGN_TENANT = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+FOREIGN_SUBSCRIPTION = "44444444-4444-4444-4444-444444444444"
 
 PULL = frozenset({"pull", "metadata_read"})
 PUSH = PULL | {"push", "metadata_write"}
-ALL = PUSH | {"delete", "catalog"}
+ALL = PUSH | {"delete", "deleted_read", "catalog"}
 
 
 @dataclass(frozen=True)
@@ -31,29 +34,41 @@ OWNER = Principal("55555555-5555-5555-5555-555555555555", "sandbox-owner", "sand
 READER = Principal("66666666-6666-6666-6666-666666666666", "sandbox-reader", "reader-secret")
 STRANGER = Principal("77777777-7777-7777-7777-777777777777", "sandbox-stranger", "stranger-secret")
 IDENTITY = Principal("88888888-8888-8888-8888-888888888888", "sandbox-identity", "", kind="managedIdentity")
+FOREIGNER = Principal("bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb", "foreigner", "foreign-secret", tenant=FOREIGN_TENANT)
 USER = Principal("99999999-9999-9999-9999-999999999999", "dev@sandbox.test", "user-secret", kind="user")
 
 
 @dataclass
 class AzureRegistry:
-    """One container registry as ARM describes it, and the switches that its data plane obeys."""
+    """One container registry as ARM describes it, and the switches that its data plane obeys.
+
+    ``acr_tokens``, ``arm_tokens``: the audiences whose Entra tokens are exchanged. ``users``: passwords of
+    repository-scoped tokens, by name. ``deleted``: "repository@digest" of manifests that soft delete keeps.
+    """
 
     name: str
     subscription: str = SUBSCRIPTION
     resource_group: str = "sandbox"
+    tenant: str = TENANT
     sku: str = "Premium"
     admin_password: str = ""
     public: bool = True
     anonymous_pull: bool = False
     abac: bool = False
     export_enabled: bool = True
+    acr_tokens: bool = True
+    arm_tokens: bool = True
+    quarantine: bool = False
+    soft_delete: bool = False
+    deleted: set[str] = field(default_factory=set)
+    users: dict[str, str] = field(default_factory=dict)
     login_server: str = ""
     token_lifetime: float = 4500.0
     refresh_lifetime: float = 10800.0
     # locked: "repository", "repository:tag" or "repository@digest" with writeEnabled false
     attributes: dict[str, dict[str, bool]] = field(default_factory=dict)
     rights: dict[str, frozenset[str]] = field(default_factory=dict)
-    # with abac: by principal, a regular expression of the only repositories to which its rights extend
+    # with abac, and for users: a regular expression of the only repositories to which their rights extend
     conditions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -70,7 +85,7 @@ class AzureRegistry:
 
     def rights_on(self, principal: str, repository: str) -> frozenset[str]:
         """Data actions; a condition counts only where role assignments may have one."""
-        condition = self.conditions.get(principal, ".*") if self.abac else ".*"
+        condition = self.conditions.get(principal, ".*") if self.abac or principal in self.users else ".*"
         held = self.rights.get(principal, frozenset())
         return held if re.fullmatch(condition, repository) else frozenset()
 
@@ -106,11 +121,11 @@ class AzureRegistry:
                 "zoneRedundancy": "Disabled",
                 "policies": {
                     "exportPolicy": {"status": switch[self.export_enabled]},
-                    "quarantinePolicy": {"status": "disabled"},
+                    "quarantinePolicy": {"status": switch[self.quarantine]},
                     "trustPolicy": {"type": "Notary", "status": "disabled"},
                     "retentionPolicy": {"days": 7, "status": "disabled"},
-                    "softDeletePolicy": {"retentionDays": 7, "status": "disabled"},
-                    "azureADAuthenticationAsArmPolicy": {"status": "enabled"},
+                    "softDeletePolicy": {"retentionDays": 7, "status": switch[self.soft_delete]},
+                    "azureADAuthenticationAsArmPolicy": {"status": switch[self.arm_tokens]},
                 },
             },
         }
@@ -122,7 +137,7 @@ class World:
     def __init__(self) -> None:
         self.tenant = TENANT
         self.subscriptions = {SUBSCRIPTION: "Sandbox subscription", OTHER_SUBSCRIPTION: "Other subscription"}
-        self.principals = {p.id: p for p in (OWNER, READER, STRANGER, IDENTITY, USER)}
+        self.principals = {p.id: p for p in (OWNER, READER, STRANGER, IDENTITY, USER, FOREIGNER)}
         self.registries = {
             registry.name: registry
             for registry in (
@@ -133,6 +148,14 @@ class World:
                 AzureRegistry("adminregistry", sku="Standard", admin_password="sandbox-admin-password"),
                 AzureRegistry("abacregistry", abac=True),
                 AzureRegistry("secretregistry", export_enabled=False),
+                AzureRegistry(
+                    "foreignregistry",
+                    subscription=FOREIGN_SUBSCRIPTION,
+                    tenant=FOREIGN_TENANT,
+                    rights={FOREIGNER.id: PULL, "puller": PULL},
+                    users={"puller": "puller-secret"},
+                    conditions={"puller": "app/.*"},
+                ),
                 AzureRegistry("cloudregistry", login_server="cloudregistry.azurecr.sandbox.cloud"),
             )
         }

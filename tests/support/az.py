@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -51,8 +52,8 @@ class Az:
 
     def __call__(self, *words: str, stdin: str = "", **environment: str) -> Result:
         """Run to the end. Keyword arguments are environment variables for this call."""
-        process = self.start(*words, **environment)
-        stdout, stderr = process.communicate(stdin, timeout=100)
+        with self.start(*words, **environment) as process:
+            stdout, stderr = process.communicate(stdin, timeout=100)
         return Result(process.returncode, stdout, stderr)
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
@@ -60,5 +61,17 @@ class Az:
         pipe = subprocess.PIPE
         environment = {**self.environment, **environment}
         return subprocess.Popen(
-            [program(), *words], env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8"
+            [program(), *words],
+            env=environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            encoding="utf-8",
+            preexec_fn=None if os.name == "nt" else _listening,
         )
+
+
+def _listening() -> None:
+    """A shell that puts the tests into the background makes all their children deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from azext_acrimport.engine import BlobUnknown, Body, Descriptor, Digest, Manifest, NotFound
@@ -77,6 +77,9 @@ class MemoryStore:
 
     def require_push(self) -> None:
         """As ``Target.require_push``: nobody is kept out."""
+
+    def require_writable(self, tags: Sequence[str], digest: Digest) -> None:
+        """As ``Target.require_writable``: nothing is locked."""
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """As ``Target.has_blob``; says yes for phantoms, too."""

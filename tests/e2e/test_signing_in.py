@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Every way to sign in, on both sides, and with every kind of identity that az knows."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tests.sandbox import entra
+from tests.sandbox.world import FOREIGNER, OWNER, READER, TENANT, AzureRegistry
+from tests.support.content import tag_digest
+
+TARGET = "myregistry.azurecr.io"
+WEB = "app/web:v1"
+AUDIENCE = "https://containerregistry.azure.net"
+ARM_AUDIENCE = "https://management.core.windows.net/"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "mode"),
+    [
+        (
+            "service-principal",
+            f"--source mysourceregistry.azurecr.io/{WEB} -u {READER.id} -p {READER.secret}",
+            f"user name and password of {READER.id}",
+        ),
+        (
+            "registry-and-password",
+            f"--source {WEB} -r mysourceregistry -u {READER.id} -p {READER.secret}",
+            f"user name and password of {READER.id}",
+        ),
+        (
+            "repository-token-of-another-tenant",
+            f"--source foreignregistry.azurecr.io/{WEB} -u puller -p puller-secret",
+            "user name and password of puller",
+        ),
+        (
+            "principal-of-another-tenant",
+            f"--source foreignregistry.azurecr.io/{WEB} -u {FOREIGNER.id} -p {FOREIGNER.secret}",
+            f"user name and password of {FOREIGNER.id}",
+        ),
+        (
+            "abac",
+            f"--source abacregistry.azurecr.io/{WEB}",
+            f"the az login identity {OWNER.id} of tenant {TENANT}",
+        ),
+    ],
+    ids=lambda value: value if " " not in value else "",
+)
+def test_source_lets_in(sandbox, az, name, options, mode):
+    """The image arrives, and --verbose says who we were there."""
+    result = az("acr", "import", "-n", "myregistry", *options.split(), "-t", f"in/{name}:1", "--verbose")
+    assert result.code == 0, result.stderr
+    assert f"(source): signing in with {mode}" in result.stderr
+    assert tag_digest(sandbox.content(TARGET), f"in/{name}", "1") == result.json["digest"]
+
+
+@pytest.mark.parametrize("words", [("--source", f"foreignregistry.azurecr.io/{WEB}"),
+                                   ("--source", WEB, "--registry", "foreignregistry.azurecr.io")],
+                         ids=["login server", "registry"])  # fmt: skip
+def test_entra_token_of_another_tenant(sandbox, az, words):
+    """A password without a user name; from standard input, so that it is on no command line."""
+    token = entra.access_token(FOREIGNER, AUDIENCE)
+    result = az("acr", "import", "-n", "myregistry", *words, "-p", "@-", "-t", "foreign:1", "--force", stdin=token)
+    assert result.code == 0, result.stderr
+
+
+def test_admin_user_only_when_it_is_named(sandbox, az):
+    """By its name and password, as source."""
+    admin = sandbox.world.registries["adminregistry"]
+    content = sandbox.content(admin.login_server)
+    sandbox_image(content)
+    words = ("--source", f"{admin.login_server}/admin:1", "-u", admin.name, "-p", admin.admin_password, "-t", "admin:1")
+    assert az("acr", "import", "-n", "myregistry", *words).code == 0
+    mark = sandbox.log.mark()
+    assert az("acr", "import", "-n", "myregistry", *words[:2], "-t", "admin:2").code == 0
+    assert not sandbox.log.find(since=mark, path=".*/listCredentials")
+
+
+def sandbox_image(content):
+    """Something small."""
+    from tests.sandbox import images
+
+    images.image("admin").push(content, "admin", "1")
+
+
+def test_pipeline_gets_every_token_before_a_byte_moves(sandbox, signed_in):
+    """Workload identity: the assertion behind the sign-in is soon worth nothing."""
+    az = signed_in(sandbox)
+    login = ("--service-principal", "-u", OWNER.id, "--tenant", TENANT, "--federated-token", "e30.e30.e30")
+    assert az("login", *login).code == 0
+    mark = sandbox.log.mark()
+    words = ("--source", f"mysourceregistry.azurecr.io/{WEB}", "-t", "pipeline:1", "--jobs", "4")
+    assert az("acr", "import", "-n", "myregistry", *words).code == 0
+    asked = sandbox.log.find(since=mark)
+    tokens = [number for number, e in enumerate(asked) if e["path"].endswith(("/oauth2/exchange", "/token"))]
+    blobs = [number for number, e in enumerate(asked) if "/blobs/" in e["path"]]
+    assert tokens[-1] < blobs[0]
+    assert sum(e["path"].endswith("/exchange") for e in asked) == 2
+
+
+def test_cloud_shell_asks_for_each_token_once(sandbox, signed_in):
+    """There az keeps none: one for ARM and one for both registries, a process."""
+    from tests.sandbox.entra import ManagedIdentity
+    from tests.sandbox.sandbox import CLOUD_SHELL_PORT
+    from tests.sandbox.server import Listener
+
+    try:
+        listener = Listener(sandbox.log.watch(ManagedIdentity()), port=CLOUD_SHELL_PORT)
+    except OSError:
+        pytest.skip(f"port {CLOUD_SHELL_PORT}, which Cloud Shell has fixed, is taken on this machine")
+    shell = {"ACC_CLOUD": "PROD", "AZUREPS_HOST_ENVIRONMENT": "cloud-shell/1.0"}
+    with listener:
+        az = signed_in(sandbox)
+        assert az("login", "--identity", **shell).code == 0
+        mark = sandbox.log.mark()
+        words = ("--source", f"mysourceregistry.azurecr.io/{WEB}", "-t", "shell:1", "--jobs", "4")
+        assert az("acr", "import", "-n", "myregistry", *words, **shell).code == 0
+        fetched = sandbox.log.find(
+            since=mark, method="POST", path="/oauth2/token", host=f"localhost:{CLOUD_SHELL_PORT}"
+        )
+    assert len(fetched) == 2
+
+
+@pytest.mark.parametrize("policy", [True, False], ids=["allowed", "forbidden"])
+def test_token_for_arm_is_tried_only_where_the_registry_allows_it(sandbox, az, policy):
+    """In a cloud that does not know registries as an audience of their own."""
+    name = f"armtokens{policy}".lower()
+    sandbox.add_registry(AzureRegistry(name, acr_tokens=False, arm_tokens=policy))
+    mark = sandbox.log.mark()
+    result = az("acr", "import", "-n", name, "--source", "mcr.microsoft.com/hello-world")
+    exchanges = sandbox.log.find(since=mark, host=f"{name}.azurecr.io", path="/oauth2/exchange")
+    assert [entry["status"] for entry in exchanges] == ([401, 200] if policy else [401])
+    assert result.code == (0 if policy else 1), result.stderr
+    if not policy:
+        assert result.json["error"]["code"] == "target-unauthorized"
+
+
+def test_audience_can_be_configured(sandbox, az):
+    """As for core's commands."""
+    sandbox.add_registry(dataclasses.replace(AzureRegistry("armonly"), acr_tokens=False))
+    az("config", "set", f"acr.audience_resource={ARM_AUDIENCE.rstrip('/')}")
+    mark = sandbox.log.mark()
+    assert az("acr", "import", "-n", "armonly", "--source", "mcr.microsoft.com/hello-world").code == 0
+    statuses = [e["status"] for e in sandbox.log.find(since=mark, host="armonly.azurecr.io", path="/oauth2/exchange")]
+    assert statuses == [200]
