@@ -36,6 +36,18 @@ examples:
   - name: Import from a private registry; the password is read from a file, so it is not on the command line.
     text: >
         az acr import --name myregistry --source registry.contoso.com/team/app:1.0 --username robot --password secret
+  - name: Import from a registry of another tenant, with a repository-scoped token or a service principal of it.
+    text: >
+        az acr import --name myregistry --source foreignregistry.azurecr.io/app/web:v1 --username puller --password secret
+  - name: Import from a registry of another tenant with an Entra access token, which needs no user name.
+    text: >
+        az acr import --name myregistry --source foreignregistry.azurecr.io/app/web:v1 --password token
+  - name: Import a Helm chart, with the credential that `docker login` left.
+    text: >
+        az acr import --name myregistry --source ghcr.io/contoso/charts/app:1.2.3 --image charts/app:1.2.3
+  - name: Import through the regional endpoint of a geo-replicated registry.
+    text: >
+        az acr import --name myregistry.eastus.geo.azurecr.io --source mcr.microsoft.com/hello-world:latest
   - name: Move a tag that exists in the target to another image.
     text: >
         az acr import --name myregistry --source docker.io/library/alpine:3.20 --image alpine:stable --force

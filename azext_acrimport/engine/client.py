@@ -116,6 +116,8 @@ class RegistryClient:
         ours = urlsplit(url)[:2] == urlsplit(self.base)[:2]
         authorization = self.tokens.authorization(scopes) if ours else None
         response = self._send(method, url, {*accept, 401}, headers, authorization, body, retry)
+        # a host that we were redirected to is answered by nobody: its token service is not to see our credential
+        ours = ours and urlsplit(response.url)[:2] == urlsplit(self.base)[:2]
         if response.status == 401 and 401 not in accept and ours:
             challenges = Challenge.parse_all(response.headers.get("WWW-Authenticate", ""))
             try:

@@ -6,6 +6,7 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from .acr import METADATA_ACTIONS, check_writable
@@ -57,7 +58,12 @@ class RegistryRepository:
         except NotFound:
             return None
         except (Denied, Disallowed):
-            return self._found_by_get(identifier)
+            try:
+                return self._found_by_get(identifier)
+            except Denied as error:
+                if error.status != 403 or isinstance(error, Firewall) or not self._is_absent(identifier):
+                    raise
+                return None
         response.close()
         digest = _stated_digest(response)
         if digest is None:
@@ -144,6 +150,21 @@ class RegistryRepository:
         except NotFound:
             return None
         return Descriptor(media_type, Digest.of(raw), len(raw))
+
+    def _is_absent(self, identifier: str) -> bool:
+        """Artifactory answers 403 for what is not there. A digest may be written again; a tag must be known free."""
+        if self._origin == "source":
+            return False
+        if ":" in identifier:
+            return True
+        try:
+            response = self._send("GET", f"/v2/{self.repository}/tags/list", {200})
+            tags = json.loads(response.read_all(MAX_MANIFEST_BYTES))["tags"] or []
+        except NotFound:
+            return True
+        except (Denied, Disallowed, ValueError, KeyError, TypeError, RecursionError):
+            return False
+        return isinstance(tags, list) and identifier not in tags and not response.headers.get("Link")
 
     def _get(self, identifier: str) -> tuple[bytes, str]:
         response = self._send("GET", self._manifests(identifier), {200}, headers=ACCEPT)

@@ -158,14 +158,14 @@ class Transport:
         """Send until the answer's status is in ``accept``; any other becomes a RegistryError.
 
         A request whose body is a stream is sent once: only its owner can open the stream again. Redirects of GET
-        are followed. Raises NetworkError, TlsError, RegistryError, Cancelled.
+        and HEAD are followed, unless their status is wanted. Raises NetworkError, TlsError, RegistryError, Cancelled.
         """
         replayable = retry and not isinstance(body, VerifyingReader)
         attempt = 0
         while True:
             attempt += 1
             try:
-                response = self._follow(method, url, dict(headers or {}), body)
+                response = self._follow(method, url, dict(headers or {}), body, accept)
             except NetworkError as error:
                 delay = network.delay(self.options.retry, attempt, error) if replayable else None
                 if delay is None:
@@ -208,8 +208,15 @@ class Transport:
             self.origin, method, response.url, response.status, response.headers, body, mode=mode, name=name
         )
 
-    def _follow(self, method: str, url: str, headers: dict[str, str], body: bytes | VerifyingReader | None) -> Response:
-        """One request, and for GET the redirects behind it.
+    def _follow(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | VerifyingReader | None,
+        accept: Collection[int],
+    ) -> Response:
+        """One request, and for GET and HEAD the redirects behind it.
 
         Authorization stays with the host, port and scheme that it was made for.
         """
@@ -217,7 +224,8 @@ class Transport:
         for _ in range(MAX_REDIRECTS + 1):
             response = self._once(method, url, headers, body)
             location = response.headers.get("Location")
-            if method != "GET" or response.status not in REDIRECTS or not location:
+            followed = method in ("GET", "HEAD") and response.status in REDIRECTS and response.status not in accept
+            if not followed or not location:
                 return response
             response.close()
             target = network.join(url, location, self.origin)

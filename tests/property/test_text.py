@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import string
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from azext_acrimport.engine import Digest, InvalidReference, Reference
@@ -41,9 +41,23 @@ def test_reference_is_read_back(reference):
     assert Reference.parse(str(read)) == read
 
 
-@given(st.text())
+# pieces of which the texts are made, so that the interesting ones come often
+pieces = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [*"/:@.-_[]+", "//", "sha256:", "a" * 64, "localhost", "docker.io", ":5000", "latest", "[::1]"]
+        ),
+        st.text(max_size=3),
+        words,
+    ),
+    max_size=12,
+).map("".join)
+
+
+@settings(max_examples=1500)
+@given(pieces)
 def test_any_text_is_a_reference_or_is_refused(text):
-    """One kind of exception, and what is accepted is written as it is read."""
+    """Fuzzed: one kind of exception, and what is accepted is written as it is read."""
     try:
         reference = Reference.parse(text)
     except InvalidReference:
@@ -72,9 +86,22 @@ def test_challenges_are_read_back(written):
     assert [(found.scheme, dict(found.parameters)) for found in Challenge.parse_all(header)] == written
 
 
-@given(st.text())
+headers = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["Bearer ", "Basic ", 'realm="', '"', "\\", ",", "=", " ", "\t", "scope=", "repository:a:pull", ";"]
+        ),
+        st.text(max_size=3),
+        names,
+    ),
+    max_size=20,
+).map("".join)
+
+
+@settings(max_examples=1500)
+@given(headers)
 def test_any_header_is_read(header):
-    """Nothing is raised, and it ends."""
+    """Fuzzed: nothing is raised, and it ends."""
     Challenge.parse_all(header)
     Challenge.parse_all(f"Bearer {header}")
     Scope.parse_all(header)

@@ -66,7 +66,7 @@ def test_unclear_answer_is_never_none():
     with pytest.raises(Firewall):
         repository(answer(403), answer(403, body=denied))[0].find("1")
     with pytest.raises(Denied):
-        repository(answer(403), answer(403))[0].find("1")
+        repository(answer(403), answer(403), origin="source")[0].find("1")
 
 
 def test_resolve_nothing_brings_the_registrys_words():
@@ -153,3 +153,26 @@ def test_upload_elsewhere_carries_no_authorization():
     assert "Authorization" not in script.sent[0].headers
     with pytest.raises(NetworkError):
         client.locate("https://10.0.0.1/1", "https://r.test/v2/app/blobs/uploads/")
+
+
+@pytest.mark.parametrize(
+    ("tags", "free"),
+    [
+        (answer(404), True),
+        (answer(body=b'{"tags": ["2"]}'), True),
+        (answer(body=b'{"tags": null}'), True),
+        (answer(body=b'{"tags": ["1"]}'), False),
+        (answer(200, {"Link": '</v2/app/tags/list?last=2>; rel="next"'}, b'{"tags": ["2"]}'), False),
+        (answer(403), False),
+        (answer(body=b"<html>"), False),
+    ],
+    ids=range(7),
+)
+def test_tag_that_must_not_be_read_is_free_only_when_the_list_says_so(tags, free):
+    """403 for what is not there is an oddity; 403 for what is there must never end in an overwritten tag."""
+    store, _ = repository(answer(403), answer(403), tags)
+    if free:
+        assert store.find("1") is None
+    else:
+        with pytest.raises(Denied):
+            store.find("1")
