@@ -296,6 +296,15 @@ def _registry_error(error: Any) -> Advice:
     return azclierror.AzureResponseError, message, f"{AGAIN} With --debug you see each request."
 
 
+def _layout_error(error: Any) -> Advice:
+    kind = azclierror.ResourceNotFoundError if error.missing else azclierror.FileOperationError
+    advice = (
+        "Write it as oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REPOSITORY:TAG]. To see what is "
+    )
+    advice += f"in an archive: tar --list --file {error.path}"
+    return kind, error.message, advice
+
+
 def _network_error(error: Any) -> Advice:
     advice = {
         "dns": "Check the name, VPN and DNS.",
@@ -344,6 +353,7 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
         azclierror.InvalidArgumentValueError,
         "Write it as registry/repository:tag, for example myregistry.azurecr.io/app:1.0.",
     ),
+    engine.LayoutError: _layout_error,
     engine.NetworkError: _network_error,
     engine.TlsError: _tls_error,
     engine.RegistryError: _registry_error,

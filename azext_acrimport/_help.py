@@ -48,6 +48,12 @@ examples:
   - name: Import through the regional endpoint of a geo-replicated registry.
     text: >
         az acr import --name myregistry.eastus.geo.azurecr.io --source mcr.microsoft.com/hello-world:latest
+  - name: Import what `docker save` has written, without a network to the registry that it came from.
+    text: >
+        az acr import --name myregistry --source docker-archive:app.tar --image app/web:v1
+  - name: Import one image of an OCI layout, as skopeo, buildah or docker buildx write it.
+    text: >
+        az acr import --name myregistry --source oci-archive:images.tar:v1 --image app/web:v1
   - name: Move a tag that exists in the target to another image.
     text: >
         az acr import --name myregistry --source docker.io/library/alpine:3.20 --image alpine:stable --force

@@ -31,7 +31,8 @@ def load_arguments(loader: Any) -> None:
             "source_image",
             options_list=["--source"],
             help="The image to import: registry/repository:tag or registry/repository@sha256:digest. With --registry "
-            "just repository:tag. Without a tag, latest is meant.",
+            "just repository:tag. Without a tag, latest is meant. Or files of this machine: oci:DIR[:TAG], "
+            "oci-archive:FILE[:TAG], docker-archive:FILE[:REPOSITORY:TAG].",
         )
         c.argument(
             "source_registry",

@@ -109,10 +109,12 @@ def _validate_jobs(cmd: Any, namespace: Any) -> None:
 
 def _validate_source(namespace: Any) -> None:
     """With --registry the host is not known yet: the handler puts it in front of what is checked here."""
-    from .engine import InvalidReference, Reference, parse_repository_tag
+    from .engine import InvalidReference, LayoutReference, Reference, parse_location, parse_repository_tag
 
     if not namespace.source_registry:
-        namespace.source_image = Reference.parse(namespace.source_image)
+        namespace.source_image = source = parse_location(namespace.source_image)
+        if isinstance(source, LayoutReference):
+            _validate_layout(namespace, source)
         return
     try:
         parse_repository_tag(namespace.source_image)
@@ -120,6 +122,16 @@ def _validate_source(namespace: Any) -> None:
         if "/" not in namespace.source_image or ":" not in namespace.source_image.partition("/")[0]:
             raise
         Reference.parse(namespace.source_image)  # a login server with a port, said once more
+
+
+def _validate_layout(namespace: Any, source: Any) -> None:
+    """Files have no user name, and mostly no repository."""
+    if namespace.username or namespace.password:
+        raise ValueError("Files need no --username and --password.", "Leave them out.")
+    if not namespace.target_tags and not namespace.repository and not source.repository:
+        raise ValueError(
+            f"{source} names no repository for the target.", "Add --image repository:tag, or --repository repository."
+        )
 
 
 def _validate_targets(namespace: Any) -> None:

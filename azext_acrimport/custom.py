@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from knack.log import get_logger
@@ -23,6 +23,7 @@ from .engine import (
     Destination,
     EngineError,
     ItemResult,
+    LayoutReference,
     Origin,
     Reference,
     RegistryClient,
@@ -30,6 +31,7 @@ from .engine import (
     Transport,
     make_plan,
     make_pool,
+    open_location,
     run_plan,
     survey,
 )
@@ -60,7 +62,7 @@ def _explained() -> Iterator[None]:
 def import_image(
     cmd: Any,
     registry_name: str,
-    source_image: Reference | str,
+    source_image: Reference | LayoutReference | str,
     source_registry: str | None = None,
     username: str | None = None,
     password: str | None = None,
@@ -77,30 +79,24 @@ def import_image(
     _output.hide_queries()
     directory = Directory(cmd.cli_ctx)
     target = directory.find(registry_name, "target", resource_group_name)
-    reference, source = _source(directory, source_image, source_registry, target)
-    if source.export_disabled and source.host != target.host:
-        raise _errors.export_disabled(source.host)
-    if password and not username and not source.is_acr:
-        raise _errors.user_name_needed(source.host)
-    wanted = _destinations(reference, target_tags or [], repository or [])
-
     identity, cancellation = Identity(cmd.cli_ctx), Cancellation()
-    given = provider(identity, source, reference.repository, "source", username, password)
-    source_credentials = _told(given, source.host, "source")
-    target_credentials = _told(provider(identity, target, next(iter(wanted)), "target"), target.host, "target")
-    if target.quarantine:
-        logger.warning(
-            "%s keeps new images in quarantine: nobody sees them before they are released, unless allowed to.",
-            target.host,
-        )
-    with (
-        _side(cmd.cli_ctx, "source", source, source_credentials, cancellation) as from_client,
-        _side(cmd.cli_ctx, "target", target, target_credentials, cancellation) as to_client,
-    ):
+    with ExitStack() as stack:
+        if isinstance(source_image, LayoutReference):
+            reference, read_from = source_image, stack.enter_context(closing(open_location(source_image)))
+        else:
+            reference, source = _source(directory, source_image, source_registry, target)
+            _check_source(source, target, username, password)
+            given = provider(identity, source, reference.repository, "source", username, password)
+            client = stack.enter_context(_side(cmd.cli_ctx, "source", source, given, cancellation))
+            read_from = RegistryRepository(client, reference.repository)
+        wanted = _destinations(reference, target_tags or [], repository or [])
+        _warn_of_quarantine(target)
+        given = provider(identity, target, next(iter(wanted)), "target")
+        client = stack.enter_context(_side(cmd.cli_ctx, "target", target, given, cancellation))
         request = CopyRequest(
-            RegistryRepository(from_client, reference.repository),
-            reference.identifier,
-            tuple(Destination(RegistryRepository(to_client, name), tuple(tags)) for name, tags in wanted.items()),
+            read_from,
+            reference.name if isinstance(reference, LayoutReference) else reference.identifier,
+            tuple(Destination(RegistryRepository(client, name), tuple(tags)) for name, tags in wanted.items()),
             force=force,
         )
         view = _output.ProgressView(cmd.cli_ctx, f"Importing {reference} to {target.host}")
@@ -110,7 +106,11 @@ def import_image(
     view.end(item)
     if item.error:
         _raise_after_output(cmd.cli_ctx, item)
-    reason = "named by the user" if engine == "embedded" else "this machine reaches both registries"
+    reason = "this machine reaches both registries"
+    if engine == "embedded":
+        reason = "named by the user"
+    elif isinstance(reference, LayoutReference):
+        reason = "the source is on this machine"
     return _output.to_result(item, source=str(reference), registry=target.host, engine_reason=reason)
 
 
@@ -129,12 +129,29 @@ def _source(
     return Reference.parse(f"{source.host}/{source_image}"), source
 
 
-def _destinations(reference: Reference, targets: list[tuple[str, str | None]], repositories: list[str]) -> Destinations:
+def _check_source(source: Registry, target: Registry, username: str | None, password: str | None) -> None:
+    if source.export_disabled and source.host != target.host:
+        raise _errors.export_disabled(source.host)
+    if password and not username and not source.is_acr:
+        raise _errors.user_name_needed(source.host)
+
+
+def _warn_of_quarantine(target: Registry) -> None:
+    if target.quarantine:
+        logger.warning(
+            "%s keeps new images in quarantine: nobody sees them before they are released, unless allowed to.",
+            target.host,
+        )
+
+
+def _destinations(
+    reference: Reference | LayoutReference, targets: list[tuple[str, str | None]], repositories: list[str]
+) -> Destinations:
     """Target repositories, each with its tags; one without tags is imported by digest only."""
     wanted: Destinations = {}
     if not targets and not repositories:
         targets = [(reference.repository, None)]
-        if reference.digest and not reference.tag:
+        if isinstance(reference, Reference) and reference.digest and not reference.tag:
             logger.warning(
                 "The source is named by digest only, so the target gets the tag latest. For an import without a tag: "
                 "--repository %s",
@@ -163,8 +180,10 @@ def _told(provide: CredentialProvider, host: str, side: str) -> CredentialProvid
 
 @contextmanager
 def _side(
-    cli_ctx: Any, origin: Origin, registry: Registry, credentials: CredentialProvider, cancellation: Cancellation
+    cli_ctx: Any, origin: Origin, registry: Registry, given: CredentialProvider, cancellation: Cancellation
 ) -> Iterator[RegistryClient]:
+    """The client of one registry, for as long as it is needed."""
+    credentials = _told(given, registry.host, origin)
     transport = Transport(origin, options_for(cli_ctx, registry.host, origin), cancellation)
     try:
         yield RegistryClient(

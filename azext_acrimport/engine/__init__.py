@@ -13,6 +13,7 @@ It never prints, never logs above DEBUG, and knows nothing of az.
 
 from __future__ import annotations
 
+from .archive import open_location
 from .cancellation import Cancellation
 from .client import RegistryClient
 from .credential import ANONYMOUS, Credential, CredentialProvider
@@ -29,6 +30,7 @@ from .errors import (
     EngineError,
     Firewall,
     InvalidReference,
+    LayoutError,
     ManifestError,
     NetworkError,
     NotFound,
@@ -45,6 +47,7 @@ from .errors import (
     UnsupportedManifest,
     UploadLost,
 )
+from .location import LayoutReference, parse_location
 from .manifest import Manifest
 from .network import is_loopback
 from .plan import CopyPlan, CopyRequest, Destination
@@ -84,6 +87,8 @@ __all__ = [
     "Firewall",
     "InvalidReference",
     "ItemResult",
+    "LayoutError",
+    "LayoutReference",
     "Manifest",
     "ManifestError",
     "NetworkError",
@@ -115,6 +120,8 @@ __all__ = [
     "is_registry_host",
     "make_plan",
     "make_pool",
+    "open_location",
+    "parse_location",
     "parse_repository_tag",
     "redact_url",
     "run_plan",

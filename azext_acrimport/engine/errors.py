@@ -3,6 +3,7 @@
 
 EngineError                    code, origin, subject, message
 ├─ InvalidReference            text, reason
+├─ LayoutError                 path, reason: an image layout or archive on this machine
 ├─ NetworkError                host, reason: dns | refused | timeout | reset | proxy | redirect | other
 │  └─ TlsError                 the certificate or the handshake was refused
 ├─ RegistryError               host, method, path, status, codes, text, request_id
@@ -47,6 +48,7 @@ __all__ = [
     "Firewall",
     "InvalidReference",
     "ManifestError",
+    "LayoutError",
     "NetworkError",
     "NotFound",
     "Origin",
@@ -98,6 +100,18 @@ class InvalidReference(EngineError):
         super().__init__(f"'{text}' is not an image reference: {reason}.", subject=text)
         self.text = text
         self.reason = reason
+
+
+class LayoutError(EngineError):
+    """Content in files that is not what it should be. ``missing``: the file, or the image in it, is not there."""
+
+    slug = "layout"
+
+    def __init__(self, path: str, reason: str, *, missing: bool = False) -> None:
+        super().__init__(f"{path} (source): {reason}.", origin="source", subject=path)
+        self.path = path
+        self.reason = reason
+        self.missing = missing
 
 
 class NetworkError(EngineError):

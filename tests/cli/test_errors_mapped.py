@@ -16,6 +16,7 @@ def sample(kind: type[engine.EngineError], host: str = "myregistry.azurecr.io", 
     """One of the kind, with plausible facts."""
     made = {
         engine.InvalidReference: lambda: kind("x", "the registry is missing"),
+        engine.LayoutError: lambda: kind("app.tar", "it is empty"),
         engine.NetworkError: lambda: kind(host, "dns", origin="source"),
         engine.TlsError: lambda: kind(host, "self signed certificate", origin="source"),
         engine.AuthError: lambda: kind(host, "reason", origin="source"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
 from collections.abc import Callable, Sequence
@@ -90,8 +91,8 @@ class MemoryStore:
         """As ``Target.put_blob``."""
         self._note("put_blob", str(descriptor.digest))
         reader = body.open()
-        raw = b"".join(iter(lambda: reader.read(100), b""))
-        reader.close()
+        with contextlib.closing(reader):
+            raw = b"".join(iter(lambda: reader.read(100), b""))
         self.blobs[str(descriptor.digest)] = raw
 
     def mount_blob(self, descriptor: Descriptor, from_repository: str) -> bool:

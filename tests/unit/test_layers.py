@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 ENGINE = """
     errors cancellation descriptor reference manifest stream store redaction retry challenge credential
     error_response network transport bearer auth client acr download upload registry
+    location files layout archive
     report pool plan walk planning run __init__
 """.split()
 AZ_SIDE = """
@@ -23,7 +24,7 @@ AZ_SIDE = """
 
 # what plans and runs know of the world is Source and Target
 BLIND = {"plan", "walk", "planning", "run"}
-WIRE = {"transport", "bearer", "auth", "client", "acr", "download", "upload", "registry"}
+WIRE = {"transport", "bearer", "auth", "client", "acr", "download", "upload", "registry", "files", "layout", "archive"}
 
 # loaded for every `az acr …`: the engine, and what it needs, only when a command runs
 LIGHT = {"_help", "_params", "_validators", "_output", "commands", "__init__"}

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+"""Files by name, in a folder or in a tar archive. Nothing is unpacked, no link is followed, no name leads outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import tarfile
+import tempfile
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol
+
+from .errors import LayoutError
+from .stream import ByteStream
+
+__all__ = ["Files", "Folder", "TarArchive"]
+
+GZIP = b"\x1f\x8b"
+# Formats that tar programs write, and that would have to be unpacked by what Python does not have everywhere.
+OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+# `docker save` writes three members a layer; an archive with more than this is made to keep us busy.
+MAX_MEMBERS = 100_000
+# Layers are compressed once already. What unpacks to a hundred times its size, and to more than a gigabyte, is a bomb.
+MAX_RATIO = 100
+ALWAYS_ALLOWED = 1024 * 1024 * 1024
+BLOCK = 1024 * 1024
+DRIVE_LIKE = re.compile("[A-Za-z]:")
+
+
+class Files(Protocol):
+    """Content by the names that image layouts use: relative, with slashes. Safe in any thread."""
+
+    @property
+    def path(self) -> str:
+        """Where it is, for people."""
+
+    def size(self, name: str) -> int | None:
+        """Bytes; None when there is no such file."""
+
+    def open(self, name: str) -> ByteStream:
+        """The file from its start. Raises LayoutError."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class Folder:
+    """Files below a folder of this machine."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._root = Path(path)
+        if not self._root.is_dir():
+            raise LayoutError(path, "there is no such folder", missing=True)
+
+    def size(self, name: str) -> int | None:
+        """As ``Files.size``."""
+        try:
+            status = os.stat(self._root / name)
+        except OSError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def open(self, name: str) -> ByteStream:
+        """As ``Files.open``."""
+        if self.size(name) is None:
+            raise LayoutError(self.path, f"{name} is not there, or is no file")
+        try:
+            return _Whole(open(self._root / name, "rb"), self.path)
+        except OSError as error:
+            raise LayoutError(self.path, f"{name} cannot be read ({error.strerror})") from None
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class TarArchive:
+    """Members of a tar archive, read where they are. A gzipped one is unpacked to a temporary file first."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            self._file: BinaryIO = open(path, "rb")  # noqa: SIM115  closed by close()
+        except FileNotFoundError:
+            raise LayoutError(path, "there is no such file", missing=True) from None
+        except OSError as error:
+            raise LayoutError(path, f"it cannot be read ({error.strerror})") from None
+        try:
+            self._file = self._unpacked()
+            self._members = dict(self._scanned())
+        except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
+            self.close()
+            raise LayoutError(path, f"it is not a tar archive, or a damaged one ({type(error).__name__})") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def size(self, name: str) -> int | None:
+        """As ``Files.size``. A link to another member counts as that one; `docker save` once wrote such links."""
+        found = self._members.get(self._target(name))
+        return found[1] if isinstance(found, tuple) else None
+
+    def open(self, name: str) -> ByteStream:
+        """As ``Files.open``."""
+        found = self._members.get(self._target(name))
+        if found is None:
+            raise LayoutError(self.path, f"it has no member {name}")
+        if isinstance(found, str):
+            raise LayoutError(self.path, f"its member {name} is a link; links are not followed")
+        return _Member(self._file, self._lock, found[0], found[1], self.path)
+
+    def close(self) -> None:
+        """Close the archive; an unpacked copy is gone then."""
+        self._file.close()
+
+    def _target(self, name: str) -> str:
+        found = self._members.get(name)
+        inside = _normal(found) if isinstance(found, str) else None
+        return inside if inside and isinstance(self._members.get(inside), tuple) else name
+
+    def _scanned(self) -> Iterator[tuple[str, tuple[int, int] | str]]:
+        """Name and (offset, size), or name and where a link leads, read as a path of the archive."""
+        end = self._file.seek(0, os.SEEK_END)
+        self._file.seek(0)
+        with tarfile.open(fileobj=self._file, mode="r:") as archive:
+            for number, member in enumerate(archive):
+                if number >= MAX_MEMBERS:
+                    raise LayoutError(self.path, f"it has more than {MAX_MEMBERS} members")
+                name = _normal(member.name)
+                if name is None:
+                    raise LayoutError(self.path, f"its member {member.name!r} leads out of it")
+                if member.issym():
+                    yield name, str(PurePosixPath(name).parent / member.linkname)
+                elif member.islnk():
+                    yield name, member.linkname
+                elif member.isreg() and not member.issparse():
+                    if member.offset_data + member.size > end:
+                        raise LayoutError(self.path, f"it breaks off in its member {name}")
+                    yield name, (member.offset_data, member.size)
+
+    def _unpacked(self) -> BinaryIO:
+        head = self._file.read(6)
+        self._file.seek(0)
+        other = next((kind for magic, kind in OTHERS.items() if head.startswith(magic)), None)
+        if other:
+            raise LayoutError(self.path, f"it is compressed with {other}; unpack it first")
+        if not head.startswith(GZIP):
+            return self._file
+        packed, total = os.fstat(self._file.fileno()).st_size, 0
+        copy: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the archive
+        try:
+            with contextlib.closing(self._file) as source:
+                for block in _gunzipped(source):
+                    total += len(block)
+                    if total > max(ALWAYS_ALLOWED, MAX_RATIO * packed):
+                        raise LayoutError(self.path, f"it unpacks to more than {MAX_RATIO} times its size")
+                    copy.write(block)
+        except BaseException:
+            copy.close()
+            raise
+        return copy
+
+
+def _gunzipped(source: BinaryIO) -> Iterator[bytes]:
+    """Blocks of at most one MiB, whatever they come from; several gzip members one after the other are one."""
+    unzip = zlib.decompressobj(wbits=31)
+    left = b""
+    while block := left or source.read(BLOCK):
+        left = b""
+        if unzip.eof:
+            unzip = zlib.decompressobj(wbits=31)
+        yield unzip.decompress(block, BLOCK)
+        left = unzip.unused_data if unzip.eof else unzip.unconsumed_tail
+    if not unzip.eof:
+        raise EOFError
+
+
+def _normal(name: str) -> str | None:
+    """``./a/b`` and ``a/x/../b`` as ``a/b``; None for what leads outside."""
+    parts: list[str] = []
+    for part in name.replace("\\", "/").split("/"):
+        if part == ".." and not parts:
+            return None
+        if part == "..":
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return None if name.startswith("/") or DRIVE_LIKE.match(name) else "/".join(parts)
+
+
+class _Whole:
+    """A file of the disk, whose failures are those of its layout."""
+
+    def __init__(self, file: BinaryIO, path: str) -> None:
+        self._file = file
+        self._path = path
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise LayoutError(self._path, f"it cannot be read any further ({error.strerror})") from None
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Member:
+    """A part of an open file; several threads read several parts of it by turns."""
+
+    def __init__(self, file: BinaryIO, lock: threading.Lock, offset: int, size: int, path: str) -> None:
+        self._file = file
+        self._lock = lock
+        self._next = offset
+        self._end = offset + size
+        self._path = path
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            with self._lock:
+                self._file.seek(self._next)
+                block = self._file.read(min(size, self._end - self._next))
+        except (OSError, ValueError) as error:
+            raise LayoutError(self._path, f"it cannot be read any further ({type(error).__name__})") from None
+        self._next += len(block)
+        return block
+
+    def close(self) -> None:
+        """The archive stays open for the others."""
