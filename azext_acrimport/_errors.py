@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from azure.cli.core import azclierror
 from azure.cli.core.util import SSLERROR_TEMPLATE
 
-from . import engine
+from . import _arm_errors, engine
 from .engine import EngineError, RegistryError
 
 AGAIN = "Run the same command again: what was copied is skipped."
@@ -119,6 +119,31 @@ def interrupted(report: engine.CopyReport | None) -> azclierror.AzCLIError:
     )
     return azclierror.ManualInterrupt(
         f"Interrupted. {state}; {blobs} blob(s) were copied. [cancelled]", recommendation=AGAIN
+    )
+
+
+def clearer(first: EngineError, second: EngineError) -> EngineError:
+    """Of two engines' failures the one that a person can act on: a right that lacks for both is the first one's."""
+    unable = isinstance(second, _arm_errors.ServiceError) and second.known.slug in (
+        "role-missing",
+        "registry-not-found",
+    )
+    return first if unable else second
+
+
+def service_goes_on(operation: str) -> azclierror.AzCLIError:
+    """Ctrl-C while the service works."""
+    return azclierror.ManualInterrupt(
+        "Interrupted here; the import service goes on, and may still succeed. [cancelled]",
+        recommendation=f"To see how it ends: az acr import-wait --operation '{operation}'",
+    )
+
+
+def unmanaged(host: str) -> azclierror.AzCLIError:
+    """As core says it."""
+    return azclierror.InvalidArgumentValueError(
+        f"Imports are only supported for managed registries, and {host} is a classic one. [target-sku]",
+        recommendation="Copy through this machine: --engine embedded.",
     )
 
 
@@ -342,6 +367,17 @@ def _tag_conflict(error: Any) -> Advice:
     )
 
 
+def _service_error(error: Any) -> Advice:
+    kind = azclierror.ResourceNotFoundError if error.known.missing else azclierror.AzureResponseError
+    ids = f" Correlation id {error.request_id}." if error.request_id else ""
+    ids += f" Operation {error.operation}." if error.operation else ""
+    said = f" The service said: {' '.join(filter(None, (error.arm_code, error.words)))}." if error.words else ""
+    sure = f" ({error.sure})" if error.sure else ""
+    facts = {"name": error.target.partition(".")[0] or "NAME", "repository": error.repository or "REPOSITORY"}
+    meaning = f"{error.known.meaning.rstrip('.')}{sure}."
+    return kind, f"{meaning}{said.replace('..', '.')}{ids}", error.known.advice.format(**facts)
+
+
 def _plain(kind: type[azclierror.AzCLIError], recommendation: str) -> Callable[[Any], Advice]:
     return lambda error: (kind, error.message, recommendation)
 
@@ -380,5 +416,9 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
         azclierror.ValidationError, "Pull and push it once with a current Docker, then import it."
     ),
     engine.TagConflict: _tag_conflict,
+    engine.TimedOut: _plain(
+        azclierror.AzureResponseError, f"{AGAIN} Give it more time with --timeout, or more connections with --jobs."
+    ),
+    _arm_errors.ServiceError: _service_error,
     engine.Cancelled: _plain(azclierror.ManualInterrupt, AGAIN),
 }

@@ -8,7 +8,8 @@ type: command
 short-summary: Import an image or OCI artifact from any registry into an Azure container registry, without Docker.
 long-summary: >
     The image is streamed through this machine, with all its platforms; its digest is kept and every byte is checked.
-    What the target holds already is not moved. The tag is written last, so it names a complete image or is as it was.
+    Where this machine may not go, or where much would move inside Azure, the registry's own service imports it instead;
+    the result says which engine did it and why. What the target holds already is not moved. The tag is written last, so it names a complete image or is as it was.
     The result is written to standard output, progress and errors to standard error.
     Exit codes: 0 imported or already there, 1 failed, 2 wrong usage, 3 source or registry not found.
 examples:
@@ -60,10 +61,28 @@ examples:
   - name: See first what would be copied, and whether the tag is free.
     text: >
         az acr import --name myregistry --source docker.io/library/alpine:3.20 --dry-run --output table
+  - name: Let the registry's own service import it, where this machine may not go, and give up after an hour.
+    text: >
+        az acr import --name myregistry --source mcr.microsoft.com/hello-world:latest --engine service --timeout 3600
+  - name: Hand over to the service and go on; the result has the operation to ask about later.
+    text: >
+        az acr import --name myregistry --source mcr.microsoft.com/hello-world:latest --no-wait --query operation --output tsv
   - name: Copy between two registries that are not in Azure; nothing is asked of Azure then.
     text: >
         az acr import --name localhost:5000 --source localhost:5001/team/app:1.0 --engine embedded --jobs 8
   - name: Use another resource group than the one that would be found by name.
     text: >
         az acr import --name myregistry --resource-group MyResourceGroup --source mcr.microsoft.com/hello-world:latest
+"""
+
+helps["acr import-wait"] = """
+type: command
+short-summary: Wait for an import that the registry's own service does.
+long-summary: >
+    It asks until the service has ended, and returns the result. Interrupted, or after --timeout, the service goes on.
+examples:
+  - name: Wait for what `az acr import --no-wait` has begun, for ten minutes at most.
+    text: >
+        az acr import-wait --timeout 600 --operation
+        "https://management.azure.com/subscriptions/00000000-0000-0000-0000-000000000000/providers/Microsoft.ContainerRegistry/locations/EASTUS/operationResults/registries-0123?api-version=2025-11-01"
 """

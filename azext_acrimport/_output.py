@@ -18,8 +18,10 @@ LINE_INTERVAL = 10.0
 UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
-def to_result(item: ItemResult, *, source: str, registry: str, engine_reason: str) -> dict[str, Any]:
-    """The object that ``az acr import`` writes to stdout."""
+def to_result(
+    item: ItemResult, *, source: str | None, registry: str | None, engine: str, engine_reason: str, operation: str = ""
+) -> dict[str, Any]:
+    """The object that ``az acr import`` writes to stdout; ``operation`` only where the service was not waited for."""
     from . import _errors
 
     return {
@@ -29,7 +31,7 @@ def to_result(item: ItemResult, *, source: str, registry: str, engine_reason: st
         "targets": list(item.targets),
         "digest": str(item.digest) if item.digest else None,
         "status": item.status,
-        "engine": "embedded",
+        "engine": engine,
         "engineReason": engine_reason,
         "manifests": item.manifests,
         "referrers": 0,
@@ -37,6 +39,7 @@ def to_result(item: ItemResult, *, source: str, registry: str, engine_reason: st
         "bytes": {"copied": item.bytes.copied, "mounted": item.bytes.mounted, "existing": item.bytes.existing},
         "seconds": round(item.seconds, 3),
         "error": _errors.to_json(item.error) if item.error else None,
+        **({"operation": operation} if operation else {}),
     }
 
 
@@ -46,7 +49,7 @@ def table_row(result: dict[str, Any]) -> OrderedDict[str, Any]:
     return OrderedDict(
         [
             ("SOURCE", result["source"]),
-            ("TARGET", ", ".join(f"{result['registry']}/{target}" for target in result["targets"])),
+            ("TARGET", ", ".join(f"{result['registry'] or ''}/{target}" for target in result["targets"])),
             ("STATUS", result["status"]),
             ("DIGEST", digest[: len("sha256:") + 12]),
             ("BLOBS", ", ".join(f"{count} {way}" for way, count in result["blobs"].items() if count) or "0"),
@@ -76,6 +79,7 @@ class ProgressView:
         terminal = not self._silent and self._stream.isatty()
         self._bar = cli_ctx.get_progress_controller(det=True) if terminal else None
         self._drawn = False
+        self._said: str | None = None
         self._last_line = time.monotonic()
         self._line(title)
 
@@ -91,13 +95,23 @@ class ProgressView:
             blobs = f"{progress.blobs_done} of {progress.blobs_total} blobs"
             self._line(f"  {_amounts(progress)}, {blobs}, {progress.seconds:.0f} s")
 
-    def end(self, item: ItemResult) -> None:
+    def waiting(self, seconds: float, said: str) -> None:
+        """The service is at work: how long, and what it last said; a line every ten seconds."""
+        if self._said is None or time.monotonic() - self._last_line >= LINE_INTERVAL:
+            self._said, self._last_line = said, time.monotonic()
+            self._line(f"  The import service works since {seconds:.0f} s: {said}")
+
+    def end(self, item: ItemResult, engine: str = "embedded") -> None:
         """The last word."""
         if self._bar and self._drawn:
             self._stream.write("\n")
         for notice in item.notices:
             self._line(f"  {notice}")
-        if item.status in ("copied", "updated"):
+        if item.status in ("copied", "updated") and engine == "service":
+            self._line(f"Imported {', '.join(item.targets)} as {item.digest or 'an image'}, by the import service.")
+        elif item.status == "accepted":
+            self._line("The import service has taken it over. To see how it ends: az acr import-wait --operation …")
+        elif item.status in ("copied", "updated"):
             moved = f"{item.blobs.copied} blobs ({human_bytes(item.bytes.copied)}) copied"
             mounted = f", {item.blobs.mounted} mounted" if item.blobs.mounted else ""
             there = f", {item.blobs.existing} were there" if item.blobs.existing else ""

@@ -15,7 +15,7 @@ from ._validators import ENGINES
 
 
 def load_arguments(loader: Any) -> None:
-    """Declare the options of ``az acr import``."""
+    """Declare the options of ``az acr import`` and ``az acr import-wait``."""
     with loader.argument_context("acr import") as c:
         c.argument(
             "registry_name",
@@ -75,7 +75,7 @@ def load_arguments(loader: Any) -> None:
         c.argument(
             "no_wait",
             action="store_true",
-            help="Hand over to the import service and return. Needs the engine service.",
+            help="Hand over to the import service and return its operation, for `az acr import-wait`.",
         )
         c.argument(
             "engine",
@@ -89,7 +89,15 @@ def load_arguments(loader: Any) -> None:
             help="How many transfers run at once. Default: the value of `az config set acrimport.jobs=…`, else 4.",
         )
         c.argument(
+            "timeout",
+            type=float,
+            help="Seconds after which the import is given up.",
+        )
+        c.argument(
             "dry_run",
             action="store_true",
             help="Show what would be copied, and the problems that can be seen now. Changes nothing.",
         )
+    with loader.argument_context("acr import-wait") as c:
+        c.argument("operation", help="What `az acr import --no-wait` returned as operation.")
+        c.argument("timeout", type=float, help="Seconds after which no longer is waited; the service goes on.")

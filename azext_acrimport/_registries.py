@@ -24,11 +24,18 @@ class Registry:
     is_acr: bool = False
     home: str = ""
     subscription: str | None = None
+    resource_id: str = ""
+    sku: str = ""
     export_disabled: bool = False
     arm_tokens: bool = False
     by_repository: bool | None = None
     soft_delete: bool = False
     quarantine: bool = False
+
+    @property
+    def login_server(self) -> str:
+        """The host, or the login server behind its regional endpoint."""
+        return self.home or self.host
 
 
 class Directory:
@@ -71,7 +78,7 @@ class Directory:
 
         if self._listed is None:
             try:
-                self._listed = list(_client(self._cli_ctx, None).list())
+                self._listed = list(management_client(self._cli_ctx, None).registries.list())
             except HttpResponseError as error:
                 if by_name:
                     raise _errors.arm_error(error, text, side) from error
@@ -85,7 +92,7 @@ class Directory:
         from azure.core.exceptions import HttpResponseError
 
         try:
-            return _from_arm(_client(self._cli_ctx, subscription).get(resource_group, name))
+            return _from_arm(management_client(self._cli_ctx, subscription).registries.get(resource_group, name))
         except HttpResponseError as error:
             raise _errors.arm_error(error, name, side) from error
 
@@ -113,13 +120,12 @@ def _suffix(cli_ctx: Any) -> str:
         return ""
 
 
-def _client(cli_ctx: Any, subscription: str | None) -> Any:
+def management_client(cli_ctx: Any, subscription: str | None) -> Any:
+    """The management SDK's client for container registries, signed in as az is."""
     from azure.cli.core.commands.client_factory import get_mgmt_service_client
     from azure.cli.core.profiles import ResourceType
 
-    return get_mgmt_service_client(
-        cli_ctx, ResourceType.MGMT_CONTAINERREGISTRY, subscription_id=subscription
-    ).registries
+    return get_mgmt_service_client(cli_ctx, ResourceType.MGMT_CONTAINERREGISTRY, subscription_id=subscription)
 
 
 def _from_arm(found: Any) -> Registry:
@@ -133,6 +139,8 @@ def _from_arm(found: Any) -> Registry:
         found.login_server.lower(),
         is_acr=True,
         subscription=parse_resource_id(found.id)["subscription"],
+        resource_id=found.id,
+        sku=_text(found.sku.name) if found.sku else "",
         export_disabled=policy("export_policy") == "disabled",
         arm_tokens=policy("azure_ad_authentication_as_arm_policy") == "enabled",
         by_repository=mode.startswith("abac") if mode else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import Any
 
 USERNAME_VARIABLE = "ACRIMPORT_SOURCE_USERNAME"
@@ -18,6 +19,22 @@ NAME = re.compile(r"[a-zA-Z0-9]{5,50}")
 DEFAULT_JOBS = 4
 # More connections than this help nobody and are an attack to some registries.
 MAX_JOBS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """What --source says: repository and tag or digest as typed, and with the registry in front what it means."""
+
+    text: str
+    location: Any = None
+
+
+def validate_wait(namespace: Any) -> None:
+    """Of ``az acr import-wait``."""
+    from . import _errors
+
+    if namespace.timeout is not None and namespace.timeout <= 0:
+        _errors.exit_for_usage("--timeout takes seconds, more than 0.", "For example: --timeout 3600")
 
 
 def validate_import(cmd: Any, namespace: Any) -> None:
@@ -91,12 +108,13 @@ def _validate_engine(cmd: Any, namespace: Any) -> None:
                 f"The configured engine '{namespace.engine}' is none of {', '.join(ENGINES)}.",
                 "az config set acrimport.engine=auto",
             )
-    if namespace.engine == "service" or namespace.no_wait:
-        what = "--no-wait" if namespace.no_wait else "The engine service"
+    if namespace.no_wait and namespace.engine == "embedded":
         raise ValueError(
-            f"{what} is not available in this version.",
-            "Leave it out: the embedded engine copies through this machine and waits for the end.",
+            "--no-wait needs the engine service: the embedded engine ends with this command.",
+            "Leave out --no-wait, or --engine embedded.",
         )
+    if namespace.timeout is not None and namespace.timeout <= 0:
+        raise ValueError("--timeout takes seconds, more than 0.", "For example: --timeout 3600")
 
 
 def _validate_jobs(cmd: Any, namespace: Any) -> None:
@@ -112,9 +130,10 @@ def _validate_source(namespace: Any) -> None:
     from .engine import InvalidReference, LayoutReference, Reference, parse_location, parse_repository_tag
 
     if not namespace.source_registry:
-        namespace.source_image = source = parse_location(namespace.source_image)
+        source = parse_location(namespace.source_image)
         if isinstance(source, LayoutReference):
             _validate_layout(namespace, source)
+        namespace.source_image = SourceImage(namespace.source_image.partition("/")[2], source)
         return
     try:
         parse_repository_tag(namespace.source_image)
@@ -122,10 +141,13 @@ def _validate_source(namespace: Any) -> None:
         if "/" not in namespace.source_image or ":" not in namespace.source_image.partition("/")[0]:
             raise
         Reference.parse(namespace.source_image)  # a login server with a port, said once more
+    namespace.source_image = SourceImage(namespace.source_image)
 
 
 def _validate_layout(namespace: Any, source: Any) -> None:
-    """Files have no user name, and mostly no repository."""
+    """Files have no user name, mostly no repository, and the service cannot read them."""
+    if namespace.engine == "service" or namespace.no_wait:
+        raise ValueError("The import service cannot read files of this machine.", "Leave out --engine and --no-wait.")
     if namespace.username or namespace.password:
         raise ValueError("Files need no --username and --password.", "Leave them out.")
     if not namespace.target_tags and not namespace.repository and not source.repository:

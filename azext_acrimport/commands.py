@@ -24,7 +24,7 @@ class AcrImportCommandsLoader(AzCommandsLoader):
     def load_command_table(self, args: Any) -> Any:
         """What ``az`` can call."""
         from ._output import table_row
-        from ._validators import validate_import
+        from ._validators import validate_import, validate_wait
 
         with self.command_group("acr") as group:
             group.custom_command(
@@ -34,6 +34,7 @@ class AcrImportCommandsLoader(AzCommandsLoader):
                 validator=validate_import,
                 table_transformer=table_row,
             )
+            group.custom_command("import-wait", "import_wait", validator=validate_wait, table_transformer=table_row)
         return self.command_table
 
     def load_arguments(self, command: str) -> None:

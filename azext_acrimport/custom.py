@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The handler of ``az acr import``: resolve, choose who we are, plan, run, return the result."""
+"""The handlers: resolve, choose who we are, have an engine do it, return the result."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from knack.log import get_logger
 from . import _errors, _output
 from ._connections import options_for
 from ._credentials import Identity, provider
+from ._engines import run
+from ._job import Job
 from ._registries import Directory, Registry
+from ._service import wait_for
+from ._validators import SourceImage
 from .engine import (
     Cancellation,
-    CopyReport,
     CopyRequest,
     Credential,
     CredentialProvider,
@@ -29,11 +32,7 @@ from .engine import (
     RegistryClient,
     RegistryRepository,
     Transport,
-    make_plan,
-    make_pool,
     open_location,
-    run_plan,
-    survey,
 )
 
 logger = get_logger(__name__)
@@ -62,7 +61,7 @@ def _explained() -> Iterator[None]:
 def import_image(
     cmd: Any,
     registry_name: str,
-    source_image: Reference | LayoutReference | str,
+    source_image: SourceImage,
     source_registry: str | None = None,
     username: str | None = None,
     password: str | None = None,
@@ -73,6 +72,7 @@ def import_image(
     no_wait: bool = False,
     engine: str | None = None,
     jobs: int | None = None,
+    timeout: float | None = None,
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """Import one image. The result is returned, and thereby printed, also when it says that the import failed."""
@@ -81,10 +81,14 @@ def import_image(
     target = directory.find(registry_name, "target", resource_group_name)
     identity, cancellation = Identity(cmd.cli_ctx), Cancellation()
     with ExitStack() as stack:
-        if isinstance(source_image, LayoutReference):
-            reference, read_from = source_image, stack.enter_context(closing(open_location(source_image)))
+        source, image = None, source_image.text
+        if isinstance(source_image.location, LayoutReference):
+            reference, read_from = (
+                source_image.location,
+                stack.enter_context(closing(open_location(source_image.location))),
+            )
         else:
-            reference, source = _source(directory, source_image, source_registry, target)
+            reference, source, image = _source(directory, source_image, source_registry, target)
             _check_source(source, target, username, password)
             given = provider(identity, source, reference.repository, "source", username, password)
             client = stack.enter_context(_side(cmd.cli_ctx, "source", source, given, cancellation))
@@ -93,40 +97,90 @@ def import_image(
         _warn_of_quarantine(target)
         given = provider(identity, target, next(iter(wanted)), "target")
         client = stack.enter_context(_side(cmd.cli_ctx, "target", target, given, cancellation))
-        request = CopyRequest(
-            read_from,
-            reference.name if isinstance(reference, LayoutReference) else reference.identifier,
-            tuple(Destination(RegistryRepository(client, name), tuple(tags)) for name, tags in wanted.items()),
-            force=force,
+        job = Job(
+            cli_ctx=cmd.cli_ctx,
+            reference=reference,
+            source=source,
+            target=target,
+            request=CopyRequest(
+                read_from,
+                reference.name if isinstance(reference, LayoutReference) else reference.identifier,
+                tuple(Destination(RegistryRepository(client, name), tuple(tags)) for name, tags in wanted.items()),
+                force=force,
+            ),
+            image=image,
+            tags=_typed_tags(image, target_tags or [], repository or []),
+            repositories=tuple(repository or ()),
+            username=username,
+            password=password,
+            engine=engine or "auto",
+            jobs=jobs or 1,
+            dry_run=dry_run,
+            no_wait=no_wait,
+            timeout=timeout,
+            cancellation=cancellation,
         )
         view = _output.ProgressView(cmd.cli_ctx, f"Importing {reference} to {target.host}")
         started = time.monotonic()
-        item = _import(request, jobs or 1, dry_run, cancellation, view)
-        item.seconds = time.monotonic() - started
-    view.end(item)
+        outcome = run(job, view)
+        outcome.item.seconds = time.monotonic() - started
+    view.end(outcome.item, outcome.engine)
+    if outcome.item.error:
+        _raise_after_output(cmd.cli_ctx, outcome.item)
+    return _output.to_result(
+        outcome.item,
+        source=str(reference),
+        registry=target.host,
+        engine=outcome.engine,
+        engine_reason=outcome.reason,
+        operation=outcome.operation,
+    )
+
+
+@_explained()
+def import_wait(cmd: Any, operation: str, timeout: float | None = None) -> dict[str, Any]:
+    """Wait for what ``--no-wait`` has begun."""
+    view = _output.ProgressView(cmd.cli_ctx, "Waiting for the import service")
+    started = time.monotonic()
+    try:
+        item = wait_for(cmd.cli_ctx, operation, view, timeout)
+    except ValueError as error:
+        _errors.exit_for_usage(*error.args)
+    item.seconds = time.monotonic() - started
+    view.end(item, "service")
     if item.error:
         _raise_after_output(cmd.cli_ctx, item)
-    reason = "this machine reaches both registries"
-    if engine == "embedded":
-        reason = "named by the user"
-    elif isinstance(reference, LayoutReference):
-        reason = "the source is on this machine"
-    return _output.to_result(item, source=str(reference), registry=target.host, engine_reason=reason)
+    return _output.to_result(item, source=None, registry=None, engine="service", engine_reason="it was begun there")
 
 
 def _source(
-    directory: Directory, source_image: Reference | str, source_registry: str | None, target: Registry
-) -> tuple[Reference, Registry]:
-    if isinstance(source_image, Reference):
-        return source_image, directory.find_source(source_image.registry, target)
+    directory: Directory, written: SourceImage, source_registry: str | None, target: Registry
+) -> tuple[Reference, Registry, str]:
+    """What is meant, where it is, and the image as it was typed, without its registry."""
+    if written.location:
+        return written.location, directory.find_source(written.location.registry, target), _for_service(written)
     assert source_registry
-    source = directory.find(source_registry, "source")
-    if source_image.lower().startswith(f"{source.host}/"):
+    source, image = directory.find(source_registry, "source"), written.text
+    if image.lower().startswith(f"{source.login_server}/"):
         logger.warning(
-            "The login server %s in --source is ignored: --registry names the registry already.", source.host
+            "The login server %s in --source is ignored: --registry names the registry already.", source.login_server
         )
-        source_image = source_image[len(source.host) + 1 :]
-    return Reference.parse(f"{source.host}/{source_image}"), source
+        image = image[len(source.login_server) + 1 :]
+    return Reference.parse(f"{source.host}/{image}"), source, image
+
+
+def _for_service(written: SourceImage) -> str:
+    """The service does not know that Docker Hub's official images are below library/."""
+    reference: Reference = written.location
+    official = reference.repository.startswith("library/") and not written.text.startswith("library/")
+    return f"library/{written.text}" if official else written.text
+
+
+def _typed_tags(image: str, targets: list[tuple[str, str | None]], repositories: list[str]) -> tuple[str, ...]:
+    """As the service wants them, and as core fills them in where none is given."""
+    if not targets and not repositories:
+        return (image.partition("@")[0],)
+    return tuple(f"{repository}:{tag}" if tag else repository for repository, tag in targets)
 
 
 def _check_source(source: Registry, target: Registry, username: str | None, password: str | None) -> None:
@@ -196,27 +250,6 @@ def _side(
         )
     finally:
         transport.close()
-
-
-def _import(
-    request: CopyRequest, jobs: int, dry_run: bool, cancellation: Cancellation, view: _output.ProgressView
-) -> ItemResult:
-    pool = make_pool(jobs)
-    report: CopyReport | None = None
-    try:
-        plan = make_plan([request], pool, cancellation)
-        item = plan.items[0].result
-        if item.error is None and dry_run:
-            survey(plan, pool, cancellation)
-        elif item.error is None:
-            report = run_plan(plan, pool, cancellation, view)
-            item = report.items[0]
-    finally:
-        cancellation.cancel()
-        pool.close(timeout=0.3)
-    if item.status == "cancelled":
-        raise _errors.interrupted(report)
-    return item
 
 
 def _raise_after_output(cli_ctx: Any, item: ItemResult) -> None:

@@ -26,6 +26,7 @@ EngineError                    code, origin, subject, message
 ├─ ManifestError               not a manifest, or over a limit
 │  └─ UnsupportedManifest      Docker schema 1
 ├─ TagConflict                 tag, existing, wanted
+├─ TimedOut                    the time that the caller gave is over
 └─ Cancelled
 
 ``code`` is stable and what tests and scripts compare: the side and the kind, such as ``source-not-found``.
@@ -57,6 +58,7 @@ __all__ = [
     "Rejected",
     "ServerError",
     "TagConflict",
+    "TimedOut",
     "TlsError",
     "TooLarge",
     "Truncated",
@@ -307,6 +309,16 @@ class TagConflict(EngineError):
         )
         self.existing = existing
         self.wanted = wanted
+
+
+class TimedOut(EngineError):
+    """The time that the caller gave, in seconds, is over."""
+
+    slug = "timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"It was not done within {seconds:g} s, and was given up.")
+        self.seconds = seconds
 
 
 class Cancelled(EngineError):

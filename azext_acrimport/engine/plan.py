@@ -56,6 +56,15 @@ class CopyRequest:
         return f"{self.source.registry}/{self.source.repository}"
 
     @property
+    def target_names(self) -> tuple[str, ...]:
+        """``repository:tag``, or the repository alone where no tag is made."""
+        return tuple(
+            f"{d.store.repository}:{tag}" if tag else d.store.repository
+            for d in self.destinations
+            for tag in (d.tags or ("",))
+        )
+
+    @property
     def name(self) -> str:
         """As people would write it."""
         return f"{self.key}{'@' if ':' in self.identifier else ':'}{self.identifier}"

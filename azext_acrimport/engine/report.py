@@ -11,7 +11,7 @@ from .errors import EngineError
 
 __all__ = ["CopyReport", "ItemResult", "Outcome", "Progress", "Status", "Tally"]
 
-Status = Literal["planned", "copied", "updated", "unchanged", "failed", "blocked", "cancelled"]
+Status = Literal["planned", "copied", "updated", "unchanged", "failed", "blocked", "cancelled", "accepted"]
 Outcome = Literal["copied", "mounted", "existing"]
 
 

@@ -67,12 +67,7 @@ class Walk:
     size: int = 0
 
     def __post_init__(self) -> None:
-        names = tuple(
-            f"{d.store.repository}:{tag}" if tag else d.store.repository
-            for d in self.request.destinations
-            for tag in (d.tags or ("",))
-        )
-        self.item = PlanItem(self.request, ItemResult(self.request.name, names))
+        self.item = PlanItem(self.request, ItemResult(self.request.name, self.request.target_names))
 
     def first(self) -> Questions:
         """What the source's tag names, and what each target tag names: one HEAD each."""

@@ -34,10 +34,11 @@ def parse(cli_ctx):
     loader = invocation.commands_loader
     loader.load_command_table(None)
     loader.skip_applicability = True
-    loader.load_arguments("acr import")
+    for name in loader.command_table:
+        loader.load_arguments(name)
     for command in loader.command_table.values():
         command.load_arguments()
-        command.arguments.pop("cmd")  # az fills it in when it calls the handler
+        command.arguments.pop("cmd", None)  # az fills it in when it calls the handler
     loader._update_command_definitions()
     invocation.parser.load_command_table(loader)
 

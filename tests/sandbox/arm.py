@@ -116,6 +116,7 @@ class Arm:
             resource_id = parameters["source"].get("resourceId", "")
         except (ValueError, KeyError, AttributeError):
             return arm_error(400, "InvalidRequestContent", "The request content was invalid.")
+        self._world.imports.append((request.path, parameters))
         if not parameters.get("targetTags") and not parameters.get("untaggedTargetRepositories"):
             text = f"Missing property parameters.TargetTags for the operation against the resource {registry.id}."
             return arm_error(400, "InvalidParameters", text)

@@ -160,6 +160,11 @@ class World:
             )
         }
 
+        # each importImage that was asked for: path and body
+        self.imports: list[tuple[str, dict[str, Any]]] = []
+        # what the import service does instead of importing: see ``Arm``
+        self.service_faults: list[dict[str, Any]] = []
+
     def principal(self, name: str) -> Principal | None:
         """By client id, object id or user name."""
         return next((p for p in self.principals.values() if name in (p.id, p.name)), None)

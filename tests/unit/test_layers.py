@@ -18,7 +18,8 @@ ENGINE = """
     report pool plan walk planning run __init__
 """.split()
 AZ_SIDE = """
-    _errors _output _registries _docker_config _connections _credentials _validators custom
+    _arm_errors _errors _output _registries _docker_config _connections _credentials _validators
+    _job _embedded _operation _service _engines custom
     _help _params commands __init__
 """.split()
 

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""Which engine does it, and why: one table, read from the top; and the other one once, where that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from knack.log import get_logger
+
+from . import _errors
+from ._arm_errors import ServiceError
+from ._embedded import Embedded
+from ._job import Job, Outcome
+from ._output import ProgressView
+from ._service import import_by_service
+from .engine import Denied, EngineError, Firewall
+
+logger = get_logger(__name__)
+
+# From here on bytes are better moved by the service, which is nearer to both registries.
+LARGE = 200_000_000
+# An operation that says nothing new for so long has been seen to go on for hours. Seconds.
+PATIENCE = 1800.0
+# Troubles of the service that the embedded engine does not have.
+SERVICE_ONLY = {"no-range", "no-digest", "copy-failed", "timeout", "role-missing", "registry-not-found"}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the table looks at. ``refusal``: why the embedded engine could not even plan; ``moving``: bytes."""
+
+    job: Job
+    refusal: EngineError | None = None
+    moving: Callable[[], int] = lambda: 0
+
+    @property
+    def service_possible(self) -> bool:
+        """ARM knows the target, and the source is in a registry."""
+        return bool(self.job.target.resource_id and self.job.source)
+
+    @property
+    def may_not_push(self) -> bool:
+        """The target does not let this machine in, or lets it not push."""
+        refused = isinstance(self.refusal, Denied)
+        return refused and self.refusal.origin == "target" and self.service_possible  # type: ignore[union-attr]
+
+    @property
+    def source_is_closed(self) -> bool:
+        """The source is a container registry of ours that does not let this machine in."""
+        source, refused = self.job.source, isinstance(self.refusal, Firewall)
+        closed = refused and self.refusal.origin == "source"  # type: ignore[union-attr]
+        return bool(closed and source and source.resource_id and self.service_possible)
+
+    @property
+    def is_large_and_inside(self) -> bool:
+        """Both in one cloud and tenant, as the same identity, and much to move."""
+        source = self.job.source
+        inside = bool(self.service_possible and source and source.resource_id and not self.job.password)
+        return inside and self.refusal is None and self.moving() > LARGE
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``early``: can be told before the registries are asked."""
+
+    holds: Callable[[Facts], bool]
+    engine: str
+    reason: str
+    early: bool = True
+
+
+TABLE = (
+    Row(lambda facts: facts.job.no_wait, "service", "--no-wait was given, and only the service goes on alone"),
+    Row(lambda facts: not facts.job.target.is_acr, "embedded", "the target is not an Azure container registry"),
+    Row(lambda facts: facts.job.source is None, "embedded", "the source is on this machine"),
+    Row(
+        lambda facts: facts.job.source is not None and facts.job.source.login_server == facts.job.target.login_server,
+        "embedded",
+        "source and target are the same registry, so nothing has to move",
+    ),
+    Row(
+        lambda facts: facts.may_not_push,
+        "service",
+        "this machine may not push to the target",
+        early=False,
+    ),
+    Row(
+        lambda facts: facts.source_is_closed,
+        "service",
+        "the source does not let this machine in",
+        early=False,
+    ),
+    Row(
+        lambda facts: facts.is_large_and_inside,
+        "service",
+        "both registries are in Azure, and more than 200 MB would move",
+        early=False,
+    ),
+    Row(lambda facts: True, "embedded", "this machine reaches both registries", early=False),
+)
+
+
+def run(job: Job, view: ProgressView) -> Outcome:
+    """Choose, import, and try the other engine once where the first one's trouble is its own."""
+    if job.engine == "service":
+        return import_by_service(job, "named by the user", view, job.timeout)
+    early = next((row for row in TABLE if row.early and row.holds(Facts(job))), None)
+    if early and early.engine == "service" and job.engine == "auto":
+        return import_by_service(job, early.reason, view, job.timeout)
+    with Embedded(job) as embedded:
+        item = embedded.plan()
+        if job.engine == "embedded":
+            return Outcome(item if item.error else embedded.finish(view), "embedded", "named by the user")
+        row = early or _chosen(job, item.error, embedded)
+        if row.engine == "embedded":
+            return _embedded_first(job, Outcome(item, "embedded", row.reason), embedded, view)
+        return _service_first(job, item.error, row, embedded, view)
+
+
+def _chosen(job: Job, refusal: EngineError | None, embedded: Embedded) -> Row:
+    def moving() -> int:
+        return embedded.bytes_to_move() if embedded.largest_possible > LARGE else 0
+
+    facts = Facts(job, refusal, moving)
+    return next(row for row in TABLE if not row.early and row.holds(facts))
+
+
+def _embedded_first(job: Job, outcome: Outcome, embedded: Embedded, view: ProgressView) -> Outcome:
+    if outcome.item.error is None:
+        outcome.item = embedded.finish(view)
+    error = outcome.item.error
+    if not isinstance(error, Denied) or job.dry_run or not Facts(job, error).service_possible:
+        return outcome
+    if not (Facts(job, error).may_not_push or Facts(job, error).source_is_closed):
+        return outcome
+    logger.warning("%s Trying once with the registry's own import service.", error.message)
+    return _better(outcome, import_by_service(job, "the embedded engine was refused", view, _patience(job)))
+
+
+def _service_first(job: Job, refusal: EngineError | None, row: Row, embedded: Embedded, view: ProgressView) -> Outcome:
+    outcome = import_by_service(job, row.reason, view, _patience(job))
+    error = outcome.item.error
+    if refusal is not None:  # this machine cannot do it; what it was refused for may be what the person can mend
+        outcome.item.error = _errors.clearer(refusal, error) if error else None
+        return outcome
+    if not isinstance(error, ServiceError) or error.known.slug not in SERVICE_ONLY:
+        return outcome
+    logger.warning("The import service failed: %s Trying once through this machine.", error.message)
+    item = embedded.finish(view)
+    return Outcome(item, "embedded", f"the service failed ({error.code})")
+
+
+def _better(first: Outcome, second: Outcome) -> Outcome:
+    """The second, unless it failed for want of a right, too: then the first error is the one that was asked about."""
+    if second.item.error is None or not isinstance(second.item.error, ServiceError):
+        return second
+    return first if second.item.error.known.slug in ("role-missing", "registry-not-found") else second
+
+
+def _patience(job: Job) -> float:
+    configured = job.cli_ctx.config.get("acrimport", "service_patience", fallback="")
+    patience = float(configured) if configured.replace(".", "", 1).isdigit() else PATIENCE
+    return patience if job.timeout is None else min(job.timeout, patience)

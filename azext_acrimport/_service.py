@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""The other engine: the registry service copies (ARM ``importImage``), and we ask, wait, and check what it did."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from knack.log import get_logger
+
+from . import _arm_errors, _errors
+from ._arm_errors import CATALOGUE, TAG_MOVED, ServiceError, understand
+from ._job import Job, Outcome
+from ._operation import Operation
+from ._output import ProgressView
+from ._registries import management_client
+from .engine import CredentialError, Digest, EngineError, ItemResult, NotFound, TagConflict
+
+logger = get_logger(__name__)
+
+MANAGED = ("basic", "standard", "premium")
+
+
+def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float | None) -> Outcome:
+    """Import one image. A failure is in the outcome's item; Ctrl-C raises what says that the service goes on."""
+    item = ItemResult(str(job.reference), job.request.target_names)
+    outcome = Outcome(item, "service", reason)
+    try:
+        item.digest = _pinned(job)
+        tags, moved = _tags_to_write(job, item.digest)
+        if job.tags and not tags:
+            item.status = "unchanged"
+        elif not job.dry_run:
+            _imported(job, outcome, tags, view, timeout)
+            if not job.no_wait:
+                item.status = "updated" if moved else "copied"
+    except EngineError as error:
+        item.status, item.error = "failed", error
+        if isinstance(error, ServiceError):
+            _confirm(job, error)
+    return outcome
+
+
+def wait_for(cli_ctx: Any, url: str, view: ProgressView, timeout: float | None) -> ItemResult:
+    """The end of an operation that was started before. Raises ValueError for a URL that is none of ARM's."""
+    arm, parts = urlsplit(cli_ctx.cloud.endpoints.resource_manager), urlsplit(url)
+    path = parts.path.split("/")
+    if parts[:2] != arm[:2] or "operationResults" not in path or path[1].lower() != "subscriptions":
+        raise ValueError(f"'{url}' is not an operation of {arm.netloc}.", "Give the operation that --no-wait returned.")
+    item = ItemResult("", ())
+    operation = Operation(management_client(cli_ctx, path[2]), url)
+    try:
+        body = _waited(operation, timeout, view)
+        item.status = "copied"
+        item.targets = tuple(name for name, state in body.items() if name != "status" and isinstance(state, str))
+    except ServiceError as error:
+        item.status, item.error = "failed", error
+    return item
+
+
+def _pinned(job: Job) -> Digest | None:
+    """What the source names now, if that can be read from here. An image that is not there is not asked for."""
+    try:
+        return job.request.source.resolve(job.request.identifier).digest
+    except (NotFound, CredentialError):
+        raise
+    except EngineError as error:
+        logger.info("The source cannot be read from here, so its digest is not known: %s", error)
+        return None
+
+
+def _tags_to_write(job: Job, digest: Digest | None) -> tuple[list[str], bool]:
+    """The tags, as typed, that do not name the digest yet; and whether one of them will move."""
+    left, moved = [], False
+    for destination in job.request.destinations:
+        for tag in destination.tags:
+            existing = _found(destination.store, tag)
+            name = f"{destination.store.repository}:{tag}"
+            if existing is not None and existing == digest:
+                continue
+            if existing is not None and digest is not None and not job.request.force:
+                raise TagConflict(f"{destination.key}:{tag}", str(existing), str(digest))
+            moved = moved or existing is not None
+            left.append(next((typed for typed in job.tags if typed in (name, name.removesuffix(f":{tag}"))), name))
+    return left, moved
+
+
+def _found(store: Any, tag: str) -> Digest | None:
+    """What the target's tag names; None also where that cannot be read from here."""
+    try:
+        found = store.find(tag)
+        return found.digest if found else None
+    except EngineError as error:
+        logger.info("The target cannot be read from here: %s", error)
+        return None
+
+
+def _imported(job: Job, outcome: Outcome, tags: list[str], view: ProgressView, timeout: float | None) -> None:
+    started = time.monotonic()
+    item = outcome.item
+    operation = _begun(job, job.image, tags, force=job.request.force)
+    if job.no_wait:
+        outcome.operation = operation.url
+        item.status = "accepted"
+        return
+    _waited(operation, timeout, view)
+    there = _digest_there(job)
+    if item.digest and there and there != item.digest:
+        logger.warning("The source's tag has moved meanwhile: the image is imported again, by its digest.")
+        repository = job.image.partition("@")[0].partition(":")[0]
+        left = None if timeout is None else max(timeout - (time.monotonic() - started), 1.0)
+        _waited(_begun(job, f"{repository}@{item.digest}", tags, force=True), left, view)
+        there = _digest_there(job)
+        if there != item.digest:
+            raise ServiceError(TAG_MOVED, "target", f"It has {there}, not {item.digest}.", target=job.target.host)
+    item.digest = item.digest or there
+    item.written = item.targets
+
+
+def _digest_there(job: Job) -> Digest | None:
+    for destination in job.request.destinations:
+        for tag in destination.tags:
+            return _found(destination.store, tag)
+    return None
+
+
+def _begun(job: Job, image: str, tags: list[str], *, force: bool) -> Operation:
+    """Ask for the import, with the request that core's command sends for the same options."""
+    from azure.core.exceptions import HttpResponseError
+    from azure.mgmt.containerregistry.models import ImportImageParameters, ImportSource, ImportSourceCredentials
+
+    target = job.target
+    if not target.resource_id:
+        raise ServiceError(
+            _row("registry-not-found", "target"), "target", f"{target.host} was not found.", target=target.host
+        )
+    if target.sku.lower() not in MANAGED:
+        raise _errors.unmanaged(target.host)
+    _, _, subscription, _, group, *_, name = target.resource_id.split("/")
+    assert job.source
+    where: dict[str, Any] = {"resource_id": job.source.resource_id}
+    if job.password or not job.source.resource_id:
+        where = {"registry_uri": job.source.home or job.source.host}
+    if job.password:
+        where["credentials"] = ImportSourceCredentials(username=job.username, password=job.password)
+    parameters = ImportImageParameters(
+        source=ImportSource(source_image=image, **where),
+        target_tags=tags or None,
+        untagged_target_repositories=list(job.repositories) or None,
+        mode="Force" if force else "NoForce",
+    )
+    client = management_client(job.cli_ctx, subscription)
+    try:
+        answer = client.registries.begin_import_image(
+            group.lower(), name, parameters, polling=False, cls=lambda response, *_: response.http_response
+        ).result()
+    except HttpResponseError as error:
+        raise _understood(error, job) from None
+    return Operation(client, answer.headers.get("Location") or answer.request.url, **_names(job))
+
+
+def _understood(error: Any, job: Job) -> ServiceError:
+    inner = getattr(error, "error", None)
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    return understand(
+        str(getattr(inner, "message", None) or error.message),
+        arm_code=str(getattr(inner, "code", None) or error.status_code or ""),
+        request_id=headers.get("x-ms-correlation-request-id", ""),
+        **_names(job),
+    )
+
+
+def _waited(operation: Operation, timeout: float | None, view: ProgressView) -> dict[str, Any]:
+    try:
+        return operation.wait(timeout, view.waiting)
+    except KeyboardInterrupt:
+        raise _errors.service_goes_on(operation.url) from None
+
+
+def _confirm(job: Job, error: ServiceError) -> None:
+    """Ask the source itself, once, whether it is as the service says."""
+    if error.origin != "source" or job.source is None:
+        return
+    try:
+        job.request.source.resolve(job.request.identifier)
+    except EngineError as seen:
+        error.sure = "confirmed" if seen.code == error.code else "likely"
+    else:
+        error.sure = "likely"
+
+
+def _names(job: Job) -> dict[str, str]:
+    return {"source": job.source.host if job.source else "", "target": job.target.host}
+
+
+def _row(slug: str, side: str) -> _arm_errors.Known:
+    return next(row for row in CATALOGUE if (row.slug, row.side) == (slug, side))
