@@ -185,6 +185,14 @@ CATALOGUE: tuple[Known, ...] = (
         "--query changeableAttributes",
     ),
     Known(
+        "denied",
+        "named",
+        r"Access to (\S+) denied",
+        "The registry that the text names let the service not in: network rules, or a missing right.",
+        f"See its rules: {SHOW_TARGET}. Or copy through this machine: --engine embedded.",
+        elsewhere=True,
+    ),
+    Known(
         "not-found",
         "source",
         r"MANIFEST_UNKNOWN|NAME_UNKNOWN|Invalid message NotFound",
@@ -206,14 +214,6 @@ CATALOGUE: tuple[Known, ...] = (
         r"Invalid message Forbidden|\bDENIED\b|StatusCode: 403",
         "The source knows who asked, and does not let them pull.",
         "Grant the right to pull, or give --username and --password of somebody who has it.",
-        elsewhere=True,
-    ),
-    Known(
-        "denied",
-        "named",
-        r"Access to (\S+) denied",
-        "The registry that the text names let the service not in: network rules, or a missing right.",
-        f"See its rules: {SHOW_TARGET}. Or copy through this machine: --engine embedded.",
         elsewhere=True,
     ),
     Known(

@@ -54,12 +54,15 @@ class Operation:
 
     def _asked(self) -> tuple[int, Any, str]:
         """Status, headers and body; a connection that fails counts as 503."""
-        from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+        from azure.core.exceptions import DecodeError, ServiceRequestError, ServiceResponseError
         from azure.core.rest import HttpRequest
 
         try:
             answer = self._client.send_request(HttpRequest("GET", self.url), retry_total=0)
             return answer.status_code, answer.headers, answer.text()
+        except DecodeError as error:  # it says that it is JSON, and is not
+            assert error.response is not None
+            return error.response.status_code, error.response.headers, ""
         except (ServiceRequestError, ServiceResponseError):
             return 503, {}, ""
 

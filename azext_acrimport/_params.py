@@ -73,7 +73,8 @@ def load_arguments(loader: Any) -> None:
             help="Overwrite a target tag that points to another image.",
         )
         c.argument(
-            "no_wait",
+            "hand_over",  # not "no_wait": under that name az prints no result
+            options_list=["--no-wait"],
             action="store_true",
             help="Hand over to the import service and return its operation, for `az acr import-wait`.",
         )

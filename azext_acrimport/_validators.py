@@ -108,7 +108,7 @@ def _validate_engine(cmd: Any, namespace: Any) -> None:
                 f"The configured engine '{namespace.engine}' is none of {', '.join(ENGINES)}.",
                 "az config set acrimport.engine=auto",
             )
-    if namespace.no_wait and namespace.engine == "embedded":
+    if namespace.hand_over and namespace.engine == "embedded":
         raise ValueError(
             "--no-wait needs the engine service: the embedded engine ends with this command.",
             "Leave out --no-wait, or --engine embedded.",
@@ -146,7 +146,7 @@ def _validate_source(namespace: Any) -> None:
 
 def _validate_layout(namespace: Any, source: Any) -> None:
     """Files have no user name, mostly no repository, and the service cannot read them."""
-    if namespace.engine == "service" or namespace.no_wait:
+    if namespace.engine == "service" or namespace.hand_over:
         raise ValueError("The import service cannot read files of this machine.", "Leave out --engine and --no-wait.")
     if namespace.username or namespace.password:
         raise ValueError("Files need no --username and --password.", "Leave them out.")

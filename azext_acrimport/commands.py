@@ -30,7 +30,6 @@ class AcrImportCommandsLoader(AzCommandsLoader):
             group.custom_command(
                 "import",
                 "import_image",
-                supports_no_wait=True,
                 validator=validate_import,
                 table_transformer=table_row,
             )

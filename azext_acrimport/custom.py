@@ -69,7 +69,7 @@ def import_image(
     repository: list[str] | None = None,
     resource_group_name: str | None = None,
     force: bool = False,
-    no_wait: bool = False,
+    hand_over: bool = False,
     engine: str | None = None,
     jobs: int | None = None,
     timeout: float | None = None,
@@ -116,7 +116,7 @@ def import_image(
             engine=engine or "auto",
             jobs=jobs or 1,
             dry_run=dry_run,
-            no_wait=no_wait,
+            no_wait=hand_over,
             timeout=timeout,
             cancellation=cancellation,
         )

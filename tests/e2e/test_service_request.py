@@ -64,7 +64,9 @@ def both(sandbox, extensions, tmp_path_factory):
     ours = Az(tmp_path_factory.mktemp("ours"), sandbox.environment(), extensions=extensions)
     for az in (core, ours):
         sandbox.sign_in(az.config)
-    return core, ours
+    sandbox.world.service_pause = 0
+    yield core, ours
+    sandbox.world.service_pause = 1
 
 
 @pytest.mark.parametrize("options", COMMANDS)

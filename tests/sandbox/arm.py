@@ -13,7 +13,7 @@ from typing import Any
 from . import tokens
 from .entra import answer
 from .server import Request, Response
-from .world import AzureRegistry, World
+from .world import AzureRegistry, ServiceFault, World
 
 HOST = "management.azure.com"
 AUDIENCES = ("https://management.core.windows.net", "https://management.azure.com", "https://management.sandbox.cloud")
@@ -117,6 +117,9 @@ class Arm:
         except (ValueError, KeyError, AttributeError):
             return arm_error(400, "InvalidRequestContent", "The request content was invalid.")
         self._world.imports.append((request.path, parameters))
+        fault = self._world.service_faults.pop(0) if self._world.service_faults else ServiceFault()
+        if fault.refused:
+            return arm_error(*fault.refused)
         if not parameters.get("targetTags") and not parameters.get("untaggedTargetRepositories"):
             text = f"Missing property parameters.TargetTags for the operation against the resource {registry.id}."
             return arm_error(400, "InvalidParameters", text)
@@ -130,13 +133,16 @@ class Arm:
             )
             return arm_error(403, "LinkedAuthorizationFailed", text)
         operation = f"registries-{secrets.token_hex(8)}"
-        state: dict[str, Any] = {"status": "Accepted", "polls": 0}
+        state: dict[str, Any] = {"status": "Accepted", "fault": fault}
         self._operations[operation] = state
 
         def work() -> None:
             try:
-                self._importer(registry, parameters)
-                state["status"] = "Succeeded"
+                if fault.before:
+                    fault.before()
+                if not fault.failed and not fault.hangs:
+                    self._importer(registry, parameters)
+                    state["status"] = "Succeeded"
             except ImportFailed as failed:
                 text = f"Operation {operation} failed. Resource {registry.id} {failed}"
                 state.update(status="Failed", code=failed.code, message=text)
@@ -146,16 +152,25 @@ class Arm:
                 raise
 
         threading.Thread(target=work, daemon=True).start()
-        return Response(202, self._location(request, registry, operation), b"")
+        pause = {"Retry-After": str(self._world.service_pause)}
+        return Response(202, self._location(request, registry, operation) | pause, b"")
 
     def _poll(self, request: Request, operation: str) -> Response:
         state = self._operations.get(operation)
         if state is None:
             return arm_error(404, "NotFound", "No such operation")
-        state["polls"] += 1
+        fault: ServiceFault = state["fault"]
+        going_on = {"Location": self._here(request, operation), "Retry-After": str(self._world.service_pause)}
+        if fault.bodies:
+            said = fault.bodies.pop(0)
+            if isinstance(said, int):
+                return Response(said, {"Retry-After": "0"})
+            return Response(202, {"Content-Type": "application/json", **going_on}, said.encode())
+        if fault.failed:
+            return arm_error(*fault.failed)
         if state["status"] == "Accepted":
             body = answer({"status": "Accepted"}, 202)
-            body.headers |= {"Location": self._here(request, operation), "Retry-After": "1"}
+            body.headers |= going_on
             return body
         if state["status"] == "Failed":
             return arm_error(409 if state["code"] == "Conflict" else 400, state["code"], state["message"])
@@ -170,4 +185,4 @@ class Arm:
     def _location(request: Request, registry: AzureRegistry, operation: str) -> dict[str, str]:
         path = f"/subscriptions/{registry.subscription}{PROVIDER}/locations/EASTUS/operationResults/{operation}"
         query = f"api-version={request.param('api-version')}&t={secrets.token_hex(4)}&s={secrets.token_hex(16)}"
-        return {"Location": f"https://{request.host}{path}?{query}", "Retry-After": "1"}
+        return {"Location": f"https://{request.host}{path}?{query}"}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,6 +132,21 @@ class AzureRegistry:
         }
 
 
+@dataclass
+class ServiceFault:
+    """``refused``: status, ARM code and message of the POST; ``failed``: the same of the last poll.
+
+    ``before``: called before the service copies. ``bodies``: what the first polls say, whatever is going on; a number
+    is a status without a body. ``hangs``: it never ends.
+    """
+
+    refused: tuple[int, str, str] | None = None
+    failed: tuple[int, str, str] | None = None
+    before: Callable[[], None] | None = None
+    bodies: list[str | int] = field(default_factory=list)
+    hangs: bool = False
+
+
 class World:
     """The default cast."""
 
@@ -162,8 +178,10 @@ class World:
 
         # each importImage that was asked for: path and body
         self.imports: list[tuple[str, dict[str, Any]]] = []
-        # what the import service does instead of importing: see ``Arm``
-        self.service_faults: list[dict[str, Any]] = []
+        # what happens to the next imports, one each
+        self.service_faults: list[ServiceFault] = []
+        # Retry-After of the import service, in seconds
+        self.service_pause = 1
 
     def principal(self, name: str) -> Principal | None:
         """By client id, object id or user name."""

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: MIT
+"""The import service as engine: what it did, how long it takes, how it fails, and what becomes of Ctrl-C."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+
+import pytest
+
+from tests.sandbox import images
+from tests.sandbox.world import ServiceFault
+from tests.support.content import tag_digest, tree
+
+TARGET = "myregistry.azurecr.io"
+MCR = "mcr.microsoft.com"
+numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def quick(sandbox):
+    """The service asks for no pause, and no fault outlives its test."""
+    sandbox.world.service_pause = 0
+    yield
+    sandbox.world.service_pause = 1
+    sandbox.world.service_faults.clear()
+
+
+@pytest.fixture
+def new() -> str:
+    """A target that no other test has."""
+    return f"by-service/number-{next(numbers)}"
+
+
+def words(new: str, *more: str, source: str = f"{MCR}/hello-world:latest") -> tuple[str, ...]:
+    """The command line."""
+    return "acr", "import", "-n", "myregistry", "--source", source, "-t", f"{new}:1", "--engine", "service", *more
+
+
+def test_result_is_that_of_any_engine(sandbox, az, new):
+    """Copied, then unchanged without asking the service; a tag moves with --force only."""
+    result = az(*words(new))
+    assert result.code == 0, result.stderr
+    assert tree(sandbox.content(TARGET), new, "1") == tree(sandbox.content(MCR), "hello-world", "latest")
+    assert (result.json["status"], result.json["engine"]) == ("copied", "service")
+    assert result.json["engineReason"] == "named by the user"
+    assert result.json["digest"] == tag_digest(sandbox.content(TARGET), new, "1")
+    assert "The import service works since" in result.stderr
+    before = len(sandbox.world.imports)
+    assert az(*words(new)).json["status"] == "unchanged"
+    refused = az(*words(new, source="mysourceregistry.azurecr.io/app/web:v1"))
+    assert (refused.code, refused.json["error"]["code"]) == (1, "target-tag-conflict")
+    assert refused.json["digest"] in refused.stderr and result.json["digest"] in refused.stderr
+    assert len(sandbox.world.imports) == before
+    assert az(*words(new, "--force", source="mysourceregistry.azurecr.io/app/web:v1")).json["status"] == "updated"
+
+
+def test_dry_run_asks_the_service_for_nothing(sandbox, az, new):
+    """It tells what would be asked."""
+    before = len(sandbox.world.imports)
+    planned = az(*words(new, "--dry-run")).json
+    assert (planned["status"], planned["engine"]) == ("planned", "service")
+    assert planned["digest"] == tag_digest(sandbox.content(MCR), "hello-world", "latest")
+    assert len(sandbox.world.imports) == before
+
+
+def test_source_that_is_closed_is_imported_by_its_id(sandbox, az, new):
+    """What only the service can do: it is trusted by a registry that lets nobody else in."""
+    closed = sandbox.world.registries["closedregistry"]
+    image = images.image(new).push(sandbox.content(closed.login_server), "app", "1")
+    result = az("acr", "import", "-n", "myregistry", "--source", "app:1", "-r", closed.id, "-t", f"{new}:1")
+    assert result.code == 0, result.stderr
+    assert (result.json["engine"], result.json["engineReason"]) == (
+        "service",
+        "the source does not let this machine in",
+    )
+    assert tag_digest(sandbox.content(TARGET), new, "1") == result.json["digest"] == image.digest
+
+
+def test_tag_that_moves_meanwhile_is_imported_by_digest(sandbox, az, new):
+    """The target ends with what the source named when the import began."""
+    first = images.image(f"{new} first").push(sandbox.content(MCR), new, "1")
+    later = images.image(f"{new} later")
+    sandbox.world.service_faults = [ServiceFault(before=lambda: later.push(sandbox.content(MCR), new, "1") and None)]
+    result = az(*words(new, source=f"{MCR}/{new}:1"))
+    assert result.code == 0, result.stderr
+    assert tag_digest(sandbox.content(TARGET), new, "1") == result.json["digest"] == first.digest
+    assert sandbox.world.imports[-1][1]["source"]["sourceImage"] == f"{new}@{first.digest}"
+    assert "has moved meanwhile" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        ["", "null", '{"status":"Accepted"}'],
+        ['{"TAG:1":"Pending","status":"Accepted"}', "not JSON", "[]"],
+        [429, 503, 500, '{"status":"Accepted"}', 429],
+    ],
+    ids=["empty and null", "tags and nonsense", "throttled and busy"],
+)
+def test_polls_that_say_little_are_endured(sandbox, az, new, bodies):
+    """It goes on until the service has ended."""
+    sandbox.world.service_faults = [ServiceFault(bodies=list(bodies))]
+    result = az(*words(new))
+    assert result.code == 0, result.stderr
+    assert result.json["status"] == "copied"
+
+
+def test_service_that_never_ends_is_given_up(sandbox, az, new):
+    """After --timeout; how to look later is said."""
+    sandbox.world.service_faults = [ServiceFault(hangs=True)]
+    sandbox.world.service_pause = 1
+    started = time.monotonic()
+    result = az(*words(new, "--timeout", "2"))
+    assert time.monotonic() - started < 30
+    assert (result.code, result.json["error"]["code"], result.json["error"]["side"]) == (1, "arm-timeout", "arm")
+    assert "az acr import-wait" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_ctrl_c_says_that_the_service_goes_on(sandbox, az, new):
+    """And how to see its end."""
+    sandbox.world.service_faults = [ServiceFault(hangs=True)]
+    sandbox.world.service_pause = 1
+    mark = sandbox.log.mark()
+    process = az.start(*words(new))
+    deadline = time.monotonic() + 30
+    while not sandbox.log.find(since=mark, path=".*/operationResults/") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "the import service goes on" in stderr and "az acr import-wait --operation" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_no_wait_and_wait(sandbox, az, new):
+    """The operation is given back, and waited for in another call."""
+    begun = az("acr", "import", "-n", "myregistry", "--source", f"{MCR}/hello-world", "-t", f"{new}:1", "--no-wait")
+    assert begun.code == 0, begun.stderr
+    assert (begun.json["status"], begun.json["engine"]) == ("accepted", "service")
+    assert "/operationResults/" in begun.json["operation"]
+    waited = az("acr", "import-wait", "--operation", begun.json["operation"])
+    assert waited.code == 0, waited.stderr
+    assert waited.json["status"] == "copied"
+    assert tag_digest(sandbox.content(TARGET), new, "1")
+    sandbox.world.service_faults = [ServiceFault(failed=(400, "InvalidParameters", "Error copying blobs"))]
+    begun = az(*words(f"{new}-2", "--no-wait"))
+    waited = az("acr", "import-wait", "--operation", begun.json["operation"])
+    assert (waited.code, waited.json["error"]["code"]) == (1, "arm-copy-failed")
+
+
+@pytest.mark.parametrize("operation", ["https://evil.example.org/subscriptions/1/operationResults/2", "x",
+                                       "http://management.azure.com/subscriptions/1/operationResults/2",
+                                       "https://management.azure.com/subscriptions/1/resourceGroups"])  # fmt: skip
+def test_only_operations_of_arm_are_waited_for(sandbox, az, operation):
+    """Our token goes nowhere else."""
+    mark = sandbox.log.mark()
+    result = az("acr", "import-wait", "--operation", operation)
+    assert result.code == 2
+    assert not sandbox.log.find(since=mark, path=".*operationResults.*")
+
+
+GUID = "01234567-89ab-cdef-0123-456789abcdef"
+WRAPPED = f"Operation registries-{GUID} failed. Resource /subscriptions/s/registries/myregistry "
+FAILURES = [
+    ((409, "Conflict", f"{WRAPPED}Tag by:1 already exists in target registry."), "target-tag-conflict", "--force"),
+    (
+        (400, "InvalidParameters",
+         WRAPPED + 'Invalid message Forbidden Forbidden {"errors":[{"code":"DENIED","message":'
+         "\"client with IP '1.2.3.4' is not allowed access. Refer https://aka.ms/acr/firewall to grant access.\"}]}"),
+        "source-firewall", "--allow-trusted-services",
+    ),
+    (
+        (400, "InvalidParameters",
+         WRAPPED + 'Invalid message Unauthorized Unauthorized {"errors":[{"code":"UNAUTHORIZED",'
+         '"message":"authentication required","detail":[{"Type":"repository","Name":"nats","Action":"pull"}]}]}'),
+        "source-unauthorized", "--username",
+    ),
+    (
+        (400, "BadRequest", "Invalid message 429 Too Many Requests Too Many Requests (HAP429)."),
+        "source-rate-limited", "--username",
+    ),
+    ((400, "InvalidParameters", "Error copying blobs"), "arm-copy-failed", "--engine embedded"),
+    ((400, "InvalidParameters", "The remote server may not be RFC 7233 compliant"), "source-no-range", "embedded"),
+    ((400, "InvalidParameters", "No value specified for Docker-Content-Digest OK OK"), "source-no-digest", "--engine"),
+    (
+        (400, "BadRequest", f"Deployment failed. Correlation ID: {GUID}. {WRAPPED}Access to {TARGET} denied."),
+        "target-denied", "az acr show --name myregistry",
+    ),
+    (
+        (403, "LinkedAuthorizationFailed",
+         "The client 'x' has permission to perform action 'importImage/action' on scope "
+         "'t'; however, it does not have permission to perform action 'read' on the linked scope(s) 's'"),
+        "source-role-missing", "Data Importer and Data Reader",
+    ),
+    (
+        (403, "AuthorizationFailed", "The client 'x' does not have authorization to perform action "
+         "'Microsoft.ContainerRegistry/registries/importImage/action' over scope 't'."),
+        "target-role-missing", "Data Importer and Data Reader",
+    ),
+    (
+        (400, "InvalidParameters", "Invalid value docker.io:443 for property parameters.Source.RegistryUri for x"),
+        "source-registry-uri", "--engine embedded",
+    ),
+    ((400, "InvalidParameters", "unknown: The operation is disallowed."), "target-disallowed", "az acr repository"),
+    ((400, "InvalidParameters", "IMAGE_QUARANTINED: the image is quarantined"), "target-quarantined", "Quarantine"),
+    ((500, "InternalServerError", "Something broke."), "arm-busy", "support request"),
+    ((400, "Strange", f"Nobody has seen this. CorrelationId: {GUID}"), "arm-unknown", GUID),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("failure", "code", "said"), FAILURES, ids=[code for _, code, _ in FAILURES])
+def test_failure_is_understood(sandbox, az, new, failure, code, said):
+    """In the operation's end; the words of the service, the ids, and the next step."""
+    sandbox.world.service_faults = [ServiceFault(failed=failure)]
+    before = len(sandbox.world.imports)
+    result = az(*words(new))
+    assert (result.code, result.json["error"]["code"]) == (1, code), result.stderr
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(sandbox.world.imports) == before + 1  # an engine that was named is the only one
+    assert tag_digest(sandbox.content(TARGET), new, "1") is None
+
+
+def test_image_that_is_missing_exits_with_3(az, new):
+    """Seen from here before the service is asked; or, where the source is closed to us, by the service."""
+    assert az(*words(new, source=f"{MCR}/hello-world:v99")).code == 3
+
+
+def test_refusal_of_the_request_itself(sandbox, az, new):
+    """As that of the operation."""
+    sandbox.world.service_faults = [
+        ServiceFault(refused=(409, "Conflict", "Tag x:1 already exists in target registry."))
+    ]
+    result = az(*words(new))
+    assert (result.code, result.json["error"]["code"]) == (1, "target-tag-conflict")
+
+
+def test_guess_is_confirmed_at_the_source(sandbox, az, new):
+    """Whether the source says the same to us."""
+    said = 'Invalid message Unauthorized Unauthorized {"errors":[{"code":"UNAUTHORIZED"}]}'
+    for source, sure in (
+        (f"{MCR}/hello-world:latest", "(likely)"),
+        ("docker.io/sandboxuser/private:1.0", "(confirmed)"),
+    ):
+        sandbox.world.service_faults = [ServiceFault(failed=(400, "InvalidParameters", said))]
+        result = az(*words(new, source=source))
+        assert result.json["error"]["code"] == "source-unauthorized"
+        assert sure in result.stderr
