@@ -203,7 +203,7 @@ CATALOGUE: tuple[Known, ...] = (
     Known(
         "unauthorized",
         "source",
-        r"Invalid message Unauthorized|UNAUTHORIZED|insufficient_scope",
+        r"Invalid message Unauthorized|(?-i:\bUNAUTHORIZED\b)|insufficient_scope",
         "The source did not accept the sign-in, or wants one. Many also answer so when there is no such repository.",
         "Check --username and --password, and the repository's name.",
         elsewhere=True,
@@ -211,7 +211,7 @@ CATALOGUE: tuple[Known, ...] = (
     Known(
         "denied",
         "source",
-        r"Invalid message Forbidden|\bDENIED\b|StatusCode: 403",
+        r"Invalid message Forbidden|(?-i:\bDENIED\b)|StatusCode: 403",
         "The source knows who asked, and does not let them pull.",
         "Grant the right to pull, or give --username and --password of somebody who has it.",
         elsewhere=True,

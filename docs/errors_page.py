@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Writes errors.md from the tables that the program uses: python -m docs.errors_page"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from azext_acrimport import _arm_errors, _errors, engine
+
+PAGE = Path(__file__).with_name("errors.md")
+
+HEAD = """# Errors
+
+<!-- made by python -m docs.errors_page -->
+
+Each error has a code that does not change: it stands at the end of the message, and in the member `error` of the
+result beside `side`, `message`, `recommendation` and `correlationId`. A code begins with the side: `source`, `target`,
+`arm` for Azure Resource Manager and its import service, nothing for this machine.
+
+Exit code 3: the source or a registry does not exist. 2: the command line is wrong. 1: all else.
+
+## Of this machine and of registries
+
+| Code | Meaning |
+|---|---|
+"""
+SERVICE = """
+## Of the import service
+
+What Azure says is matched against these, in this order. "Elsewhere": the embedded engine does not have this trouble.
+
+| Code | Meaning | What to do | Elsewhere |
+|---|---|---|---|
+"""
+OTHERS = {
+    "source-registry-not-found, target-registry-not-found": "No registry has this name (exit code 3).",
+    "source-export-disabled": "The source's owner has forbidden that its images leave.",
+    "invalid-credentials": "A password without a user name is an Entra token, which only a container registry takes.",
+    "arm-denied": "Azure Resource Manager does not show the registry.",
+    "arm-unreachable": "Entra ID or Azure Resource Manager did not answer.",
+    "target-sku": "The service does not import into a classic registry.",
+    "cancelled": "Ctrl-C.",
+}
+
+
+def text() -> str:
+    """The page."""
+    kinds = sorted(
+        (kind for kind in _errors.ADVICE if kind is not _arm_errors.ServiceError), key=lambda kind: kind.slug
+    )
+    local = (engine.InvalidReference, engine.TimedOut, engine.Cancelled)
+    rows = [
+        f"| `{kind.slug if kind in local else f'SIDE-{kind.slug}'}` | {_first_line(kind)} |"
+        for kind in kinds
+        if kind is not engine.Cancelled
+    ]
+    rows += [f"| {', '.join(f'`{code}`' for code in codes.split(', '))} | {said} |" for codes, said in OTHERS.items()]
+    service = [
+        f"| `{_side(row)}-{row.slug}` | {row.meaning} | {_advice(row)} | {'yes' if row.elsewhere else 'no'} |"
+        for row in (*_arm_errors.CATALOGUE, _arm_errors.TIMED_OUT, _arm_errors.TAG_MOVED, _arm_errors.UNKNOWN)
+    ]
+    return HEAD + "\n".join(rows) + "\n" + SERVICE + "\n".join(service) + "\n"
+
+
+def _side(row: _arm_errors.Known) -> str:
+    return "SIDE" if row.side == "named" else row.side
+
+
+def _first_line(kind: type) -> str:
+    return (kind.__doc__ or "").strip().partition("\n")[0].replace("``", "`")
+
+
+def _advice(row: _arm_errors.Known) -> str:
+    return row.advice.format(name="NAME", repository="REPOSITORY", source="SOURCE", target="TARGET").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(text(), "utf-8")
