@@ -370,5 +370,8 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
         azclierror.ValidationError, "Pull and push it once with a current Docker, then import it."
     ),
     engine.TagConflict: _tag_conflict,
+    engine.NoMatchingPlatform: _plain(
+        azclierror.InvalidArgumentValueError, "Choose among these with --platform, or leave it out to import all."
+    ),
     engine.Cancelled: _plain(azclierror.ManualInterrupt, AGAIN),
 }

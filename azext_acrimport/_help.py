@@ -51,6 +51,9 @@ examples:
   - name: Move a tag that exists in the target to another image.
     text: >
         az acr import --name myregistry --source docker.io/library/alpine:3.20 --image alpine:stable --force
+  - name: Import two platforms of a multi-platform image; the digest changes with that.
+    text: >
+        az acr import --name myregistry --source docker.io/library/alpine:3.20 --platform linux/amd64 --platform linux/arm64/v8
   - name: See first what would be copied, and whether the tag is free.
     text: >
         az acr import --name myregistry --source docker.io/library/alpine:3.20 --dry-run --output table

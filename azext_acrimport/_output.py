@@ -24,7 +24,7 @@ def to_result(item: ItemResult, *, source: str, registry: str, engine_reason: st
 
     return {
         "source": source,
-        "sourceDigest": str(item.digest) if item.digest else None,
+        "sourceDigest": str(item.source_digest) if item.source_digest else None,
         "registry": registry,
         "targets": list(item.targets),
         "digest": str(item.digest) if item.digest else None,

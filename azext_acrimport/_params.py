@@ -72,6 +72,14 @@ def load_arguments(loader: Any) -> None:
             help="Overwrite a target tag that points to another image.",
         )
         c.argument(
+            "platform",
+            action="append",
+            arg_group="Content",
+            help="Keep only this platform of a multi-platform image: os/architecture[/variant], for example "
+            "linux/arm64; Windows with its version: windows/amd64:10.0.20348. Repeat it for several. The index is "
+            "written anew, so its digest changes; attestations follow what they attest. Default: all platforms.",
+        )
+        c.argument(
             "no_wait",
             action="store_true",
             help="Hand over to the import service and return. Needs the engine service.",

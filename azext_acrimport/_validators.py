@@ -35,6 +35,7 @@ def validate_import(cmd: Any, namespace: Any) -> None:
         _validate_engine(cmd, namespace)
         _validate_jobs(cmd, namespace)
         _validate_source(namespace)
+        _validate_platforms(namespace)
         _validate_targets(namespace)
     except InvalidReference as error:
         _errors.exit_for_usage(
@@ -120,6 +121,18 @@ def _validate_source(namespace: Any) -> None:
         if "/" not in namespace.source_image or ":" not in namespace.source_image.partition("/")[0]:
             raise
         Reference.parse(namespace.source_image)  # a login server with a port, said once more
+
+
+def _validate_platforms(namespace: Any) -> None:
+    from .engine import Platform
+
+    try:
+        namespace.platform = [Platform.parse(text) for text in namespace.platform or ()]
+    except ValueError as error:
+        raise ValueError(
+            f"--platform: {error}.",
+            "Write it as os/architecture[/variant], for example linux/amd64, linux/arm/v7 or windows/amd64:10.0.20348.",
+        ) from None
 
 
 def _validate_targets(namespace: Any) -> None:

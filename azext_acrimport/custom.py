@@ -24,6 +24,7 @@ from .engine import (
     EngineError,
     ItemResult,
     Origin,
+    Platform,
     Reference,
     RegistryClient,
     RegistryRepository,
@@ -72,6 +73,7 @@ def import_image(
     engine: str | None = None,
     jobs: int | None = None,
     dry_run: bool = False,
+    platform: list[Platform] | None = None,
 ) -> dict[str, Any]:
     """Import one image. The result is returned, and thereby printed, also when it says that the import failed."""
     _output.hide_queries()
@@ -102,6 +104,7 @@ def import_image(
             reference.identifier,
             tuple(Destination(RegistryRepository(to_client, name), tuple(tags)) for name, tags in wanted.items()),
             force=force,
+            platforms=tuple(platform or ()),
         )
         view = _output.ProgressView(cmd.cli_ctx, f"Importing {reference} to {target.host}")
         started = time.monotonic()

@@ -25,6 +25,7 @@ EngineError                    code, origin, subject, message
 ├─ ManifestError               not a manifest, or over a limit
 │  └─ UnsupportedManifest      Docker schema 1
 ├─ TagConflict                 tag, existing, wanted
+├─ NoMatchingPlatform          asked, available
 └─ Cancelled
 
 ``code`` is stable and what tests and scripts compare: the side and the kind, such as ``source-not-found``.
@@ -48,6 +49,7 @@ __all__ = [
     "InvalidReference",
     "ManifestError",
     "NetworkError",
+    "NoMatchingPlatform",
     "NotFound",
     "Origin",
     "RateLimited",
@@ -293,6 +295,18 @@ class TagConflict(EngineError):
         )
         self.existing = existing
         self.wanted = wanted
+
+
+class NoMatchingPlatform(EngineError):
+    """The source has no image for a platform that was asked for."""
+
+    slug = "no-matching-platform"
+
+    def __init__(self, subject: str, asked: str, available: tuple[str, ...]) -> None:
+        has = f"It has {', '.join(available)}" if available else "It names no platform at all"
+        super().__init__(f"{subject} (source) has no image for {asked}. {has}.", origin="source", subject=subject)
+        self.asked = asked
+        self.available = available
 
 
 class Cancelled(EngineError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .descriptor import Descriptor, Digest
+from .descriptor import Descriptor, Digest, Platform
 from .manifest import Manifest
 from .report import ItemResult
 from .store import Source, Target
@@ -43,12 +43,16 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """One image and where it shall go. ``identifier`` is a tag or a digest; ``force`` lets tags move."""
+    """One image and where it shall go. ``identifier`` is a tag or a digest; ``force`` lets tags move.
+
+    ``platforms``: keep only these of a multi-platform image; none means all.
+    """
 
     source: Source
     identifier: str
     destinations: tuple[Destination, ...]
     force: bool = False
+    platforms: tuple[Platform, ...] = ()
 
     @property
     def key(self) -> str:

@@ -7,13 +7,14 @@ A walk asks nobody itself. It names its questions, and hears the answers to all 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .descriptor import Descriptor, Digest
 from .errors import EngineError, ManifestError, TagConflict
 from .manifest import Manifest
 from .plan import CopyRequest, Destination, PlanItem
+from .platforms import Selection, select
 from .pool import Done
 from .report import ItemResult
 
@@ -32,7 +33,7 @@ class Question:
     """What one request (by its number) wants to know. ``order``: which answers of one round are heard first."""
 
     number: int
-    kind: Literal["resolve", "tag", "writable", "find", "get", "blob"]
+    kind: Literal["resolve", "tag", "select", "writable", "find", "get", "blob"]
     place: str = ""
     tag: str = ""
     descriptor: Descriptor | None = None
@@ -40,7 +41,7 @@ class Question:
     @property
     def order(self) -> int:
         """The source's faults before the target's; what is there before what was read."""
-        return ("resolve", "tag", "writable", "find", "get", "blob").index(self.kind)
+        return ("resolve", "tag", "select", "writable", "find", "get", "blob").index(self.kind)
 
 
 Questions = dict[Question, Callable[[], Any]]
@@ -64,6 +65,7 @@ class Walk:
     present: dict[tuple[str, Digest], bool] = field(default_factory=dict)
     depths: dict[Digest, int] = field(default_factory=dict)
     existing: dict[tuple[str, str], Digest | None] = field(default_factory=dict)
+    selection: Selection | None = None
     size: int = 0
 
     def __post_init__(self) -> None:
@@ -89,7 +91,10 @@ class Walk:
         try:
             for question, done in sorted(answers, key=lambda answer: answer[0].order):
                 questions |= self._hear(question, answer_of(done))
-            if answers[0][0].kind in ("resolve", "tag"):
+            kinds = {question.kind for question, _ in answers}
+            if "resolve" in kinds and self.request.platforms:
+                questions |= self._select()
+            elif kinds & {"resolve", "select"}:
                 questions |= self._judge_tags()
         except EngineError as error:
             self.item.result.error = error
@@ -100,7 +105,9 @@ class Walk:
     def _hear(self, question: Question, value: Any) -> Questions:
         if question.kind == "resolve":
             self.root = _pinned(value, self.request.identifier)
-            self.item.result.digest = self.root.digest
+            self.item.result.digest = self.item.result.source_digest = self.root.digest
+        elif question.kind == "select":
+            self._selected(value)
         elif question.kind == "tag":
             self.existing[question.place, question.tag] = value.digest if value else None
         elif question.descriptor and question.kind == "find":
@@ -108,6 +115,23 @@ class Walk:
         elif question.descriptor:
             return self._got(question.descriptor, *value)
         return {}
+
+    def _select(self) -> Questions:
+        source, root, wanted, name = self.request.source, self.root, self.request.platforms, self.request.name
+        assert root
+        return {Question(self.number, "select"): lambda: select(source, root, wanted, name)}
+
+    def _selected(self, selection: Selection) -> None:
+        """From here on the smaller index is the image."""
+        self.selection = selection
+        digest = selection.root.descriptor.digest
+        if digest != self.item.result.source_digest:
+            wanted = ", ".join(map(str, self.request.platforms))
+            self.item.result.notices += (
+                f"Only {wanted}: the index is a smaller one, {digest} instead of {self.item.result.source_digest}",
+            )
+        self.root = selection.root.descriptor
+        self.item.result.digest = digest
 
     def _judge_tags(self) -> Questions:
         """Refuse a missing right and a conflict before anything moves; keep only the tags that must be written."""
@@ -130,7 +154,7 @@ class Walk:
             if tags or not destination.tags:
                 left.append(Destination(destination.store, tuple(tags)))
         self.item.moved_tags = frozenset(moved)
-        self.item.request = CopyRequest(self.request.source, self.request.identifier, tuple(left), self.request.force)
+        self.item.request = replace(self.request, destinations=tuple(left))
         if not left:
             self.item.result.status = "unchanged"
             return {}
@@ -196,6 +220,9 @@ class Walk:
     def _get(self, descriptor: Descriptor) -> Questions:
         source = self.request.source
         question = Question(self.number, "get", descriptor=descriptor)
+        made = self.selection.read.get(descriptor.digest) if self.selection else None
+        if made:
+            return {question: lambda: (made.raw, made.descriptor.media_type)}
         return {question: lambda: source.manifest(descriptor.digest, descriptor.size)}
 
 

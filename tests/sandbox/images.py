@@ -102,11 +102,8 @@ def image(
 ) -> Artifact:
     """One platform's image: config and layers. ``shared``: layers that other images have as well."""
     layers = [*shared, *(layer(f"{seed}-{number}", size) for number, size in enumerate(layer_sizes))]
-    parts = platform.split("/")
     config = {
-        "architecture": parts[1],
-        "os": parts[0],
-        **({"variant": parts[2]} if len(parts) > 2 else {}),
+        **_platform(platform),
         "config": {"Cmd": ["/hello"], "Env": [f"SEED={seed}"]},
         "rootfs": {"type": "layers", "diff_ids": [digest_of(gzip.decompress(raw)) for raw in layers]},
     }
@@ -196,7 +193,9 @@ def web_app(size: int = 2_500_000) -> Artifact:
 
 
 def _platform(text: str) -> dict[str, str]:
-    return dict(zip(("os", "architecture", "variant"), text.split("/"), strict=False))
+    name, _, version = text.partition(":")
+    described = dict(zip(("os", "architecture", "variant"), name.split("/"), strict=False))
+    return {**described, "os.version": version} if version else described
 
 
 def _attestation(subject: Artifact) -> Artifact:

@@ -152,7 +152,8 @@ def copy(source: MemoryStore, *targets: Any, tag: str = "1", jobs: int = 1, forc
     cancellation, pool = wanted.pop("cancellation", None) or Cancellation(), make_pool(jobs)
     destinations = tuple(Destination(target, tuple(wanted.get("tags", (tag,)))) for target in targets)
     try:
-        plan = make_plan([CopyRequest(source, tag, destinations, force)], pool, cancellation)
+        request = CopyRequest(source, tag, destinations, force, platforms=wanted.get("platforms", ()))
+        plan = make_plan([request], pool, cancellation)
         if plan.items[0].result.error:
             return plan.items[0].result
         return run_plan(plan, pool, cancellation, wanted.get("on_progress", lambda progress: None)).items[0]

@@ -14,11 +14,11 @@ ROOT = Path(__file__).parent.parent.parent
 PUBLIC = """
     ANONYMOUS AuthError BlobUnknown Body Cancellation Cancelled ContentError CopyPlan CopyReport CopyRequest
     Credential CredentialError CredentialProvider Denied Descriptor Destination Digest DigestMismatch Disallowed
-    EngineError Firewall InvalidReference ItemResult Manifest ManifestError NetworkError NotFound Origin Platform
-    Progress RateLimited Reference RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError
-    Source TagConflict Tally Target TlsError TooLarge Transport TransportOptions Truncated Unauthorized
-    UnsupportedManifest UploadLost is_loopback is_registry_host make_plan make_pool parse_repository_tag redact_url
-    run_plan survey
+    EngineError Firewall InvalidReference ItemResult Manifest ManifestError NetworkError NoMatchingPlatform
+    NotFound Origin Platform Progress RateLimited Reference RegistryClient RegistryError RegistryRepository
+    Rejected RetryPolicy ServerError Source TagConflict Tally Target TlsError TooLarge Transport
+    TransportOptions Truncated Unauthorized UnsupportedManifest UploadLost is_loopback is_registry_host
+    make_plan make_pool parse_repository_tag redact_url run_plan survey
 """.split()
 
 

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 
 ENGINE = """
-    errors cancellation descriptor reference manifest stream store redaction retry challenge credential
+    errors cancellation descriptor reference manifest stream store platforms redaction retry challenge credential
     error_response network transport bearer auth client acr download upload registry
     report pool plan walk planning run __init__
 """.split()
