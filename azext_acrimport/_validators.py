@@ -12,6 +12,8 @@ PASSWORD_VARIABLE = "ACRIMPORT_SOURCE_PASSWORD"  # noqa: S105  the name of a var
 
 ENGINES = ("auto", "embedded", "service")
 
+REFERRERS = ("all", "none")
+
 # The rule of the service. https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 NAME = re.compile(r"[a-zA-Z0-9]{5,50}")
 

@@ -74,6 +74,7 @@ def import_image(
     jobs: int | None = None,
     dry_run: bool = False,
     platform: list[Platform] | None = None,
+    referrers: str = "all",
 ) -> dict[str, Any]:
     """Import one image. The result is returned, and thereby printed, also when it says that the import failed."""
     _output.hide_queries()
@@ -99,12 +100,15 @@ def import_image(
         _side(cmd.cli_ctx, "source", source, source_credentials, cancellation) as from_client,
         _side(cmd.cli_ctx, "target", target, target_credentials, cancellation) as to_client,
     ):
+        if source.host == target.host:
+            to_client.referrers_pace = from_client.referrers_pace  # one registry counts them together
         request = CopyRequest(
             RegistryRepository(from_client, reference.repository),
             reference.identifier,
             tuple(Destination(RegistryRepository(to_client, name), tuple(tags)) for name, tags in wanted.items()),
             force=force,
             platforms=tuple(platform or ()),
+            referrers=referrers == "all",
         )
         view = _output.ProgressView(cmd.cli_ctx, f"Importing {reference} to {target.host}")
         started = time.monotonic()

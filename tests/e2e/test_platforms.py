@@ -22,7 +22,10 @@ def test_platforms_are_kept_with_their_attestations(any_sandbox, signed_in):
     found = call(any_sandbox.content(TARGET), "GET", "/v2/platforms/two/manifests/1", headers=images.ACCEPT).body
     entries = json.loads(found)["manifests"]
     assert [entry["platform"]["architecture"] for entry in entries] == ["arm", "unknown", "arm64", "unknown"]
-    assert len(tree(any_sandbox.content(TARGET), "platforms/two", "1")) == first.json["manifests"] + first.json["blobs"]["copied"]
+    assert (
+        len(tree(any_sandbox.content(TARGET), "platforms/two", "1"))
+        == first.json["manifests"] + first.json["blobs"]["copied"]
+    )
     assert first.json["digest"] == tag_digest(any_sandbox.content(TARGET), "platforms/two", "1")
     assert first.json["sourceDigest"] == tag_digest(any_sandbox.content("docker.io"), "library/hello-world", "latest")
     assert first.json["digest"] in first.stderr and first.json["sourceDigest"] in first.stderr

@@ -122,6 +122,7 @@ def manifest(
 ) -> Artifact:
     """Any manifest with a config and layers; ``foreign``: the descriptor of a layer that no registry holds."""
     layers, foreign = list(layers), members.pop("foreign", None)
+    notes = {"annotations": notes} if (notes := members.pop("layer_annotations", None)) else {}
     media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
     body = {
         "schemaVersion": 2,
@@ -129,7 +130,7 @@ def manifest(
         "config": {"mediaType": config_type, "digest": digest_of(config), "size": len(config)},
         "layers": [
             *([foreign] if foreign else []),
-            *({"mediaType": layer_type, "digest": digest_of(raw), "size": len(raw)} for raw in layers),
+            *({"mediaType": layer_type, "digest": digest_of(raw), "size": len(raw), **notes} for raw in layers),
         ],
         **members,
     }
@@ -143,6 +144,21 @@ def artifact(seed: object, artifact_type: str = "application/vnd.example.sbom.v1
     return manifest(
         b"{}", [content], config_type=EMPTY, layer_type="application/json", artifactType=artifact_type, **members
     )
+
+
+def cosign(subject: Artifact, suffix: str, *payloads: bytes, **annotations: str) -> tuple[str, Artifact]:
+    """What cosign keeps under a tag that is named after the subject; the tag, and the image.
+
+    https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+    """
+    made = manifest(
+        json.dumps({"rootfs": {"type": "layers", "diff_ids": [digest_of(payload) for payload in payloads]}}).encode(),
+        payloads,
+        config_type=OCI_CONFIG,
+        layer_type="application/vnd.dev.cosign.simplesigning.v1+json",
+        layer_annotations=annotations,
+    )
+    return f"{subject.digest.replace(':', '-')}{suffix}", made
 
 
 def index(

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 
 ENGINE = """
     errors cancellation descriptor reference manifest stream store platforms redaction retry challenge credential
-    error_response network transport bearer auth client acr download upload registry
-    report pool plan walk planning run __init__
+    error_response network transport bearer auth client acr download upload referrers registry
+    report pool question plan attachments walk planning run __init__
 """.split()
 AZ_SIDE = """
     _errors _output _registries _docker_config _connections _credentials _validators custom
@@ -22,8 +22,8 @@ AZ_SIDE = """
 """.split()
 
 # what plans and runs know of the world is Source and Target
-BLIND = {"plan", "walk", "planning", "run"}
-WIRE = {"transport", "bearer", "auth", "client", "acr", "download", "upload", "registry"}
+BLIND = {"platforms", "question", "plan", "attachments", "walk", "planning", "run"}
+WIRE = {"transport", "bearer", "auth", "client", "acr", "download", "upload", "referrers", "registry"}
 
 # loaded for every `az acr …`: the engine, and what it needs, only when a command runs
 LIGHT = {"_help", "_params", "_validators", "_output", "commands", "__init__"}
