@@ -36,8 +36,8 @@ class Facts:
 
     @property
     def service_possible(self) -> bool:
-        """ARM knows the target, and the source is in a registry."""
-        return bool(self.job.target.resource_id and self.job.source)
+        """ARM knows the target, the source is in a registry, and all of it is wanted."""
+        return bool(self.job.target.resource_id and self.job.source and not self.job.request.platforms)
 
     @property
     def may_not_push(self) -> bool:
@@ -74,6 +74,7 @@ TABLE = (
     Row(lambda facts: facts.job.no_wait, "service", "--no-wait was given, and only the service goes on alone"),
     Row(lambda facts: not facts.job.target.is_acr, "embedded", "the target is not an Azure container registry"),
     Row(lambda facts: facts.job.source is None, "embedded", "the source is on this machine"),
+    Row(lambda facts: bool(facts.job.request.platforms), "embedded", "only some platforms are wanted"),
     Row(
         lambda facts: facts.job.source is not None and facts.job.source.login_server == facts.job.target.login_server,
         "embedded",

@@ -420,5 +420,8 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
         azclierror.AzureResponseError, f"{AGAIN} Give it more time with --timeout, or more connections with --jobs."
     ),
     _arm_errors.ServiceError: _service_error,
+    engine.NoMatchingPlatform: _plain(
+        azclierror.InvalidArgumentValueError, "Choose among these with --platform, or leave it out to import all."
+    ),
     engine.Cancelled: _plain(azclierror.ManualInterrupt, AGAIN),
 }

@@ -7,9 +7,10 @@ helps["acr import"] = """
 type: command
 short-summary: Import an image or OCI artifact from any registry into an Azure container registry, without Docker.
 long-summary: >
-    The image is streamed through this machine, with all its platforms; its digest is kept and every byte is checked.
-    Where this machine may not go, or where much would move inside Azure, the registry's own service imports it instead;
-    the result says which engine did it and why. What the target holds already is not moved. The tag is written last, so it names a complete image or is as it was.
+    The image is streamed through this machine, with all its platforms and with the signatures, SBOMs and attestations
+    that refer to it; its digest is kept and every byte is checked. Where this machine may not go, or where much would
+    move inside Azure, the registry's own service imports it instead; the result says which engine did it and why.
+    What the target holds already is not moved. The tag is written last, so it names a complete image or is as it was.
     The result is written to standard output, progress and errors to standard error.
     Exit codes: 0 imported or already there, 1 failed, 2 wrong usage, 3 source or registry not found.
 examples:
@@ -58,6 +59,12 @@ examples:
   - name: Move a tag that exists in the target to another image.
     text: >
         az acr import --name myregistry --source docker.io/library/alpine:3.20 --image alpine:stable --force
+  - name: Import two platforms of a multi-platform image; the digest changes with that.
+    text: >
+        az acr import --name myregistry --source docker.io/library/alpine:3.20 --platform linux/amd64 --platform linux/arm64/v8
+  - name: Import the image alone, without its signatures and SBOMs.
+    text: >
+        az acr import --name myregistry --source mysourceregistry.azurecr.io/app/web:v1 --referrers none
   - name: See first what would be copied, and whether the tag is free.
     text: >
         az acr import --name myregistry --source docker.io/library/alpine:3.20 --dry-run --output table

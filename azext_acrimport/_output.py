@@ -26,7 +26,7 @@ def to_result(
 
     return {
         "source": source,
-        "sourceDigest": str(item.digest) if item.digest else None,
+        "sourceDigest": str(item.source_digest) if item.source_digest else None,
         "registry": registry,
         "targets": list(item.targets),
         "digest": str(item.digest) if item.digest else None,
@@ -34,7 +34,7 @@ def to_result(
         "engine": engine,
         "engineReason": engine_reason,
         "manifests": item.manifests,
-        "referrers": 0,
+        "referrers": item.referrers,
         "blobs": {"copied": item.blobs.copied, "mounted": item.blobs.mounted, "existing": item.blobs.existing},
         "bytes": {"copied": item.bytes.copied, "mounted": item.bytes.mounted, "existing": item.bytes.existing},
         "seconds": round(item.seconds, 3),
@@ -115,6 +115,7 @@ class ProgressView:
             moved = f"{item.blobs.copied} blobs ({human_bytes(item.bytes.copied)}) copied"
             mounted = f", {item.blobs.mounted} mounted" if item.blobs.mounted else ""
             there = f", {item.blobs.existing} were there" if item.blobs.existing else ""
+            there += f", {item.referrers} referrer(s) with it" if item.referrers else ""
             self._line(
                 f"Imported {', '.join(item.targets)} as {item.digest}: {moved}{mounted}{there}, "
                 f"in {item.seconds:.1f} s."

@@ -11,7 +11,7 @@ from azure.cli.core.commands.parameters import (
     resource_group_name_type,
 )
 
-from ._validators import ENGINES
+from ._validators import ENGINES, REFERRERS
 
 
 def load_arguments(loader: Any) -> None:
@@ -71,6 +71,21 @@ def load_arguments(loader: Any) -> None:
             action="store_true",
             arg_group="Target",
             help="Overwrite a target tag that points to another image.",
+        )
+        c.argument(
+            "platform",
+            action="append",
+            arg_group="Content",
+            help="Keep only this platform of a multi-platform image: os/architecture[/variant], for example "
+            "linux/arm64; Windows with its version: windows/amd64:10.0.20348. Repeat it for several. The index is "
+            "written anew, so its digest changes; attestations follow what they attest. Default: all platforms.",
+        )
+        c.argument(
+            "referrers",
+            arg_type=get_enum_type(REFERRERS, default="all"),
+            arg_group="Content",
+            help="Whether signatures, SBOMs and attestations come along that refer to the image or to one of its "
+            "platforms' images: OCI referrers, and cosign's tags sha256-….sig, .att and .sbom.",
         )
         c.argument(
             "hand_over",  # not "no_wait": under that name az prints no result

@@ -27,7 +27,7 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
     item = ItemResult(str(job.reference), job.request.target_names)
     outcome = Outcome(item, "service", reason)
     try:
-        item.digest = _pinned(job)
+        item.digest = item.source_digest = _pinned(job)
         tags, moved = _tags_to_write(job, item.digest)
         if job.tags and not tags:
             item.status = "unchanged"

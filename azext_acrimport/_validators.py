@@ -13,6 +13,8 @@ PASSWORD_VARIABLE = "ACRIMPORT_SOURCE_PASSWORD"  # noqa: S105  the name of a var
 
 ENGINES = ("auto", "embedded", "service")
 
+REFERRERS = ("all", "none")
+
 # The rule of the service. https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 NAME = re.compile(r"[a-zA-Z0-9]{5,50}")
 
@@ -52,6 +54,7 @@ def validate_import(cmd: Any, namespace: Any) -> None:
         _validate_engine(cmd, namespace)
         _validate_jobs(cmd, namespace)
         _validate_source(namespace)
+        _validate_platforms(namespace)
         _validate_targets(namespace)
     except InvalidReference as error:
         _errors.exit_for_usage(
@@ -154,6 +157,22 @@ def _validate_layout(namespace: Any, source: Any) -> None:
         raise ValueError(
             f"{source} names no repository for the target.", "Add --image repository:tag, or --repository repository."
         )
+
+
+def _validate_platforms(namespace: Any) -> None:
+    from .engine import Platform
+
+    if namespace.platform and (namespace.engine == "service" or namespace.hand_over):
+        raise ValueError(
+            "The import service imports all platforms of an image.", "Leave out --platform, or --engine and --no-wait."
+        )
+    try:
+        namespace.platform = [Platform.parse(text) for text in namespace.platform or ()]
+    except ValueError as error:
+        raise ValueError(
+            f"--platform: {error}.",
+            "Write it as os/architecture[/variant], for example linux/amd64, linux/arm/v7 or windows/amd64:10.0.20348.",
+        ) from None
 
 
 def _validate_targets(namespace: Any) -> None:

@@ -28,6 +28,7 @@ from .engine import (
     ItemResult,
     LayoutReference,
     Origin,
+    Platform,
     Reference,
     RegistryClient,
     RegistryRepository,
@@ -74,6 +75,8 @@ def import_image(
     jobs: int | None = None,
     timeout: float | None = None,
     dry_run: bool = False,
+    platform: list[Platform] | None = None,
+    referrers: str = "all",
 ) -> dict[str, Any]:
     """Import one image. The result is returned, and thereby printed, also when it says that the import failed."""
     _output.hide_queries()
@@ -83,20 +86,21 @@ def import_image(
     with ExitStack() as stack:
         source, image = None, source_image.text
         if isinstance(source_image.location, LayoutReference):
-            reference, read_from = (
-                source_image.location,
-                stack.enter_context(closing(open_location(source_image.location))),
-            )
+            reference = source_image.location
+            read_from = stack.enter_context(closing(open_location(reference)))
         else:
             reference, source, image = _source(directory, source_image, source_registry, target)
             _check_source(source, target, username, password)
             given = provider(identity, source, reference.repository, "source", username, password)
             client = stack.enter_context(_side(cmd.cli_ctx, "source", source, given, cancellation))
             read_from = RegistryRepository(client, reference.repository)
+            pace = client.referrers_pace
         wanted = _destinations(reference, target_tags or [], repository or [])
         _warn_of_quarantine(target)
         given = provider(identity, target, next(iter(wanted)), "target")
         client = stack.enter_context(_side(cmd.cli_ctx, "target", target, given, cancellation))
+        if source and source.host == target.host:
+            client.referrers_pace = pace  # one registry counts them together
         job = Job(
             cli_ctx=cmd.cli_ctx,
             reference=reference,
@@ -107,6 +111,8 @@ def import_image(
                 reference.name if isinstance(reference, LayoutReference) else reference.identifier,
                 tuple(Destination(RegistryRepository(client, name), tuple(tags)) for name, tags in wanted.items()),
                 force=force,
+                platforms=tuple(platform or ()),
+                referrers=referrers == "all",
             ),
             image=image,
             tags=_typed_tags(image, target_tags or [], repository or []),

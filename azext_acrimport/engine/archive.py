@@ -7,6 +7,7 @@ https://github.com/moby/docker-image-spec/blob/main/spec.md (combined image JSON
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from .descriptor import OCI_MANIFEST, Descriptor, Digest
@@ -57,6 +58,19 @@ class DockerArchive:
         digest = Digest.of(raw)
         self._manifests[digest] = raw
         return Descriptor(OCI_MANIFEST, digest, len(raw))
+
+    def find(self, identifier: str) -> Descriptor | None:
+        """As ``Source.find``."""
+        try:
+            return self.resolve(identifier)
+        except LayoutError as error:
+            if error.missing:
+                return None
+            raise
+
+    def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """As ``Source.referrers``: Docker saves none."""
+        return ()
 
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""

@@ -12,12 +12,15 @@ from .auth import TokenProvider
 from .challenge import Challenge, Scope
 from .credential import CredentialProvider
 from .errors import Denied, EngineError, NetworkError, TlsError
+from .retry import Pace
 from .stream import Body
 from .transport import Response, Transport
 
 __all__ = ["RegistryClient"]
 
 EVERY_STATUS = range(200, 600)
+# An Azure container registry lets an identity ask for referrers 250 times a minute; we are not the only one to ask.
+ACR_REFERRERS = (200, 60.0)
 
 
 class RegistryClient:
@@ -41,6 +44,7 @@ class RegistryClient:
         self.host = host
         self.acr = acr
         self.soft_delete = soft_delete
+        self.referrers_pace = Pace(*ACR_REFERRERS)
         self.transport = transport
         self.tokens = TokenProvider(host, transport, provide)
         transport.names[host] = registry

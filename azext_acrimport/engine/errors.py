@@ -27,6 +27,7 @@ EngineError                    code, origin, subject, message
 │  └─ UnsupportedManifest      Docker schema 1
 ├─ TagConflict                 tag, existing, wanted
 ├─ TimedOut                    the time that the caller gave is over
+├─ NoMatchingPlatform          asked, available
 └─ Cancelled
 
 ``code`` is stable and what tests and scripts compare: the side and the kind, such as ``source-not-found``.
@@ -51,6 +52,7 @@ __all__ = [
     "ManifestError",
     "LayoutError",
     "NetworkError",
+    "NoMatchingPlatform",
     "NotFound",
     "Origin",
     "RateLimited",
@@ -319,6 +321,18 @@ class TimedOut(EngineError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"It was not done within {seconds:g} s, and was given up.")
         self.seconds = seconds
+
+
+class NoMatchingPlatform(EngineError):
+    """The source has no image for a platform that was asked for."""
+
+    slug = "no-matching-platform"
+
+    def __init__(self, subject: str, asked: str, available: tuple[str, ...]) -> None:
+        has = f"It has {', '.join(available)}" if available else "It names no platform at all"
+        super().__init__(f"{subject} (source) has no image for {asked}. {has}.", origin="source", subject=subject)
+        self.asked = asked
+        self.available = available
 
 
 class Cancelled(EngineError):

@@ -7,6 +7,7 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from .descriptor import Descriptor, Digest
@@ -29,6 +30,7 @@ class OciLayout:
         self._files = files
         self.registry = ""
         self.repository = files.path
+        self._subjects: dict[Digest, Digest | None] = {}
         version = read_json(files, "oci-layout").get("imageLayoutVersion")
         if not isinstance(version, str) or not version.startswith("1."):
             raise LayoutError(files.path, f"its layout has the version {version!r}, which is not known here")
@@ -43,6 +45,8 @@ class OciLayout:
         if ":" in identifier:
             return self._by_digest(identifier)
         found = {root.digest: root for root in self._roots if not identifier or identifier in _names(root)}
+        if len(found) > 1 and not identifier:  # what vouches for another one is listed beside it
+            found = {digest: root for digest, root in found.items() if not root.is_manifest or not self._subject(root)}
         if len(found) == 1:
             return next(iter(found.values()))
         there = sorted({name for root in self._roots for name in _names(root) or {f"@{root.digest}"}})
@@ -68,6 +72,26 @@ class OciLayout:
             raise DigestMismatch(f"manifest {digest}", str(digest), str(actual), origin="source")
         known = next((root.media_type for root in self._roots if root.digest == digest), "application/json")
         return raw, known
+
+    def find(self, identifier: str) -> Descriptor | None:
+        """As ``Source.find``."""
+        try:
+            return self.resolve(identifier)
+        except LayoutError as error:
+            if error.missing:
+                return None
+            raise
+
+    def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """As ``Source.referrers``: of what ``index.json`` names, the manifests that have this subject."""
+        return [root for root in self._roots if root.is_manifest and self._subject(root) == subject]
+
+    def _subject(self, root: Descriptor) -> Digest | None:
+        if root.digest not in self._subjects:
+            raw, media_type = self.manifest(root.digest)
+            subject = Manifest.parse(raw, media_type, root.digest).subject
+            self._subjects[root.digest] = subject.digest if subject else None
+        return self._subjects[root.digest]
 
     def blob(self, descriptor: Descriptor) -> Body:
         """As ``Source.blob``."""

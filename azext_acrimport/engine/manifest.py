@@ -25,11 +25,12 @@ class Manifest:
     """``raw`` is what gets pushed. ``manifests`` are children at ``/manifests/``, ``blobs`` those at ``/blobs/``.
 
     Children and blobs hold each digest once, in the order in which the manifest first names them. Foreign layers,
-    which registries do not hold, are in ``foreign`` instead.
+    which registries do not hold, are in ``foreign`` instead. ``config`` is one of the blobs.
     """
 
     raw: bytes
     descriptor: Descriptor
+    config: Descriptor | None
     manifests: tuple[Descriptor, ...]
     blobs: tuple[Descriptor, ...]
     foreign: tuple[Descriptor, ...]
@@ -53,6 +54,7 @@ class Manifest:
             return cls(
                 raw,
                 Descriptor(media_type, digest, len(raw)),
+                config=named[0] if config is not None else None,
                 manifests=tuple(d for d in unique if index and d.is_manifest),
                 blobs=tuple(d for d in unique if not (index and d.is_manifest) and not d.is_foreign),
                 foreign=tuple(d for d in unique if d.is_foreign),

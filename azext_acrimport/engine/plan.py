@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from .descriptor import Descriptor, Digest
+from .descriptor import Descriptor, Digest, Platform
 from .manifest import Manifest
 from .report import ItemResult
 from .store import Source, Target
 
 __all__ = [
+    "Attachment",
     "CopyBlob",
     "CopyPlan",
     "CopyRequest",
@@ -43,12 +45,18 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """One image and where it shall go. ``identifier`` is a tag or a digest; ``force`` lets tags move."""
+    """One image and where it shall go. ``identifier`` is a tag or a digest; ``force`` lets tags move.
+
+    ``platforms``: keep only these of a multi-platform image; none means all. ``referrers``: bring along what refers to
+    the image or to one of its platforms' images.
+    """
 
     source: Source
     identifier: str
     destinations: tuple[Destination, ...]
     force: bool = False
+    platforms: tuple[Platform, ...] = ()
+    referrers: bool = False
 
     @property
     def key(self) -> str:
@@ -112,6 +120,20 @@ Step = CopyBlob | MountBlob | PutManifest | PutTag
 
 
 @dataclass(slots=True)
+class Attachment:
+    """A manifest that vouches for another one: by its ``subject``, or by its ``tag``. ``depth``: the other one's.
+
+    ``lacking``: the places (``registry/repository``) that do not have it.
+    """
+
+    descriptor: Descriptor
+    subject: Digest | None
+    tag: str = ""
+    depth: int = 0
+    lacking: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class PlanItem:
     """One request, what is known of its image, and the steps it needs (shared with other items where equal)."""
 
@@ -120,6 +142,7 @@ class PlanItem:
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
     steps: dict[Step, None] = field(default_factory=dict)
     moved_tags: frozenset[str] = frozenset()
+    attached: dict[tuple[Digest, str], Attachment] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -158,7 +181,13 @@ class Graph:
         plan.manifests.update(item.manifests)
         for destination in request.destinations:
             plan.targets.setdefault(destination.key, destination.store)
-            self._add_manifest(item, root, destination, present)
+            attached: dict[Step, None] = {}
+            for attachment in item.attached.values():
+                if destination.key in attachment.lacking:
+                    tags = (attachment.tag,) if attachment.tag else ()
+                    steps = self._add_manifest(item, attachment.descriptor.digest, destination, {}, tags)
+                    attached |= dict.fromkeys(steps)
+            self._add_manifest(item, root, destination, present, destination.tags, attached)
         blobs = {blob.digest: blob for manifest in item.manifests.values() for blob in manifest.blobs}
         for destination in request.destinations:
             for blob in blobs.values():
@@ -167,29 +196,32 @@ class Graph:
                     item.result.bytes.add("existing", blob.size)
 
     def _add_manifest(
-        self, item: PlanItem, digest: Digest, destination: Destination, present: Mapping[tuple[str, Digest], bool]
-    ) -> Step | None:
+        self,
+        item: PlanItem,
+        digest: Digest,
+        destination: Destination,
+        present: Mapping[tuple[str, Digest], bool],
+        tags: Sequence[str] = (),
+        attached: Mapping[Step, None] = MappingProxyType({}),
+    ) -> list[Step]:
+        """The last steps for this manifest, none where nothing is to be done. ``attached``: what tags wait for, too."""
         manifest = item.manifests.get(digest)
         if manifest is None:  # found at every destination, so never read
-            return None
+            return []
         waits: dict[Step, None] = {}
         for child in manifest.manifests:
-            step = self._add_manifest(item, child.digest, destination, present)
-            if step:
-                waits[step] = None
+            waits |= dict.fromkeys(self._add_manifest(item, child.digest, destination, present))
         here = present.get((destination.key, digest), False)
         if not here:
             waits |= {self._add_blob(item, blob, destination): None for blob in manifest.blobs}
-        source, steps = item.request.key, frozenset(waits)
-        if destination.tags and digest == item.result.digest:
-            for tag in destination.tags:
-                self._put(item, PutTag(manifest.descriptor, destination.key, tag, source), steps)
-            return None
-        if here and not waits:
-            return None
-        put = PutManifest(manifest.descriptor, destination.key, source)
-        self._put(item, put, steps)
-        return put
+        if here and not waits and not tags:
+            return []
+        source = item.request.key
+        puts: list[Step] = [PutTag(manifest.descriptor, destination.key, tag, source) for tag in tags]
+        puts = puts or [PutManifest(manifest.descriptor, destination.key, source)]
+        for put in puts:
+            self._put(item, put, frozenset({**waits, **(attached if tags else {})}))
+        return puts
 
     def _add_blob(self, item: PlanItem, blob: Descriptor, destination: Destination) -> Step:
         place, registry, repository = destination.key, destination.store.registry, destination.store.repository

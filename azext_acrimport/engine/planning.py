@@ -12,8 +12,9 @@ from .cancellation import Cancellation
 from .errors import EngineError
 from .plan import CopyBlob, CopyPlan, CopyRequest, Graph, PlanItem
 from .pool import Done, Pool
+from .question import Question, Questions, answer_of
 from .report import Outcome
-from .walk import Question, Questions, Walk, answer_of
+from .walk import Walk
 
 __all__ = ["make_plan", "survey"]
 
@@ -32,6 +33,8 @@ def make_plan(requests: Sequence[CopyRequest], pool: Pool, cancellation: Cancell
     for walk in walks:
         if walk.root and walk.item.result.status == "planned":
             graph.add(walk.item, walk.root.digest, walk.present)
+            if walk.settled and not walk.item.steps:
+                walk.item.result.status = "unchanged"
     return plan
 
 

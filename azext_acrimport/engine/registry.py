@@ -15,7 +15,8 @@ from .client import RegistryClient
 from .descriptor import ACCEPTED_MANIFESTS, Descriptor, Digest
 from .download import BlobDownload
 from .errors import ContentError, Denied, DigestMismatch, Disallowed, Firewall, NotFound, Truncated
-from .manifest import MAX_MANIFEST_BYTES
+from .manifest import MAX_MANIFEST_BYTES, Manifest
+from .referrers import Referrers
 from .stream import Body
 from .transport import Response
 from .upload import BlobUpload
@@ -39,6 +40,7 @@ class RegistryRepository:
             scope = Scope(repository, (*METADATA_ACTIONS, *scope.actions))
         self._scopes: tuple[Scope, ...] = (scope,)
         self._upload = BlobUpload(client, repository, self._scopes)
+        self._referrers = Referrers(client, repository, self._scopes, self._get, self.find)
         self.registry = client.registry
         self.repository = repository
 
@@ -80,6 +82,10 @@ class RegistryRepository:
         if actual != digest:
             raise DigestMismatch(subject, str(digest), str(actual), origin=self._origin)
         return raw, media_type
+
+    def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """As ``Source.referrers``: by the API, or by the fallback tag."""
+        return self._referrers.of(subject)
 
     def blob(self, descriptor: Descriptor) -> Body:
         """As ``Source.blob``."""
@@ -143,6 +149,11 @@ class RegistryRepository:
         stated = _stated_digest(response)
         if stated is not None and stated.algorithm == digest.algorithm and stated != digest:
             raise ContentError(f"manifest {identifier}", str(digest), str(stated), origin=self._origin)
+        if not response.headers.get("OCI-Subject"):
+            # the registry keeps no list of referrers, so that is ours to keep
+            manifest = Manifest.parse(raw, media_type, digest, origin=self._origin)
+            if manifest.subject:
+                self._referrers.link(manifest)
 
     def _found_by_get(self, identifier: str) -> Descriptor | None:
         try:
@@ -153,8 +164,6 @@ class RegistryRepository:
 
     def _is_absent(self, identifier: str) -> bool:
         """Artifactory answers 403 for what is not there. A digest may be written again; a tag must be known free."""
-        if self._origin == "source":
-            return False
         if ":" in identifier:
             return True
         try:

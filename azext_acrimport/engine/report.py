@@ -51,7 +51,9 @@ class ItemResult:
     """What became of one source image. ``manifests`` counts the image's own manifests that were looked at.
 
     An unchanged image is seen by its digest alone, so its manifests and blobs are not counted. ``written``: the targets
-    whose tag was written; they are complete, also after an interruption.
+    whose tag was written; they are complete, also after an interruption. ``source_digest`` is another than ``digest``
+    where only some platforms were wanted. ``referrers``: how many vouch for the image at the source, and now at the
+    targets; those of an unchanged image's platforms are not looked for.
     """
 
     source: str
@@ -65,6 +67,8 @@ class ItemResult:
     notices: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
     error: EngineError | None = None
+    source_digest: Digest | None = None
+    referrers: int = 0
 
 
 @dataclass(frozen=True, slots=True)

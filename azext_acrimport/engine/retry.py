@@ -7,13 +7,14 @@ import random
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 from .cancellation import Cancellation
 
-__all__ = ["Gate", "RetryPolicy", "retry_after"]
+__all__ = ["Gate", "Pace", "RetryPolicy", "retry_after"]
 
 # Statuses that say nothing about the request itself.
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes (429), RFC 9110 section 15
@@ -70,4 +71,25 @@ class Gate:
     def passing(self, cancellation: Cancellation) -> None:
         """Wait until the gate is open. Raises Cancelled."""
         while (wait := self._open_at - cancellation.now()) > 0:
+            cancellation.wait(wait)
+
+
+class Pace:
+    """At most ``count`` requests in any ``window`` seconds, for all threads together: a known limit is not run into."""
+
+    def __init__(self, count: int, window: float) -> None:
+        self._lock = threading.Lock()
+        self._window = window
+        self._times: deque[float] = deque(maxlen=count)
+
+    def passing(self, cancellation: Cancellation) -> None:
+        """Wait for a free place, and take it. Raises Cancelled."""
+        while True:
+            with self._lock:
+                now = cancellation.now()
+                full = len(self._times) == self._times.maxlen
+                wait = self._times[0] + self._window - now if full else 0.0
+                if wait <= 0:
+                    self._times.append(now)  # the oldest of a full deque falls out
+                    return
             cancellation.wait(wait)

@@ -174,7 +174,8 @@ class _Run:
                 item.result.blobs.add(way, 1)
                 item.result.bytes.add(way, step.descriptor.size)
             elif isinstance(step, PutTag):
-                item.result.written += (f"{step.target.partition('/')[2]}:{step.tag}",)
+                name = f"{step.target.partition('/')[2]}:{step.tag}"
+                item.result.written += (name,) if name in item.result.targets else ()
             self._left[id(item)] -= 1
             if not self._left[id(item)]:
                 self._finish(item)

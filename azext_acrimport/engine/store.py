@@ -32,6 +32,12 @@ class Source(Protocol):
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """The manifest's bytes, verified against the digest (and the size, unless -1), and its media type."""
 
+    def find(self, identifier: str) -> Descriptor | None:
+        """As ``resolve``, but None when it names nothing. An unclear answer is an exception, never None."""
+
+    def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """The manifests that refer to this one: signatures, SBOMs. An unclear answer is an exception, never none."""
+
     def blob(self, descriptor: Descriptor) -> Body:
         """The blob, to be opened later; nothing is asked of the registry yet."""
 
@@ -50,6 +56,12 @@ class Target(Protocol):
     def find(self, identifier: str) -> Descriptor | None:
         """What this tag or digest names now, or None. An unclear answer is an exception, never None."""
 
+    def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
+        """As ``Source.manifest``, to compare."""
+
+    def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """As ``Source.referrers``. The subject need not be there yet."""
+
     def require_push(self) -> None:
         """Raise Denied when it is known already that we may not write here; asks nothing to find out."""
 
@@ -66,7 +78,10 @@ class Target(Protocol):
         """Take the blob from another repository of the same registry. False: not possible, copy instead."""
 
     def put_manifest(self, digest: Digest, media_type: str, raw: bytes) -> None:
-        """Store the manifest under its digest. Raises BlobUnknown when something it names is missing."""
+        """Store the manifest under its digest, and list it among its subject's referrers if it has one.
+
+        Raises BlobUnknown when something it names is missing.
+        """
 
     def tag(self, tag: str, digest: Digest, media_type: str, raw: bytes) -> None:
         """Store the manifest and make the tag name it, in one step. Raises BlobUnknown as ``put_manifest``."""

@@ -7,17 +7,20 @@ A walk asks nobody itself. It names its questions, and hears the answers to all 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from .attachments import Attachments
 from .descriptor import Descriptor, Digest
-from .errors import EngineError, ManifestError, TagConflict
+from .errors import EngineError, ManifestError, NotFound, TagConflict
 from .manifest import Manifest
 from .plan import CopyRequest, Destination, PlanItem
+from .platforms import ATTESTED, Selection, select
 from .pool import Done
+from .question import Question, Questions, answer_of
 from .report import ItemResult
 
-__all__ = ["Question", "Questions", "Walk", "answer_of"]
+__all__ = ["Walk"]
 
 # Indexes of indexes exist (two levels); nobody has been seen to need more, and a loop is impossible with digests.
 MAX_DEPTH = 6
@@ -25,32 +28,6 @@ MAX_DEPTH = 6
 MAX_MANIFESTS = 5000
 # All manifests of an image are kept until they are pushed.
 MAX_MANIFEST_BYTES_IN_ALL = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What one request (by its number) wants to know. ``order``: which answers of one round are heard first."""
-
-    number: int
-    kind: Literal["resolve", "tag", "writable", "find", "get", "blob"]
-    place: str = ""
-    tag: str = ""
-    descriptor: Descriptor | None = None
-
-    @property
-    def order(self) -> int:
-        """The source's faults before the target's; what is there before what was read."""
-        return ("resolve", "tag", "writable", "find", "get", "blob").index(self.kind)
-
-
-Questions = dict[Question, Callable[[], Any]]
-
-
-def answer_of(done: Done) -> Any:
-    """The value, or the exception that came in its place."""
-    if done.error is not None:
-        raise done.error
-    return done.value
 
 
 @dataclass(slots=True)
@@ -64,10 +41,15 @@ class Walk:
     present: dict[tuple[str, Digest], bool] = field(default_factory=dict)
     depths: dict[Digest, int] = field(default_factory=dict)
     existing: dict[tuple[str, str], Digest | None] = field(default_factory=dict)
+    selection: Selection | None = None
+    # every tag names the image already: what is left to ask is whether something new vouches for it
+    settled: bool = False
+    attachments: Attachments = field(init=False)
     size: int = 0
 
     def __post_init__(self) -> None:
         self.item = PlanItem(self.request, ItemResult(self.request.name, self.request.target_names))
+        self.attachments = Attachments(self.number, self.item, self.depths, self._get)
 
     def first(self) -> Questions:
         """What the source's tag names, and what each target tag names: one HEAD each."""
@@ -83,9 +65,16 @@ class Walk:
         questions: Questions = {}
         try:
             for question, done in sorted(answers, key=lambda answer: answer[0].order):
+                if isinstance(done.error, NotFound) and self._is_nothing(question):
+                    continue
                 questions |= self._hear(question, answer_of(done))
-            if answers[0][0].kind in ("resolve", "tag"):
+            kinds = {question.kind for question, _ in answers}
+            if "resolve" in kinds and self.request.platforms:
+                questions |= self._select()
+            elif kinds & {"resolve", "select"}:
                 questions |= self._judge_tags()
+            elif self.settled:
+                questions |= self._look_deeper()
         except EngineError as error:
             self.item.result.error = error
             self.item.result.status = "failed"
@@ -95,19 +84,54 @@ class Walk:
     def _hear(self, question: Question, value: Any) -> Questions:
         if question.kind == "resolve":
             self.root = _pinned(value, self.request.identifier)
-            self.item.result.digest = self.root.digest
+            self.item.result.digest = self.item.result.source_digest = self.root.digest
+        elif question.kind == "select":
+            self._selected(value)
         elif question.kind == "tag":
             self.existing[question.place, question.tag] = value.digest if value else None
-        elif question.descriptor and question.kind == "find":
-            return self._found(question.place, question.descriptor, value is not None)
         elif question.descriptor:
-            return self._got(question.descriptor, *value)
+            return self._hear_of(question, question.descriptor, value)
         return {}
+
+    def _hear_of(self, question: Question, descriptor: Descriptor, value: Any) -> Questions:
+        if question.kind == "find":
+            return self._found(question.place, descriptor, value is not None)
+        if question.kind == "referrers":
+            return self.attachments.offered(descriptor, value)
+        if question.kind == "listed":
+            return self.attachments.listed(question.place, descriptor, value)
+        if question.kind == "digest tag":
+            return self.attachments.tagged(descriptor, question.tag, value)
+        if question.kind == "held":
+            return self.attachments.held(question.place, question.tag, descriptor, value)
+        return self._got(descriptor, *value)
+
+    def _is_nothing(self, question: Question) -> bool:
+        descriptor = question.descriptor
+        return question.kind == "get" and descriptor is not None and self.attachments.vanished(descriptor)
+
+    def _select(self) -> Questions:
+        source, root, wanted, name = self.request.source, self.root, self.request.platforms, self.request.name
+        assert root
+        return {Question(self.number, "select"): lambda: select(source, root, wanted, name)}
+
+    def _selected(self, selection: Selection) -> None:
+        """From here on the smaller index is the image."""
+        self.selection = selection
+        digest = selection.root.descriptor.digest
+        if digest != self.item.result.source_digest:
+            wanted = ", ".join(map(str, self.request.platforms))
+            self.item.result.notices += (
+                f"Only {wanted}: the index is a smaller one, {digest} instead of {self.item.result.source_digest}",
+            )
+        self.root = selection.root.descriptor
+        self.item.result.digest = digest
 
     def _judge_tags(self) -> Questions:
         """Refuse a missing right and a conflict before anything moves; keep only the tags that must be written."""
         assert self.root
         moved, left = [], []
+        self.settled = True
         for destination in self.request.destinations:
             destination.store.require_push()
             tags = []
@@ -122,15 +146,39 @@ class Walk:
                         raise TagConflict(name, str(digest), str(self.root.digest))
                     moved.append(name)
                 tags.append(tag)
-            if tags or not destination.tags:
+            self.settled &= bool(destination.tags) and not tags
+            if tags or not destination.tags or self.request.referrers:
                 left.append(Destination(destination.store, tuple(tags)))
         self.item.moved_tags = frozenset(moved)
-        self.item.request = CopyRequest(self.request.source, self.request.identifier, tuple(left), self.request.force)
-        if not left:
+        self.item.request = replace(self.request, destinations=tuple(left))
+        if self.settled and not self.request.referrers:
             self.item.result.status = "unchanged"
             return {}
         self.depths[self.root.digest] = 0
-        return {**self._writable(self.root), **self._find_everywhere(self.root), **self._get(self.root)}
+        if self.settled:
+            return {**self._ask_of_root(), **self._look_deeper()}
+        return {
+            **self._writable(self.root),
+            **self._find_everywhere(self.root),
+            **self._get(self.root),
+            **self._ask_of_root(),
+        }
+
+    def _ask_of_root(self) -> Questions:
+        """What refers to the whole. An index that was written anew is not what they refer to."""
+        assert self.root
+        if not self.request.referrers or self.item.result.digest != self.item.result.source_digest:
+            return {}
+        return self.attachments.ask(self.root)
+
+    def _look_deeper(self) -> Questions:
+        """Of an image that is there, its platforms are asked about only when the whole lacks something."""
+        assert self.root
+        lacks = self.request.force or any(attachment.lacking for attachment in self.item.attached.values())
+        made = self.item.result.digest != self.item.result.source_digest
+        if self.root.is_index and (lacks or made) and self.root.digest not in self.item.manifests:
+            return self._get(self.root)
+        return {}
 
     def _found(self, place: str, descriptor: Descriptor, found: bool) -> Questions:
         self.present[place, descriptor.digest] = found
@@ -138,12 +186,14 @@ class Walk:
         return {} if found or self._is_fresh() or descriptor == self.root else self._get(descriptor)
 
     def _got(self, descriptor: Descriptor, raw: bytes, media_type: str) -> Questions:
-        if descriptor.digest in self.item.manifests:
+        known = self.item.manifests.get(descriptor.digest)
+        if known:
+            self.attachments.got(known)
             return {}
         served_as = descriptor.media_type if self.depths[descriptor.digest] else media_type
         manifest = Manifest.parse(raw, served_as, descriptor.digest)
         self.item.manifests[descriptor.digest] = manifest
-        self.item.result.manifests += 1
+        self.item.result.manifests += not self.attachments.got(manifest)
         self.size += len(raw)
         if manifest.foreign:
             self.item.result.notices += (f"{len(manifest.foreign)} foreign layer(s) of {descriptor.digest} left out",)
@@ -153,7 +203,11 @@ class Walk:
             if child.digest in self.depths:
                 continue
             self.depths[child.digest] = depth
+            if self.settled:
+                self.present |= {(d.key, child.digest): True for d in self.item.request.destinations}
             questions |= self._find_everywhere(child)
+            if self.request.referrers and ATTESTED not in child.annotations:
+                questions |= self.attachments.ask(child)
             if self._is_fresh() or child.is_index:
                 questions |= self._get(child)
         if depth > MAX_DEPTH or len(self.depths) > MAX_MANIFESTS or self.size > MAX_MANIFEST_BYTES_IN_ALL:
@@ -191,6 +245,9 @@ class Walk:
     def _get(self, descriptor: Descriptor) -> Questions:
         source = self.request.source
         question = Question(self.number, "get", descriptor=descriptor)
+        made = self.selection.read.get(descriptor.digest) if self.selection else None
+        if made:
+            return {question: lambda: (made.raw, made.descriptor.media_type)}
         return {question: lambda: source.manifest(descriptor.digest, descriptor.size)}
 
 

@@ -53,8 +53,8 @@ TARGET = f"/subscriptions/{GUID}/resourceGroups/g/providers/Microsoft.ContainerR
         (f"Deployment failed. Correlation ID: {GUID}. Access to source.azurecr.io denied.", "", "source-denied"),
         (
             "The client 'x' with object id 'y' has permission to perform action 'Microsoft.ContainerRegistry/"
-            "registries/importImage/action' on scope 't'; however, it does not have permission to perform action 'read' on the "
-            "linked scope(s) 's' or the linked scope(s) are invalid.",
+            "registries/importImage/action' on scope 't'; however, it does not have permission to perform action "
+            "'read' on the linked scope(s) 's' or the linked scope(s) are invalid.",
             "LinkedAuthorizationFailed",
             "source-role-missing",
         ),

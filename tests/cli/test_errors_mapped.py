@@ -22,6 +22,7 @@ def sample(kind: type[engine.EngineError], host: str = "myregistry.azurecr.io", 
         engine.AuthError: lambda: kind(host, "reason", origin="source"),
         engine.TagConflict: lambda: kind(f"{host}/app:1", "sha256:a", "sha256:b"),
         engine.TimedOut: lambda: kind(60.0),
+        engine.NoMatchingPlatform: lambda: kind(f"{host}/app:1", "linux/s390x", ("linux/amd64", "linux/arm64")),
         engine.Cancelled: lambda: kind(),
     }
     if kind in made:

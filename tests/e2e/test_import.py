@@ -105,15 +105,18 @@ def test_tag_is_written_last(sandbox, az, repository):
     assert sum(entry["path"].endswith("/manifests/1") for entry in written) == 1
 
 
-def test_second_import_asks_two_questions_and_moves_nothing(sandbox, az, repository):
-    """One HEAD on each side, no manifest read, no pull counted."""
+def test_second_import_asks_three_questions_and_moves_nothing(sandbox, az, repository):
+    """One HEAD on each side, and whether the image has gained a signature; no manifest read, no pull counted."""
     words = ("acr", "import", "-n", "myregistry", "--source", "docker.io/library/hello-world", "-t", f"{repository}:1")
     assert az(*words).json["status"] == "copied"
     mark = sandbox.log.mark()
     second = az(*words)
     assert second.json["status"] == "unchanged"
-    asked = [e["method"] for e in sandbox.log.find(since=mark, path="/v2/.*", status=200)]
-    assert asked == ["HEAD", "HEAD"]
+    asked = [(e["method"], e["path"].split("/")[4]) for e in sandbox.log.find(since=mark, path="/v2/.+", status=200)]
+    assert sorted(asked) == [("GET", "referrers"), ("HEAD", "manifests"), ("HEAD", "manifests")]
+    mark = sandbox.log.mark()
+    assert az(*words, "--referrers", "none").json["status"] == "unchanged"
+    assert [e["method"] for e in sandbox.log.find(since=mark, path="/v2/.+", status=200)] == ["HEAD", "HEAD"]
 
 
 def test_conflict_names_both_digests_and_force_moves_the_tag(sandbox, az, repository):

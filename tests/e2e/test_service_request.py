@@ -64,9 +64,7 @@ def both(sandbox, extensions, tmp_path_factory):
     ours = Az(tmp_path_factory.mktemp("ours"), sandbox.environment(), extensions=extensions)
     for az in (core, ours):
         sandbox.sign_in(az.config)
-    sandbox.world.service_pause = 0
-    yield core, ours
-    sandbox.world.service_pause = 1
+    return core, ours
 
 
 @pytest.mark.parametrize("options", COMMANDS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -28,6 +29,7 @@ DISALLOWED = (
     "The operation is disallowed on this registry, repository or image. View troubleshooting steps at "
     "https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation"
 )
+REFERRERS_LIMIT = "exceeded the per-identity rate limit of {} requests in a 60 second window."
 SIGN_IN = "authentication required, visit https://aka.ms/acr/authorization for more information."
 
 
@@ -40,6 +42,7 @@ class Acr:
         self.metadata = Metadata(registry, content)
         self.content = self.metadata.recorded
         self._lost_uploads: set[str] = set()
+        self._referrers_asked: dict[str, list[float]] = {}
 
     @property
     def storage_host(self) -> str:
@@ -205,6 +208,23 @@ class Acr:
             return self._to_storage(request, name, rest)
         if kind == "blobs" and rest.startswith("uploads/"):
             return self._upload(request, rest.removeprefix("uploads/"))
+        return self._referrers(request) if kind == "referrers" else self._without_subject(self.content(request))
+
+    def _without_subject(self, response: Response) -> Response:
+        """A registry that lists no referrers does not say that it understood a subject."""
+        if not self._registry.referrers:
+            response.headers.pop("OCI-Subject", None)
+        return response
+
+    def _referrers(self, request: Request) -> Response:
+        """Limited by identity, whatever is asked about."""
+        if not self._registry.referrers:
+            return Response(404)
+        now, asked = time.monotonic(), self._referrers_asked.setdefault(request.subject, [])
+        asked[:] = [moment for moment in asked if now - moment < 60]
+        if len(asked) >= self._registry.referrers_limit:
+            return failure(429, "TOOMANYREQUESTS", REFERRERS_LIMIT.format(self._registry.referrers_limit))
+        asked.append(now)
         return self.content(request)
 
     def _is_locked(self, name: str, kind: str, rest: str, action: str) -> bool:

@@ -102,11 +102,8 @@ def image(
 ) -> Artifact:
     """One platform's image: config and layers. ``shared``: layers that other images have as well."""
     layers = [*shared, *(layer(f"{seed}-{number}", size) for number, size in enumerate(layer_sizes))]
-    parts = platform.split("/")
     config = {
-        "architecture": parts[1],
-        "os": parts[0],
-        **({"variant": parts[2]} if len(parts) > 2 else {}),
+        **_platform(platform),
         "config": {"Cmd": ["/hello"], "Env": [f"SEED={seed}"]},
         "rootfs": {"type": "layers", "diff_ids": [digest_of(gzip.decompress(raw)) for raw in layers]},
     }
@@ -125,6 +122,7 @@ def manifest(
 ) -> Artifact:
     """Any manifest with a config and layers; ``foreign``: the descriptor of a layer that no registry holds."""
     layers, foreign = list(layers), members.pop("foreign", None)
+    notes = {"annotations": notes} if (notes := members.pop("layer_annotations", None)) else {}
     media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
     body = {
         "schemaVersion": 2,
@@ -132,7 +130,7 @@ def manifest(
         "config": {"mediaType": config_type, "digest": digest_of(config), "size": len(config)},
         "layers": [
             *([foreign] if foreign else []),
-            *({"mediaType": layer_type, "digest": digest_of(raw), "size": len(raw)} for raw in layers),
+            *({"mediaType": layer_type, "digest": digest_of(raw), "size": len(raw), **notes} for raw in layers),
         ],
         **members,
     }
@@ -146,6 +144,21 @@ def artifact(seed: object, artifact_type: str = "application/vnd.example.sbom.v1
     return manifest(
         b"{}", [content], config_type=EMPTY, layer_type="application/json", artifactType=artifact_type, **members
     )
+
+
+def cosign(subject: Artifact, suffix: str, *payloads: bytes, **annotations: str) -> tuple[str, Artifact]:
+    """What cosign keeps under a tag that is named after the subject; the tag, and the image.
+
+    https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+    """
+    made = manifest(
+        json.dumps({"rootfs": {"type": "layers", "diff_ids": [digest_of(payload) for payload in payloads]}}).encode(),
+        payloads,
+        config_type=OCI_CONFIG,
+        layer_type="application/vnd.dev.cosign.simplesigning.v1+json",
+        layer_annotations=annotations,
+    )
+    return f"{subject.digest.replace(':', '-')}{suffix}", made
 
 
 def index(
@@ -196,7 +209,9 @@ def web_app(size: int = 2_500_000) -> Artifact:
 
 
 def _platform(text: str) -> dict[str, str]:
-    return dict(zip(("os", "architecture", "variant"), text.split("/"), strict=False))
+    name, _, version = text.partition(":")
+    described = dict(zip(("os", "architecture", "variant"), name.split("/"), strict=False))
+    return {**described, "os.version": version} if version else described
 
 
 def _attestation(subject: Artifact) -> Artifact:

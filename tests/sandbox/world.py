@@ -61,6 +61,9 @@ class AzureRegistry:
     arm_tokens: bool = True
     quarantine: bool = False
     soft_delete: bool = False
+    # the referrers API, and how often an identity may ask it in 60 seconds
+    referrers: bool = True
+    referrers_limit: int = 250
     deleted: set[str] = field(default_factory=set)
     users: dict[str, str] = field(default_factory=dict)
     login_server: str = ""

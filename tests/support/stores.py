@@ -65,6 +65,12 @@ class MemoryStore:
             raise NotFound(self.registry, origin="source", method="GET", path=f"/v2/app/manifests/{digest}")
         return self.manifests[str(digest)]
 
+    def referrers(self, subject: Digest) -> list[Descriptor]:
+        """As ``Source.referrers`` and ``Target.referrers``, by looking at each manifest."""
+        self._note("referrers", str(subject))
+        manifests = [Manifest.parse(raw, kind, Digest.parse(digest)) for digest, (raw, kind) in self.manifests.items()]
+        return [m.descriptor for m in manifests if m.subject and m.subject.digest == subject]
+
     def blob(self, descriptor: Descriptor) -> Body:
         """As ``Source.blob``."""
 
@@ -153,7 +159,9 @@ def copy(source: MemoryStore, *targets: Any, tag: str = "1", jobs: int = 1, forc
     cancellation, pool = wanted.pop("cancellation", None) or Cancellation(), make_pool(jobs)
     destinations = tuple(Destination(target, tuple(wanted.get("tags", (tag,)))) for target in targets)
     try:
-        plan = make_plan([CopyRequest(source, tag, destinations, force)], pool, cancellation)
+        content = {name: wanted[name] for name in ("platforms", "referrers") if name in wanted}
+        request = CopyRequest(source, tag, destinations, force, **content)
+        plan = make_plan([request], pool, cancellation)
         if plan.items[0].result.error:
             return plan.items[0].result
         return run_plan(plan, pool, cancellation, wanted.get("on_progress", lambda progress: None)).items[0]

@@ -15,11 +15,11 @@ PUBLIC = """
     ANONYMOUS AuthError BlobUnknown Body Cancellation Cancelled ContentError CopyPlan CopyReport CopyRequest
     Credential CredentialError CredentialProvider Denied Descriptor Destination Digest DigestMismatch
     Disallowed EngineError Firewall InvalidReference ItemResult LayoutError LayoutReference Manifest
-    ManifestError NetworkError NotFound Origin Platform Progress RateLimited Reference RegistryClient
-    RegistryError RegistryRepository Rejected RetryPolicy ServerError Source TagConflict Tally Target TimedOut
-    TlsError TooLarge Transport TransportOptions Truncated Unauthorized UnsupportedManifest UploadLost
-    is_loopback is_registry_host make_plan make_pool open_location parse_location parse_repository_tag
-    redact_url run_plan survey
+    ManifestError NetworkError NoMatchingPlatform NotFound Origin Platform Progress RateLimited Reference
+    RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError Source TagConflict
+    Tally Target TimedOut TlsError TooLarge Transport TransportOptions Truncated Unauthorized
+    UnsupportedManifest UploadLost is_loopback is_registry_host make_plan make_pool open_location
+    parse_location parse_repository_tag redact_url run_plan survey
 """.split()
 
 

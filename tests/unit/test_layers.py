@@ -12,10 +12,10 @@ import pytest
 PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 
 ENGINE = """
-    errors cancellation descriptor reference manifest stream store redaction retry challenge credential
-    error_response network transport bearer auth client acr download upload registry
+    errors cancellation descriptor reference manifest stream store platforms redaction retry challenge credential
+    error_response network transport bearer auth client acr download upload referrers registry
     location files layout archive
-    report pool plan walk planning run __init__
+    report pool question plan attachments walk planning run __init__
 """.split()
 AZ_SIDE = """
     _arm_errors _errors _output _registries _docker_config _connections _credentials _validators
@@ -24,8 +24,9 @@ AZ_SIDE = """
 """.split()
 
 # what plans and runs know of the world is Source and Target
-BLIND = {"plan", "walk", "planning", "run"}
-WIRE = {"transport", "bearer", "auth", "client", "acr", "download", "upload", "registry", "files", "layout", "archive"}
+BLIND = {"platforms", "question", "plan", "attachments", "walk", "planning", "run"}
+WIRE = {"transport", "bearer", "auth", "client", "acr", "download", "upload", "referrers", "registry"}
+WIRE |= {"files", "layout", "archive"}
 
 # loaded for every `az acr …`: the engine, and what it needs, only when a command runs
 LIGHT = {"_help", "_params", "_validators", "_output", "commands", "__init__"}

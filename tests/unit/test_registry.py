@@ -66,7 +66,13 @@ def test_unclear_answer_is_never_none():
     with pytest.raises(Firewall):
         repository(answer(403), answer(403, body=denied))[0].find("1")
     with pytest.raises(Denied):
-        repository(answer(403), answer(403), origin="source")[0].find("1")
+        repository(answer(403), answer(403), answer(403), origin="source")[0].find("1")
+
+
+def test_tag_that_is_denied_but_not_listed_is_none():
+    """Artifactory answers 403 for what is not there; its list of tags tells."""
+    listed = answer(200, body=b'{"name": "app", "tags": ["2"]}')
+    assert repository(answer(403), answer(403), listed, origin="source")[0].find("1") is None
 
 
 def test_resolve_nothing_brings_the_registrys_words():

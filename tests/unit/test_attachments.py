@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""Signatures, SBOMs and attestations over stores in memory: what comes along, and what is asked for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from azext_acrimport.engine import Platform, RateLimited, TagConflict
+from azext_acrimport.engine import attachments as attachments_module
+from tests.sandbox import images
+from tests.support.stores import MemoryStore, complete, copy
+
+CHILDREN = [(p, images.image(f"signed-{p}", platform=p)) for p in ("linux/amd64", "linux/arm64/v8")]
+INDEX = images.index(CHILDREN, attestations=True)
+CHILD = CHILDREN[1][1]
+
+
+def referrer(subject: images.Artifact, seed: object = "sbom") -> images.Artifact:
+    """An artifact that refers to it."""
+    return images.artifact(f"{seed} of {subject.digest}", subject=subject.descriptor())
+
+
+SBOM, SIGNATURE = referrer(INDEX), referrer(CHILD, "signature")
+SBOM_SIGNATURE = referrer(SBOM, "signature")
+COSIGNED = images.cosign(INDEX, ".sig", b"payload")
+CHILD_COSIGNED = images.cosign(CHILD, ".att", b"attested")
+ALL = (SBOM, SIGNATURE, SBOM_SIGNATURE, COSIGNED[1], CHILD_COSIGNED[1])
+
+
+def stores() -> tuple[MemoryStore, MemoryStore]:
+    """A source with all of it, and an empty target."""
+    source = MemoryStore("source.test").hold(INDEX, "1")
+    for artifact in (SBOM, SIGNATURE, SBOM_SIGNATURE):
+        source.hold(artifact)
+    for tag, artifact in (COSIGNED, CHILD_COSIGNED):
+        source.hold(artifact, tag)
+    return source, MemoryStore("target.test", "new")
+
+
+def imported(source: MemoryStore, *targets: MemoryStore, **wanted: object):
+    """Copied with its referrers."""
+    return copy(source, *targets, referrers=True, **wanted)
+
+
+def asked(store: MemoryStore, mark: int = 0) -> list[str]:
+    """Which methods were called since."""
+    return [method for method, _ in store.calls[mark:]]
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_all_that_vouches_comes_along(jobs):
+    """Of the index and of its images, by referrers and by cosign's tags, and what vouches for those."""
+    source, target = stores()
+    result = imported(source, target, jobs=jobs)
+    assert (result.status, result.referrers, result.manifests) == ("copied", 5, 5)
+    assert (target.manifests, target.tags, target.blobs) == (source.manifests, source.tags, source.blobs)
+
+
+def test_tag_of_the_image_is_written_last():
+    """Whoever waits for the tag finds all of it."""
+    source, target = stores()
+    result = imported(source, target)
+    assert target.calls[-1] == ("tag", "1")
+    assert result.written == ("new:1",)
+
+
+def test_nothing_is_asked_when_nothing_is_wanted():
+    """--referrers none."""
+    source, target = stores()
+    assert copy(source, target).referrers == 0
+    assert "referrers" not in asked(source) and len(target.manifests) == len(INDEX.manifests)
+
+
+def test_several_destinations_get_what_they_lack():
+    """One has some of it already."""
+    source, first = stores()
+    imported(source, first)
+    second = MemoryStore("target.test", "other")
+    del first.manifests[SIGNATURE.digest]
+    result = imported(source, first, second, tags=["2"])
+    assert result.referrers == 5
+    for target in (first, second):
+        assert set(target.manifests) == set(source.manifests)
+        assert target.tags[COSIGNED[0]] == COSIGNED[1].digest
+
+
+def test_unchanged_image_is_asked_about_as_a_whole():
+    """Its own referrers, not those of each platform; no manifest is read, nothing is written."""
+    source, target = stores()
+    imported(source, target)
+    marks = len(source.calls), len(target.calls)
+    result = imported(source, target)
+    assert (result.status, result.referrers) == ("unchanged", 3)
+    assert "manifest" not in asked(source, marks[0])
+    assert ("referrers", CHILD.digest) not in source.calls[marks[0] :]
+    assert set(asked(target, marks[1])) == {"find", "referrers"}
+
+
+def test_unchanged_image_without_referrers_asks_its_source_only():
+    """Four small questions there; the target hears one, about the tag."""
+    source, target = MemoryStore("source.test").hold(INDEX, "1"), MemoryStore("target.test", "new")
+    imported(source, target)
+    marks = len(source.calls), len(target.calls)
+    assert imported(source, target).status == "unchanged"
+    assert asked(source, marks[0]) == ["resolve", "referrers", "find", "find", "find"]
+    assert asked(target, marks[1]) == ["find"]
+
+
+@pytest.mark.parametrize("late", [SBOM, images.artifact("late", subject=INDEX.descriptor())])
+def test_unchanged_image_that_gained_a_signature_gets_it(late):
+    """And then its platforms are looked at as well: it may have been imported without any."""
+    source, target = stores()
+    copy(source, target)
+    source.hold(late)
+    result = imported(source, target)
+    assert result.status == "copied"
+    assert set(target.manifests) == set(source.manifests)
+
+
+def test_force_looks_at_every_platform():
+    """Where only a platform's image gained a signature."""
+    source, target = MemoryStore("source.test").hold(INDEX, "1"), MemoryStore("target.test", "new")
+    imported(source, target)
+    source.hold(SIGNATURE)
+    assert imported(source, target).status == "unchanged"
+    assert imported(source, target, force=True).status == "copied"
+    assert SIGNATURE.digest in target.manifests
+
+
+def test_referrers_of_what_was_left_out_are_left_out():
+    """With --platform: those of the other platforms, and of the index that is another one now."""
+    source, target = stores()
+    wanted = (Platform.parse("linux/arm64"),)
+    result = imported(source, target, platforms=wanted)
+    assert result.referrers == 2
+    assert {SIGNATURE.digest, CHILD_COSIGNED[1].digest} < set(target.manifests)
+    assert not {SBOM.digest, COSIGNED[1].digest} & set(target.manifests)
+    assert imported(source, target, platforms=wanted).status == "unchanged"
+    late = referrer(CHILD, "late")
+    source.hold(late)
+    assert imported(source, target, platforms=wanted).status == "copied"
+    assert late.digest in target.manifests
+
+
+@pytest.mark.parametrize("position", range(7))
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_refusal_at_any_place_is_a_failure(position, jobs):
+    """Never none: nothing is written then."""
+    source, target = stores()
+    count = iter(range(100))
+
+    def limit(method: str, _: str) -> None:
+        if method == "referrers" and next(count) == position:
+            raise RateLimited("source.test", origin="source", status=429)
+
+    source.before = limit
+    result = imported(source, target, jobs=jobs)
+    assert (result.status, result.error.code) == ("failed", "source-rate-limited")
+    assert target.tags == {} and target.blobs == {}
+
+
+def test_target_that_refuses_its_list_is_a_failure():
+    """What it has must be known."""
+    source, target = stores()
+
+    def limit(method: str, _: str) -> None:
+        if method == "referrers":
+            raise RateLimited("target.test", origin="target", status=429)
+
+    target.before = limit
+    assert imported(source, target).error.code == "target-rate-limited"
+    assert target.tags == {}
+
+
+class TestCosignTags:
+    """A tag that is named after an image, and names another manifest with each signature that is added."""
+
+    MORE = images.cosign(INDEX, ".sig", b"payload", b"second")[1]
+    OTHER = images.cosign(INDEX, ".sig", b"of somebody else")[1]
+
+    def tagged(self, ours: images.Artifact, theirs: images.Artifact, **wanted: object):
+        """Source and target have a signature each."""
+        source = MemoryStore("source.test").hold(INDEX, "1").hold(ours, COSIGNED[0])
+        target = MemoryStore("target.test", "new").hold(theirs, COSIGNED[0])
+        return imported(source, target, **wanted), target.tags[COSIGNED[0]]
+
+    def test_moves_when_nothing_is_lost(self):
+        """The source has one more."""
+        result, digest = self.tagged(self.MORE, COSIGNED[1])
+        assert (result.status, digest) == ("copied", self.MORE.digest)
+
+    def test_stays_when_it_has_more_already(self):
+        """Signed once more at the target."""
+        result, digest = self.tagged(COSIGNED[1], self.MORE)
+        assert (result.status, digest) == ("copied", self.MORE.digest)
+
+    def test_is_a_conflict_when_each_has_its_own(self):
+        """Nothing is lost without --force."""
+        result, digest = self.tagged(COSIGNED[1], self.OTHER)
+        assert isinstance(result.error, TagConflict)
+        assert digest == self.OTHER.digest
+        result, digest = self.tagged(COSIGNED[1], self.OTHER, force=True)
+        assert (result.status, digest) == ("copied", COSIGNED[1].digest)
+
+
+def test_entry_that_refers_to_something_else_is_left_out():
+    """A list may say what it likes; the manifest says to whom it refers."""
+    source, target = stores()
+    honest = source.referrers
+    source.referrers = lambda subject: [*honest(subject), *honest(source_of(SBOM))]
+    result = imported(source, target)
+    assert result.status == "copied"
+    assert complete(target, INDEX.digest)
+
+
+def source_of(artifact: images.Artifact):
+    """Its digest, as a value."""
+    from azext_acrimport.engine import Digest
+
+    return Digest.parse(artifact.digest)
+
+
+def test_entry_that_is_not_there_is_left_out_and_said():
+    """Whoever deleted it did not mend the list."""
+    source, target = stores()
+    honest = source.referrers
+    gone = referrer(INDEX, "gone")
+    from azext_acrimport.engine import Descriptor
+
+    entry = Descriptor(gone.media_type, source_of(gone), len(gone.raw))
+    source.referrers = lambda subject: [*honest(subject), *([entry] if subject == source_of(INDEX) else [])]
+    result = imported(source, target)
+    assert (result.status, result.referrers) == ("copied", 5)
+    assert any(gone.digest in notice for notice in result.notices)
+
+
+def test_lists_that_lead_round_in_circles_end():
+    """A lists B, B lists A: what is known is not asked about again."""
+    source, target = stores()
+    from azext_acrimport.engine import Descriptor
+
+    both = [Descriptor(a.media_type, source_of(a), len(a.raw)) for a in (SBOM, SBOM_SIGNATURE, INDEX)]
+    source.referrers = lambda subject: both
+    assert imported(source, target).status == "copied"
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MAX_DEPTH", 1), ("MAX_ATTACHMENTS", 3)])
+def test_more_than_any_real_image_has(monkeypatch, limit, value):
+    """A source cannot keep us busy for ever."""
+    monkeypatch.setattr(attachments_module, limit, value)
+    source, target = stores()
+    assert imported(source, target).error.code == "source-manifest"
+    assert target.tags == {}
+
+
+def test_dry_run_counts_them():
+    """And writes nothing."""
+    from azext_acrimport.engine import Cancellation, CopyRequest, Destination, make_plan, make_pool, survey
+
+    source, target = stores()
+    pool, cancellation = make_pool(1), Cancellation()
+    plan = make_plan([CopyRequest(source, "1", (Destination(target, ("1",)),), referrers=True)], pool, cancellation)
+    survey(plan, pool, cancellation)
+    planned, done = plan.items[0].result, imported(source, MemoryStore("target.test", "new"))
+    assert (planned.status, planned.referrers, planned.blobs) == ("planned", 5, done.blobs)
+    assert target.manifests == {}

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""Referrers over HTTP: the API with its pages, the tag in its place, and the list that is ours to keep."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from azext_acrimport.engine import (
+    ANONYMOUS,
+    Denied,
+    Descriptor,
+    Digest,
+    ManifestError,
+    NetworkError,
+    RateLimited,
+    RegistryClient,
+    RegistryRepository,
+    ServerError,
+)
+from azext_acrimport.engine.descriptor import OCI_INDEX
+from azext_acrimport.engine.retry import Pace
+from tests.sandbox import images
+from tests.support.scripted import Patience, Script, Sent, answer, transport
+
+SUBJECT = images.image("subject")
+DIGEST = Digest.parse(SUBJECT.digest)
+TAG = SUBJECT.digest.replace(":", "-")
+FIRST, SECOND = (images.artifact(seed, subject=SUBJECT.descriptor()) for seed in ("one", "two"))
+LIST = {"Content-Type": OCI_INDEX}
+
+
+def repository(answers: object, origin: str = "source", **options: object) -> tuple[RegistryRepository, Script]:
+    """app of a registry that answers so."""
+    script = Script(answers if callable(answers) else list(answers))
+    client = RegistryClient("r.test", "r.test", transport(script, origin=origin), lambda: ANONYMOUS, **options)
+    return RegistryRepository(client, "app"), script
+
+
+def listing(*artifacts: images.Artifact, **members: object) -> bytes:
+    """An index of them."""
+    entries = [artifact.descriptor() for artifact in artifacts]
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries, **members}).encode()
+
+
+def descriptors(*artifacts: images.Artifact) -> list[Descriptor]:
+    """The same as values."""
+    return [Descriptor(a.media_type, Digest.parse(a.digest), len(a.raw)) for a in artifacts]
+
+
+def test_pages_are_followed():
+    """Relative or absolute, on the same host."""
+    of, script = repository([
+        answer(200, {**LIST, "Link": '</v2/app/referrers/x?last=1>; rel="next"'}, listing(FIRST)),
+        answer(200, {**LIST, "Link": "<http://r.test/v2/app/referrers/x?last=2>; rel=next"}, listing(SECOND)),
+        answer(200, LIST, listing(FIRST)),
+    ])  # fmt: skip
+    assert of.referrers(DIGEST) == descriptors(FIRST, SECOND)
+    assert script.asked == [
+        f"GET https://r.test/v2/app/referrers/{DIGEST}",
+        "GET https://r.test/v2/app/referrers/x?last=1",
+        "GET https://r.test/v2/app/referrers/x?last=2",
+    ]
+
+
+def test_page_elsewhere_is_not_fetched():
+    """A Link stays on its host."""
+    of, script = repository([answer(200, {**LIST, "Link": '<https://evil.test/more>; rel="next"'}, listing(FIRST))])
+    with pytest.raises(NetworkError, match="another host"):
+        of.referrers(DIGEST)
+    assert len(script.sent) == 1
+
+
+def test_pages_without_end_end():
+    """A Link that leads round in circles."""
+    of, script = repository(lambda sent: answer(200, {**LIST, "Link": '</v2/app/again>; rel="next"'}, listing(FIRST)))
+    with pytest.raises(ManifestError, match="pages"):
+        of.referrers(DIGEST)
+    assert len(script.sent) == 100
+
+
+@pytest.mark.parametrize(
+    "absent",
+    [answer(404), answer(405), answer(200, {"Content-Type": "text/html"}, b"<html>")],
+    ids=["404", "405", "a page for people"],
+)
+def test_without_the_api_the_tag_is_read(absent):
+    """HEAD first: most images have none, and Docker Hub counts GETs."""
+    head = answer(200, {**LIST, "Docker-Content-Digest": str(Digest.of(listing(FIRST)))})
+    of, script = repository([absent, head, answer(200, LIST, listing(FIRST))])
+    assert of.referrers(DIGEST) == descriptors(FIRST)
+    assert script.asked[1:] == [f"{method} https://r.test/v2/app/manifests/{TAG}" for method in ("HEAD", "GET")]
+
+
+def test_without_api_and_tag_there_are_none():
+    """Two clear answers."""
+    assert repository([answer(404), answer(404)])[0].referrers(DIGEST) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ([answer(429)] * 4, RateLimited),
+        ([answer(503)] * 4, ServerError),
+        ([answer(403)], Denied),
+        ([answer(404), *[answer(429)] * 4], RateLimited),
+        ([answer(404), *[answer(500)] * 4], ServerError),
+        ([answer(404), answer(403), answer(403), answer(403)], Denied),
+        ([answer(200, {**LIST, "Link": '</v2/x>; rel="next"'}, listing()), answer(404)], Exception),
+        ([answer(200, LIST, b'{"manifests": [{}]}')], ManifestError),
+    ],
+)
+def test_unclear_answer_is_never_none(answers, error):
+    """At each place where one may come."""
+    with pytest.raises(error):
+        repository(answers)[0].referrers(DIGEST)
+
+
+def pushed(kept: object, subject_header: bool = False) -> list[Sent]:
+    """What is sent when FIRST is put into a registry whose fallback tag holds this."""
+
+    def answers(sent: Sent):
+        if sent.method == "PUT":
+            return answer(201, {"OCI-Subject": str(DIGEST)} if subject_header else {})
+        return answer(404) if kept is None else answer(200, LIST, kept)
+
+    of, script = repository(answers, origin="target")
+    of.put_manifest(Digest.parse(FIRST.digest), FIRST.media_type, FIRST.raw)
+    return script.sent
+
+
+def test_registry_with_the_api_keeps_its_own_list():
+    """It says so; no tag is made."""
+    assert [sent.url.rpartition("/")[2] for sent in pushed(None, subject_header=True)] == [FIRST.digest]
+
+
+def test_list_is_made_where_there_is_none():
+    """With what the specification wants an entry to say."""
+    written = pushed(None)[-1]
+    assert (written.method, written.url) == ("PUT", f"https://r.test/v2/app/manifests/{TAG}")
+    assert written.headers["Content-Type"] == OCI_INDEX
+    assert json.loads(written.body) == {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [{**FIRST.descriptor(), "artifactType": "application/vnd.example.sbom.v1"}],
+    }
+
+
+def test_list_is_merged():
+    """Entries and members of others stay."""
+    body = json.loads(pushed(listing(SECOND, annotations={"a": "b"}))[-1].body)
+    assert [entry["digest"] for entry in body["manifests"]] == [SECOND.digest, FIRST.digest]
+    assert body["annotations"] == {"a": "b"}
+
+
+def test_list_that_has_it_is_left_alone():
+    """Nothing is written twice."""
+    assert [sent.method for sent in pushed(listing(SECOND, FIRST))] == ["PUT", "GET"]
+
+
+def test_tag_that_is_no_list_is_not_overwritten():
+    """Somebody uses it for something else."""
+    with pytest.raises(ManifestError, match="no index"):
+        pushed(SUBJECT.raw)
+
+
+def test_pace_waits_when_the_window_is_full():
+    """Two in ten seconds: the third waits for the first to be ten seconds old."""
+    pace, patience = Pace(2, 10.0), Patience()
+    for _ in range(5):
+        pace.passing(patience)
+    assert patience.waits == [10.0, 10.0]
+
+
+def test_only_azure_registries_are_asked_slowly(monkeypatch):
+    """Their limit is known; that of others they tell with 429."""
+    passed = []
+    monkeypatch.setattr(Pace, "passing", lambda self, cancellation: passed.append(self))
+    for acr in (False, True):
+        repository([answer(200, LIST, listing())], acr=acr)[0].referrers(DIGEST)
+    assert len(passed) == 1
