@@ -27,7 +27,8 @@ MAX_WORDS = 600
 class Known:
     """A failure of which we know what it is. ``side``: who is to blame; "named": the registry that the text names.
 
-    ``advice`` may hold {source}, {target} (login servers), {name} (of the target), {repository}. ``elsewhere``: the
+    ``advice`` may hold {source}, {target} (login servers), {name} (of the target), {repository},
+    {operation} (where to ask for it). ``elsewhere``: the
     embedded engine does not have this trouble. ``missing``: something is not there (exit code 3).
     """
 
@@ -238,8 +239,24 @@ TIMED_OUT = Known(
     "arm",
     r"(?!)",
     "The service did not end in the time given. It goes on, and may still succeed.",
-    "Wait for it: az acr import-wait --operation OPERATION. Or copy through this machine: --engine embedded.",
+    "Wait for it: az acr import-wait --operation {operation}. Or copy through this machine: --engine embedded.",
     elsewhere=True,
+)
+THROTTLED = Known(
+    "throttled",
+    "arm",
+    r"(?!)",
+    "Azure Resource Manager limits requests. An import that has begun goes on.",
+    "Run the same command again in some minutes. What has begun can be waited for: az acr import-wait "
+    "--operation {operation}",
+)
+UNREACHABLE = Known(
+    "unreachable",
+    "arm",
+    r"(?!)",
+    "Azure Resource Manager does not answer any longer. An import that has begun goes on.",
+    "Check the network, VPN and proxy (HTTPS_PROXY, NO_PROXY), then wait for it: az acr import-wait "
+    "--operation {operation}",
 )
 TAG_MOVED = Known(
     "incomplete",
@@ -253,6 +270,9 @@ UNKNOWN = Known(
     "This answer is not known to acrimport.",
     "Copy through this machine: --engine embedded. If it stays, open a support request with the ids.",
 )  # fmt: skip
+
+# Not found in texts: what this program sees for itself.
+OWN = (TIMED_OUT, THROTTLED, UNREACHABLE, TAG_MOVED, UNKNOWN)
 
 
 class ServiceError(EngineError):

@@ -370,10 +370,15 @@ def _tag_conflict(error: Any) -> Advice:
 def _service_error(error: Any) -> Advice:
     kind = azclierror.ResourceNotFoundError if error.known.missing else azclierror.AzureResponseError
     ids = f" Correlation id {error.request_id}." if error.request_id else ""
-    ids += f" Operation {error.operation}." if error.operation else ""
+    asked = error.operation.startswith("https:")  # an address, which the next step holds; else the id in a text
+    ids += f" Operation {error.operation}." if error.operation and not asked else ""
     said = f" The service said: {' '.join(filter(None, (error.arm_code, error.words)))}." if error.words else ""
     sure = f" ({error.sure})" if error.sure else ""
-    facts = {"name": error.target.partition(".")[0] or "NAME", "repository": error.repository or "REPOSITORY"}
+    facts = {
+        "name": error.target.partition(".")[0] or "NAME",
+        "repository": error.repository or "REPOSITORY",
+        "operation": f"'{error.operation}'" if asked else "OPERATION",
+    }
     meaning = f"{error.known.meaning.rstrip('.')}{sure}."
     return kind, f"{meaning}{said.replace('..', '.')}{ids}", error.known.advice.format(**facts)
 

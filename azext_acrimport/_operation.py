@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from ._arm_errors import TIMED_OUT, ServiceError, understand
+from ._arm_errors import THROTTLED, TIMED_OUT, UNREACHABLE, ServiceError, understand
 
 # The service asks for this; an answer without Retry-After means the same. Seconds.
 INTERVAL = 10.0
@@ -21,6 +22,8 @@ MAX_INTERVAL = 60.0
 # So many failures one after the other are no passing ones.
 MAX_FAILURES = 8
 TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
+# With 200: an operation that is asked for by Azure-AsyncOperation says in the body where it stands.
+ENDED = frozenset({"", "succeeded", "failed", "canceled", "cancelled"})
 
 
 class Operation:
@@ -40,8 +43,8 @@ class Operation:
             failures = failures + 1 if status in TEMPORARY else 0
             if status in TEMPORARY and failures < MAX_FAILURES:
                 said = f"it answered {status}"
-            elif status == 202:
-                self._follow(headers.get("Location", ""))
+            elif status == 202 or (status == 200 and _state(body) not in ENDED):
+                self._follow(headers.get("Azure-AsyncOperation") or headers.get("Location") or "")
                 said = _said(body)
             else:
                 return self._ended(status, headers, body, text)
@@ -49,31 +52,35 @@ class Operation:
             on_poll(elapsed, said)
             if timeout is not None and elapsed >= timeout:
                 raise ServiceError(TIMED_OUT, "arm", f"It last said: {said}.", operation=self.url)
-            pause = min(_seconds(headers.get("Retry-After", "")), MAX_INTERVAL)
+            pause = seconds_to_wait(headers)
             time.sleep(pause if timeout is None else max(0.0, min(pause, timeout - elapsed)))
 
     def _asked(self) -> tuple[int, Any, str]:
         """Status, headers and body; a connection that fails counts as 503."""
-        from azure.core.exceptions import DecodeError, ServiceRequestError, ServiceResponseError
+        from azure.core.exceptions import DecodeError, HttpResponseError, ServiceRequestError, ServiceResponseError
         from azure.core.rest import HttpRequest
 
         try:
             answer = self._client.send_request(HttpRequest("GET", self.url), retry_total=0)
             return answer.status_code, answer.headers, answer.text()
-        except DecodeError as error:  # it says that it is JSON, and is not
-            assert error.response is not None
-            return error.response.status_code, error.response.headers, ""
-        except (ServiceRequestError, ServiceResponseError):
+        except DecodeError as error:  # it says that it is JSON, and is not; or it was cut off, and is not there at all
+            response = error.response
+            return (response.status_code, response.headers, "") if response else (503, {}, "")
+        except (ServiceRequestError, ServiceResponseError, HttpResponseError):
             return 503, {}, ""
 
     def _follow(self, location: str) -> None:
         """The newest address counts, as long as it is the service's: our token goes there."""
-        if location and urlsplit(location)[:2] == urlsplit(self.url)[:2]:
-            self.url = location
+        newest = urljoin(self.url, location)
+        if urlsplit(newest)[:2] == urlsplit(self.url)[:2]:
+            self.url = newest
 
     def _ended(self, status: int, headers: Any, body: dict[str, Any], text: str) -> dict[str, Any]:
         error = body.get("error") if isinstance(body.get("error"), dict) else {}
-        failed = str(body.get("status", "")).lower() in ("failed", "canceled", "cancelled")
+        if status in TEMPORARY and not error:
+            known = THROTTLED if status == 429 else UNREACHABLE
+            raise ServiceError(known, "arm", f"It answered {status}.", operation=self.url)
+        failed = _state(body) in ("failed", "canceled", "cancelled")
         if status < 300 and not failed and not error:
             return body
         said = error.get("message") or text or f"it answered {status}"
@@ -100,8 +107,18 @@ def _said(body: dict[str, Any]) -> str:
     return ", ".join([str(body.get("status") or "Accepted"), *tags])
 
 
-def _seconds(value: str) -> float:
+def _state(body: dict[str, Any]) -> str:
+    return str(body.get("status") or "").lower()
+
+
+def seconds_to_wait(headers: Any) -> float:
+    """By Retry-After, a number or a date, within reason."""
+    value = headers.get("Retry-After") or ""
     try:
-        return max(float(value), 0.0)
+        seconds = float(value)
     except ValueError:
-        return INTERVAL
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, TypeError):
+            return INTERVAL
+    return min(max(seconds, 0.0), MAX_INTERVAL) if seconds == seconds else INTERVAL

@@ -57,7 +57,7 @@ def text() -> str:
     rows += [f"| {', '.join(f'`{code}`' for code in codes.split(', '))} | {said} |" for codes, said in OTHERS.items()]
     service = [
         f"| `{_side(row)}-{row.slug}` | {row.meaning} | {_advice(row)} | {'yes' if row.elsewhere else 'no'} |"
-        for row in (*_arm_errors.CATALOGUE, _arm_errors.TIMED_OUT, _arm_errors.TAG_MOVED, _arm_errors.UNKNOWN)
+        for row in (*_arm_errors.CATALOGUE, *_arm_errors.OWN)
     ]
     return HEAD + "\n".join(rows) + "\n" + SERVICE + "\n".join(service) + "\n"
 
@@ -71,7 +71,8 @@ def _first_line(kind: type) -> str:
 
 
 def _advice(row: _arm_errors.Known) -> str:
-    return row.advice.format(name="NAME", repository="REPOSITORY", source="SOURCE", target="TARGET").replace("|", "\\|")
+    facts = {name: name.upper() for name in ("name", "repository", "source", "target", "operation")}
+    return row.advice.format(**facts).replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""Waiting for an operation of Azure Resource Manager, answer by answer, by a clock that no test waits for."""
+
+from __future__ import annotations
+
+import email.utils
+from types import SimpleNamespace
+
+import pytest
+from azure.core.exceptions import DecodeError, HttpResponseError, IncompleteReadError, ServiceRequestError
+
+from azext_acrimport import _errors, _operation
+from azext_acrimport._arm_errors import ServiceError
+
+ARM = "https://management.azure.com/subscriptions/s/providers/P/locations/L"
+URL = f"{ARM}/operationResults/registries-1?t=0"
+
+
+class Clock:
+    """Goes on by what is slept."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    time = monotonic
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    """In place of the real one."""
+    clock = Clock()
+    monkeypatch.setattr(_operation, "time", clock)
+    return clock
+
+
+class Arm:
+    """Answers by a script: (status, headers, body), or an exception. Keeps what was asked."""
+
+    def __init__(self, *answers) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def send_request(self, request, **_):
+        self.asked.append(request.url)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        status, headers, body = answer
+        return SimpleNamespace(status_code=status, headers=headers, text=lambda: body)
+
+
+RUNS = (202, {"Retry-After": "7"}, '{"status":"Accepted"}')
+DONE = (200, {}, '{"status":"Succeeded"}')
+CUT = IncompleteReadError("cut off")
+
+
+def wait(arm: Arm, timeout: float | None = None) -> tuple[dict, list[str]]:
+    """Its last answer, and what was told meanwhile."""
+    told: list[str] = []
+    return _operation.Operation(arm, URL).wait(timeout, lambda _, said: told.append(said)), told
+
+
+@pytest.mark.parametrize(
+    ("answers", "slept"),
+    [
+        ([DONE], []),
+        ([(200, {}, "")], []),
+        ([(200, {}, "null")], []),
+        ([(204, {}, "")], []),
+        ([RUNS, RUNS, DONE], [7, 7]),
+        ([(202, {}, ""), (202, {}, "null"), (202, {}, "[1"), DONE], [10, 10, 10]),
+        ([(202, {"Retry-After": "soon"}, ""), (202, {"Retry-After": "nan"}, ""), DONE], [10, 10]),
+        ([(202, {"Retry-After": "-5"}, ""), (202, {"Retry-After": "99999"}, ""), DONE], [0, 60]),
+        ([(202, {"Retry-After": email.utils.formatdate(1030.0)}, ""), DONE], [30]),
+        ([(429, {"Retry-After": "20"}, ""), (503, {}, ""), DONE], [20, 10]),
+        ([ServiceRequestError("no way"), CUT, HttpResponseError("odd"), DecodeError("odd"), DONE], [10] * 4),
+        ([(200, {"Retry-After": "3"}, '{"status":"InProgress"}'), (200, {}, '{"status":"Creating"}'), DONE], [3, 10]),
+    ],
+    ids=range(12),
+)
+def test_it_is_waited_for_its_end(clock, answers, slept):
+    """As long as each answer asks; one that is cut off, or says nothing, is no end."""
+    wait(Arm(*answers))
+    assert clock.slept == pytest.approx(slept)
+
+
+def test_newest_address_is_asked(clock):
+    """By either header, relative or not; and never at another host, whatever is said."""
+    arm = Arm(
+        (202, {"Location": f"{ARM}/operationResults/registries-1?t=1"}, ""),
+        (202, {"Azure-AsyncOperation": f"{ARM}/operationStatuses/registries-1?t=2", "Location": f"{ARM}/x"}, ""),
+        (202, {"Location": "/subscriptions/s/operationResults/registries-1?t=3"}, ""),
+        (202, {"Location": "https://evil.example.org/operationResults/registries-1?t=4"}, ""),
+        (202, {"Location": "http://management.azure.com/operationResults/registries-1?t=5"}, ""),
+        (202, {}, ""),
+        DONE,
+    )
+    wait(arm)
+    assert [url.rpartition("=")[2] for url in arm.asked] == ["0", "1", "2", "3", "3", "3", "3"]
+    assert all(url.startswith("https://management.azure.com/") for url in arm.asked)
+
+
+def test_states_of_tags_are_told(clock):
+    """What the service says of each one."""
+    _, told = wait(Arm((202, {}, '{"app:1":"Pending","status":"Accepted"}'), (429, {}, ""), DONE))
+    assert told == ["Accepted, app:1 Pending", "it answered 429"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((400, {}, '{"error":{"code":"InvalidParameters","message":"Error copying blobs"}}'), "arm-copy-failed"),
+        ((200, {}, '{"status":"Failed","error":{"code":"X","message":"Error copying blobs"}}'), "arm-copy-failed"),
+        ((200, {}, '{"status":"Canceled"}'), "arm-unknown"),
+        ((404, {}, "<html>gone</html>"), "arm-unknown"),
+        ((503, {}, ""), "arm-unreachable"),
+        ((429, {}, ""), "arm-throttled"),
+        (CUT, "arm-unreachable"),
+    ],
+)
+def test_bad_ends(clock, answer, code):
+    """In the body or in the status; and when the last of many tries has failed, that is the end of the waiting."""
+    with pytest.raises(ServiceError) as caught:
+        wait(Arm(answer))
+    assert caught.value.code == code
+    assert caught.value.origin == "arm"
+
+
+def test_time_is_kept(clock):
+    """To the second: the last pause is only as long as there is time, and then it is asked once more."""
+    with pytest.raises(ServiceError) as caught:
+        wait(Arm(RUNS), timeout=10)
+    assert caught.value.code == "arm-timeout"
+    assert clock.slept == [7, 3]
+    assert f"az acr import-wait --operation '{URL}'" in _errors.to_json(caught.value)["recommendation"]
