@@ -22,12 +22,44 @@ MAX_INTERVAL = 60.0
 # So many failures one after the other are no passing ones.
 MAX_FAILURES = 8
 TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
+# Nothing has begun when the request itself is answered so. After any other failure of the server it may have.
+NOT_BEGUN = frozenset({429, 503})
 # With 200: an operation that is asked for by Azure-AsyncOperation says in the body where it stands.
 ENDED = frozenset({"", "succeeded", "failed", "canceled", "cancelled"})
 
 
+def begin(client: Any, resource_id: str, parameters: Any, timeout: float | None, **names: str) -> Operation:
+    """Ask the registry of this resource ID to import. Raises HttpResponseError when it refuses, and ServiceError."""
+    from azure.core.exceptions import AzureError, HttpResponseError
+
+    _, _, _, _, group, *_, name = resource_id.split("/")
+    started, failures = time.monotonic(), 0
+    while True:
+        try:
+            # the SDK would wait by itself as long as it is asked to, whatever our caller's patience
+            answer = client.registries.begin_import_image(
+                group.lower(),
+                name,
+                parameters,
+                polling=False,
+                cls=lambda response, *_: response.http_response,
+                retry_total=0,
+            ).result()
+            return Operation(client, answer.headers.get("Location") or "", **names)
+        except HttpResponseError as error:
+            if error.response is None or error.response.status_code not in NOT_BEGUN:
+                raise
+            failures, pause = failures + 1, seconds_to_wait(error.response.headers)
+            late = timeout is not None and time.monotonic() - started + pause > timeout
+            if failures == MAX_FAILURES or late:
+                raise ServiceError(THROTTLED, "arm", f"It answered {error.response.status_code}.") from error
+            time.sleep(pause)
+        except AzureError as error:
+            raise ServiceError(UNREACHABLE, "arm", f"{type(error).__name__}.") from error
+
+
 class Operation:
-    """``client``: the management client, whose sign-in is used; ``url``: the Location that the service gave."""
+    """``client``: the management client, whose sign-in is used; ``url``: the Location that the service gave, if any."""
 
     def __init__(self, client: Any, url: str, *, source: str = "", target: str = "") -> None:
         self._client = client
@@ -37,7 +69,7 @@ class Operation:
     def wait(self, timeout: float | None, on_poll: Callable[[float, str], None]) -> dict[str, Any]:
         """The last answer. Tells ``on_poll`` the seconds so far and what was said. Raises ServiceError."""
         started, failures = time.monotonic(), 0
-        while True:
+        while self.url:
             status, headers, text = self._asked()
             body = _object(text)
             failures = failures + 1 if status in TEMPORARY else 0
@@ -54,6 +86,7 @@ class Operation:
                 raise ServiceError(TIMED_OUT, "arm", f"It last said: {said}.", operation=self.url)
             pause = seconds_to_wait(headers)
             time.sleep(pause if timeout is None else max(0.0, min(pause, timeout - elapsed)))
+        return {}  # it had ended when it was asked for
 
     def _asked(self) -> tuple[int, Any, str]:
         """Status, headers and body; a connection that fails counts as 503."""

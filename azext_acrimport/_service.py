@@ -12,7 +12,7 @@ from knack.log import get_logger
 from . import _arm_errors, _errors
 from ._arm_errors import CATALOGUE, TAG_MOVED, ServiceError, understand
 from ._job import Job, Outcome
-from ._operation import Operation
+from ._operation import Operation, begin
 from ._output import ProgressView
 from ._registries import management_client
 from .engine import CredentialError, Digest, EngineError, ItemResult, NotFound, TagConflict
@@ -99,7 +99,7 @@ def _found(store: Any, tag: str) -> Digest | None:
 def _imported(job: Job, outcome: Outcome, tags: list[str], view: ProgressView, timeout: float | None) -> None:
     started = time.monotonic()
     item = outcome.item
-    operation = _begun(job, job.image, tags, force=job.request.force)
+    operation = _begun(job, job.image, tags, force=job.request.force, timeout=timeout)
     if job.no_wait:
         outcome.operation = operation.url
         item.status = "accepted"
@@ -110,7 +110,7 @@ def _imported(job: Job, outcome: Outcome, tags: list[str], view: ProgressView, t
         logger.warning("The source's tag has moved meanwhile: the image is imported again, by its digest.")
         repository = job.image.partition("@")[0].partition(":")[0]
         left = None if timeout is None else max(timeout - (time.monotonic() - started), 1.0)
-        _waited(_begun(job, f"{repository}@{item.digest}", tags, force=True), left, view)
+        _waited(_begun(job, f"{repository}@{item.digest}", tags, force=True, timeout=left), left, view)
         there = _digest_there(job)
         if there != item.digest:
             raise ServiceError(TAG_MOVED, "target", f"It has {there}, not {item.digest}.", target=job.target.host)
@@ -125,7 +125,7 @@ def _digest_there(job: Job) -> Digest | None:
     return None
 
 
-def _begun(job: Job, image: str, tags: list[str], *, force: bool) -> Operation:
+def _begun(job: Job, image: str, tags: list[str], *, force: bool, timeout: float | None) -> Operation:
     """Ask for the import, with the request that core's command sends for the same options."""
     from azure.core.exceptions import HttpResponseError
     from azure.mgmt.containerregistry.models import ImportImageParameters, ImportSource, ImportSourceCredentials
@@ -137,7 +137,6 @@ def _begun(job: Job, image: str, tags: list[str], *, force: bool) -> Operation:
         )
     if target.sku.lower() not in MANAGED:
         raise _errors.unmanaged(target.host)
-    _, _, subscription, _, group, *_, name = target.resource_id.split("/")
     assert job.source
     where: dict[str, Any] = {"resource_id": job.source.resource_id}
     if job.password or not job.source.resource_id:
@@ -150,14 +149,11 @@ def _begun(job: Job, image: str, tags: list[str], *, force: bool) -> Operation:
         untagged_target_repositories=list(job.repositories) or None,
         mode="Force" if force else "NoForce",
     )
-    client = management_client(job.cli_ctx, subscription)
+    client = management_client(job.cli_ctx, target.resource_id.split("/")[2])
     try:
-        answer = client.registries.begin_import_image(
-            group.lower(), name, parameters, polling=False, cls=lambda response, *_: response.http_response
-        ).result()
+        return begin(client, target.resource_id, parameters, timeout, **_names(job))
     except HttpResponseError as error:
         raise _understood(error, job) from None
-    return Operation(client, answer.headers.get("Location") or answer.request.url, **_names(job))
 
 
 def _understood(error: Any, job: Job) -> ServiceError:

@@ -57,6 +57,24 @@ class Arm:
         return SimpleNamespace(status_code=status, headers=headers, text=lambda: body)
 
 
+class Service:
+    """importImage by a script: a status with headers, or an exception."""
+
+    def __init__(self, *answers) -> None:
+        self.answers = list(answers)
+        self.registries = self
+
+    def begin_import_image(self, group, name, parameters, *, cls, **_):
+        assert (group, name, parameters) == ("group", "target", "parameters")
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        response = SimpleNamespace(status_code=answer[0], headers=answer[1], reason="")
+        if response.status_code >= 400:
+            raise HttpResponseError("refused", response=response)
+        return SimpleNamespace(result=lambda: cls(SimpleNamespace(http_response=response)))
+
+
 RUNS = (202, {"Retry-After": "7"}, '{"status":"Accepted"}')
 DONE = (200, {}, '{"status":"Succeeded"}')
 CUT = IncompleteReadError("cut off")
@@ -141,3 +159,42 @@ def test_time_is_kept(clock):
     assert caught.value.code == "arm-timeout"
     assert clock.slept == [7, 3]
     assert f"az acr import-wait --operation '{URL}'" in _errors.to_json(caught.value)["recommendation"]
+
+
+def begin(service: Service, timeout: float | None = None) -> _operation.Operation:
+    """Ask it."""
+    identifier = "/subscriptions/s/resourceGroups/Group/providers/P/registries/target"
+    return _operation.begin(service, identifier, "parameters", timeout)
+
+
+BUSY = (429, {"Retry-After": "5"})
+
+
+def test_import_is_begun_when_there_is_room(clock):
+    """As long as it is asked to wait; and an import that has ended already is not waited for."""
+    operation = begin(Service(BUSY, (503, {}), (202, {"Location": URL})))
+    assert (operation.url, clock.slept) == (URL, [5, 10])
+    assert begin(Service((200, {}))).wait(None, lambda *_: None) == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "timeout", "code", "pauses"),
+    [
+        (BUSY, None, "arm-throttled", 7),
+        (BUSY, 12, "arm-throttled", 2),
+        (ServiceRequestError("no way"), None, "arm-unreachable", 0),
+    ],
+)
+def test_import_that_cannot_be_begun(clock, answer, timeout, code, pauses):
+    """The service's own limit is not the source's."""
+    with pytest.raises(ServiceError) as caught:
+        begin(Service(answer), timeout)
+    assert (caught.value.code, len(clock.slept)) == (code, pauses)
+
+
+def test_refusal_is_not_tried_again(clock):
+    """Nor is a failure after which the import may have begun."""
+    for status in (400, 403, 409, 500, 504):
+        with pytest.raises(HttpResponseError):
+            begin(Service((status, {"Retry-After": "5"})))
+    assert not clock.slept
