@@ -82,13 +82,18 @@ class Embedded:
         try:
             item = work()
         except Cancelled:
-            item = self._plan.items[0].result if self._plan else ItemResult(self._job.request.name, ())
+            item = self._plan.items[0].result if self._plan else self._nothing()
             item.status = "cancelled"
+        if isinstance(item.error, Cancelled):  # it was stopped while it still asked
+            item.status, item.error = "cancelled", None
         if item.status == "cancelled" and self._over:
             item.status, item.error = "failed", TimedOut(self._job.timeout or 0.0)
         elif item.status == "cancelled":
             raise _errors.interrupted(self._report)
         return item
+
+    def _nothing(self) -> ItemResult:
+        return ItemResult(self._job.request.name, self._job.request.target_names)
 
     def _give_up(self) -> None:
         self._over = True

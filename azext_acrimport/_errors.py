@@ -139,6 +139,14 @@ def service_goes_on(operation: str) -> azclierror.AzCLIError:
     )
 
 
+def not_for_service(host: str) -> azclierror.AzCLIError:
+    """The service was named, and cannot know this target."""
+    return azclierror.InvalidArgumentValueError(
+        f"The import service imports into Azure container registries, and {host} is none. [target-not-azure]",
+        recommendation="Copy through this machine: --engine embedded.",
+    )
+
+
 def unmanaged(host: str) -> azclierror.AzCLIError:
     """As core says it."""
     return azclierror.InvalidArgumentValueError(

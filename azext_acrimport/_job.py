@@ -38,9 +38,13 @@ class Job:
 
 @dataclass(slots=True)
 class Outcome:
-    """``operation``: where to ask how the service is getting on, when nobody has waited for it."""
+    """``operation``: where to ask how the service is getting on, when nobody has waited for it.
+
+    ``checked``: the digest is that of the target, read there; else only the source's is known.
+    """
 
     item: ItemResult
     engine: str
     reason: str
     operation: str = ""
+    checked: bool = True

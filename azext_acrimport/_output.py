@@ -19,7 +19,14 @@ UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 def to_result(
-    item: ItemResult, *, source: str | None, registry: str | None, engine: str, engine_reason: str, operation: str = ""
+    item: ItemResult,
+    *,
+    source: str | None,
+    registry: str | None,
+    engine: str,
+    engine_reason: str,
+    operation: str = "",
+    checked: bool = True,
 ) -> dict[str, Any]:
     """The object that ``az acr import`` writes to stdout; ``operation`` only where the service was not waited for."""
     from . import _errors
@@ -29,7 +36,7 @@ def to_result(
         "sourceDigest": str(item.source_digest) if item.source_digest else None,
         "registry": registry,
         "targets": list(item.targets),
-        "digest": str(item.digest) if item.digest else None,
+        "digest": str(item.digest) if item.digest and checked else None,
         "status": item.status,
         "engine": engine,
         "engineReason": engine_reason,

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,10 +28,12 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
     """Import one image. A failure is in the outcome's item; Ctrl-C raises what says that the service goes on."""
     item = ItemResult(str(job.reference), job.request.target_names)
     outcome = Outcome(item, "service", reason)
+    if not job.target.is_acr:
+        raise _errors.not_for_service(job.target.host)
     try:
         item.digest = item.source_digest = _pinned(job)
         tags, moved = _tags_to_write(job, item.digest)
-        if job.tags and not tags:
+        if not tags and _has_untagged(job, item.digest):
             item.status = "unchanged"
         elif not job.dry_run:
             _imported(job, outcome, tags, view, timeout)
@@ -73,10 +77,11 @@ def _pinned(job: Job) -> Digest | None:
 def _tags_to_write(job: Job, digest: Digest | None) -> tuple[list[str], bool]:
     """The tags, as typed, that do not name the digest yet; and whether one of them will move."""
     left, moved = [], False
+    existing_tags = _there(job, digest)
     for destination in job.request.destinations:
         for tag in destination.tags:
-            existing = _found(destination.store, tag)
             name = f"{destination.store.repository}:{tag}"
+            existing = existing_tags.get(name)
             if existing is not None and existing == digest:
                 continue
             if existing is not None and digest is not None and not job.request.force:
@@ -86,43 +91,60 @@ def _tags_to_write(job: Job, digest: Digest | None) -> tuple[list[str], bool]:
     return left, moved
 
 
-def _found(store: Any, tag: str) -> Digest | None:
-    """What the target's tag names; None also where that cannot be read from here."""
-    try:
-        found = store.find(tag)
-        return found.digest if found else None
-    except EngineError as error:
-        logger.info("The target cannot be read from here: %s", error)
-        return None
-
-
 def _imported(job: Job, outcome: Outcome, tags: list[str], view: ProgressView, timeout: float | None) -> None:
     started = time.monotonic()
     item = outcome.item
     operation = _begun(job, job.image, tags, force=job.request.force, timeout=timeout)
     if job.no_wait:
-        outcome.operation = operation.url
+        outcome.operation, outcome.checked = operation.url, False
         item.status = "accepted"
         return
     _waited(operation, timeout, view)
-    there = _digest_there(job)
-    if item.digest and there and there != item.digest:
+    there = _there(job, item.digest)
+    if item.digest and any(digest != item.digest for digest in there.values()):
         logger.warning("The source's tag has moved meanwhile: the image is imported again, by its digest.")
         repository = job.image.partition("@")[0].partition(":")[0]
         left = None if timeout is None else max(timeout - (time.monotonic() - started), 1.0)
         _waited(_begun(job, f"{repository}@{item.digest}", tags, force=True, timeout=left), left, view)
-        there = _digest_there(job)
-        if there != item.digest:
-            raise ServiceError(TAG_MOVED, "target", f"It has {there}, not {item.digest}.", target=job.target.host)
-    item.digest = item.digest or there
+        there = _there(job, item.digest)
+        for name, digest in there.items():
+            if digest != item.digest:
+                said = f"{name} is {digest or 'missing'}, not {item.digest}."
+                raise ServiceError(TAG_MOVED, "target", said, target=job.target.host)
+    outcome.checked = bool(there)
+    if not there:
+        item.notices += ("The target cannot be read from here, so its digest was not checked.",)
+    item.digest = item.digest or next(iter(there.values()), None)
     item.written = item.targets
 
 
-def _digest_there(job: Job) -> Digest | None:
+def _there(job: Job, digest: Digest | None, *, only_untagged: bool = False) -> dict[str, Digest | None]:
+    """What each target names now. Left out: what cannot be read from here, or could only be asked for by a digest."""
+    seen: dict[str, Digest | None] = {}
     for destination in job.request.destinations:
-        for tag in destination.tags:
-            return _found(destination.store, tag)
-    return None
+        store = destination.store
+        for tag in destination.tags if not only_untagged else ():
+            with _readable():
+                found = store.find(tag)
+                seen[f"{store.repository}:{tag}"] = found.digest if found else None
+        if not destination.tags and digest:
+            with _readable():
+                seen[store.repository] = digest if store.find(str(digest)) else None
+    return seen
+
+
+def _has_untagged(job: Job, digest: Digest | None) -> bool:
+    """True when every repository that gets no tag is known to hold the image."""
+    there = _there(job, digest, only_untagged=True)
+    return all(there.get(d.store.repository) for d in job.request.destinations if not d.tags)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except EngineError as error:
+        logger.info("The target cannot be read from here: %s", error)
 
 
 def _begun(job: Job, image: str, tags: list[str], *, force: bool, timeout: float | None) -> Operation:

@@ -21,6 +21,7 @@ NAME = re.compile(r"[a-zA-Z0-9]{5,50}")
 DEFAULT_JOBS = 4
 # More connections than this help nobody and are an attack to some registries.
 MAX_JOBS = 64
+MAX_TIMEOUT = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,10 @@ def validate_wait(namespace: Any) -> None:
     """Of ``az acr import-wait``."""
     from . import _errors
 
-    if namespace.timeout is not None and namespace.timeout <= 0:
-        _errors.exit_for_usage("--timeout takes seconds, more than 0.", "For example: --timeout 3600")
+    try:
+        _validate_timeout(namespace)
+    except ValueError as error:
+        _errors.exit_for_usage(*error.args)
 
 
 def validate_import(cmd: Any, namespace: Any) -> None:
@@ -116,8 +119,13 @@ def _validate_engine(cmd: Any, namespace: Any) -> None:
             "--no-wait needs the engine service: the embedded engine ends with this command.",
             "Leave out --no-wait, or --engine embedded.",
         )
-    if namespace.timeout is not None and namespace.timeout <= 0:
-        raise ValueError("--timeout takes seconds, more than 0.", "For example: --timeout 3600")
+    _validate_timeout(namespace)
+
+
+def _validate_timeout(namespace: Any) -> None:
+    """Also not a number, and infinity, are floats to the parser; a timer takes neither."""
+    if namespace.timeout is not None and not 0 < namespace.timeout <= MAX_TIMEOUT:
+        raise ValueError(f"--timeout takes seconds, up to {MAX_TIMEOUT} (a week).", "For example: --timeout 3600")
 
 
 def _validate_jobs(cmd: Any, namespace: Any) -> None:

@@ -140,6 +140,7 @@ def import_image(
         engine=outcome.engine,
         engine_reason=outcome.reason,
         operation=outcome.operation,
+        checked=outcome.checked,
     )
 
 

@@ -38,6 +38,7 @@ OTHERS = {
     "invalid-credentials": "A password without a user name is an Entra token, which only a container registry takes.",
     "arm-denied": "Azure Resource Manager does not show the registry.",
     "arm-unreachable": "Entra ID or Azure Resource Manager did not answer.",
+    "target-not-azure": "The service imports into Azure container registries only.",
     "target-sku": "The service does not import into a classic registry.",
     "cancelled": "Ctrl-C.",
 }

@@ -56,7 +56,7 @@ def refused(sandbox, signed_in):
             ["foreignregistry.azurecr.io (source)", "repository other", "of puller", "AcrPull"],
         ),
         (
-            f"--source closedregistry.azurecr.io/{WEB}",
+            f"--source closedregistry.azurecr.io/{WEB} --engine embedded",
             "source-firewall",
             [
                 "closedregistry.azurecr.io (source)",
@@ -66,7 +66,7 @@ def refused(sandbox, signed_in):
             ],
         ),
         (
-            "-n closedregistry --source mcr.microsoft.com/hello-world",
+            "-n closedregistry --source mcr.microsoft.com/hello-world --engine embedded",
             "target-firewall",
             ["closedregistry.azurecr.io (target)", "repository hello-world", "without a sign-in", "az acr show"],
         ),

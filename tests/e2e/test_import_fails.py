@@ -32,7 +32,7 @@ TARGET = "myregistry.azurecr.io"
         ),
         ("--source registry.contoso.com/team/app:1.0", 1, "source-unauthorized", "registry.contoso.com (source)"),
         ("--source registry.contoso.com/team/app:1.0 -u robot -p wrong", 1, "source-unauthorized", "--password"),
-        ("--source closedregistry.azurecr.io/app/web:v1", 1, "source-firewall", "networkRuleSet"),
+        ("--source closedregistry.azurecr.io/app/web:v1 --engine embedded", 1, "source-firewall", "networkRuleSet"),
         ("--source unknown.example.org/app/web:v1", 1, "source-unreachable", "HTTPS_PROXY"),
         ("--source 127.0.0.1:1/app/web:v1", 1, "source-unreachable", "127.0.0.1:1 (source)"),
         ("--source app/web:v1 --registry nosuchregistry", 3, "source-registry-not-found", "az acr list"),
@@ -47,7 +47,12 @@ TARGET = "myregistry.azurecr.io"
         ("--source secretregistry.azurecr.io/app/web:v1", 1, "source-export-disabled", "--allow-exports"),
         # the target
         ("--name nosuchregistry --source mcr.microsoft.com/hello-world", 3, "target-registry-not-found", "az acr list"),
-        ("--name closedregistry --source mcr.microsoft.com/hello-world", 1, "target-firewall", "az acr show"),
+        (
+            "--name closedregistry --source mcr.microsoft.com/hello-world --engine embedded",
+            1,
+            "target-firewall",
+            "az acr show",
+        ),
         ("--name 127.0.0.1:1 --source mcr.microsoft.com/hello-world", 1, "target-unreachable", "127.0.0.1:1 (target)"),
         # the command line
         ("--source hello-world", 2, "", "docker.io/hello-world"),
@@ -60,8 +65,10 @@ TARGET = "myregistry.azurecr.io"
         ("--source mcr.microsoft.com/hello-world --username robot", 2, "", "A user name needs a password"),
         ("--source mcr.microsoft.com/hello-world --password token", 1, "invalid-credentials", "--username"),
         ("--source mcr.microsoft.com/hello-world --jobs 0", 2, "", "jobs"),
-        ("--source mcr.microsoft.com/hello-world --engine service", 2, "", "not available in this version"),
-        ("--source mcr.microsoft.com/hello-world --no-wait", 2, "", "not available in this version"),
+        ("--source mcr.microsoft.com/hello-world --no-wait --engine embedded", 2, "", "--no-wait"),
+        ("--source mcr.microsoft.com/hello-world --timeout 0", 2, "", "--timeout"),
+        ("--source mcr.microsoft.com/hello-world --timeout nan", 2, "", "--timeout"),
+        ("--source mcr.microsoft.com/hello-world --timeout inf", 2, "", "--timeout"),
         ("--name my/registry --source mcr.microsoft.com/hello-world", 2, "", "'my/registry' is not a registry"),
     ],
 )

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.sandbox import images
+from tests.sandbox.server import Response
 from tests.sandbox.world import ServiceFault
 from tests.support.content import tag_digest, tree
 
@@ -55,6 +56,32 @@ def test_result_is_that_of_any_engine(sandbox, az, new):
     assert refused.json["digest"] in refused.stderr and result.json["digest"] in refused.stderr
     assert len(sandbox.world.imports) == before
     assert az(*words(new, "--force", source="mysourceregistry.azurecr.io/app/web:v1")).json["status"] == "updated"
+
+
+def test_digest_is_told_only_where_it_was_read(sandbox, az, new):
+    """Of a closed target only the source's is known, and that is said."""
+    result = az(*words(new, "-n", "closedregistry"))
+    assert result.code == 0, result.stderr
+    assert result.json["digest"] is None
+    assert result.json["sourceDigest"] == tag_digest(sandbox.content(MCR), "hello-world", "latest")
+    assert "its digest was not checked" in result.stderr
+
+
+def test_what_is_there_does_not_hide_what_is_not(sandbox, az, new):
+    """A tag is unchanged, a repository without a tag has nothing yet; then both have it."""
+    assert az(*words(new)).json["status"] == "copied"
+    both = words(new, "--repository", f"{new}-by-digest")
+    assert az(*both).json["targets"] == [f"{new}-by-digest", f"{new}:1"]
+    assert "targetTags" not in sandbox.world.imports[-1][1]
+    assert tree(sandbox.content(TARGET), f"{new}-by-digest", tag_digest(sandbox.content(TARGET), new, "1"))
+    assert az(*both).json["status"] == "unchanged"
+
+
+def test_target_outside_azure_is_refused(sandbox, az, new):
+    """The service cannot know it."""
+    result = az(*words(new, "-n", sandbox.plain.address))
+    assert result.code == 1
+    assert "[target-not-azure]" in result.stderr and "--engine embedded" in result.stderr
 
 
 def test_dry_run_asks_the_service_for_nothing(sandbox, az, new):
@@ -106,6 +133,21 @@ def test_polls_that_say_little_are_endured(sandbox, az, new, bodies):
     result = az(*words(new))
     assert result.code == 0, result.stderr
     assert result.json["status"] == "copied"
+
+
+def test_busy_service_and_connections_that_break_are_endured(sandbox, az, new):
+    """Before it has begun, and while it works."""
+    arm = "management.azure.com"
+    busy = Response(429, {"Retry-After": "0"}, b'{"error":{"code":"TooManyRequests","message":"Slow down."}}')
+    asked = sandbox.faults.add(host=arm, method="POST", path=".*/importImage", times=2, answer=busy)
+    sandbox.faults.add(host=arm, path=".*/operationResults/.*", cut_after=0)
+    busy_poll = Response(503, {"Retry-After": "0"})
+    sandbox.faults.add(host=arm, path=".*/operationResults/.*", skip=1, answer=busy_poll)
+    sandbox.world.service_faults = [ServiceFault(bodies=['{"status":"Accepted"}'])]
+    result = az(*words(new))
+    assert result.code == 0, result.stderr
+    assert asked.seen == 3
+    assert "Traceback" not in result.stderr
 
 
 def test_service_that_never_ends_is_given_up(sandbox, az, new):
