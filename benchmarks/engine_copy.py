@@ -1,63 +1,122 @@
 # SPDX-License-Identifier: MIT
-"""Copy one image by the engine alone: ``engine_copy.py SRC DST [--jobs N]``. Needs the standard library and requests.
+"""Copy images by the engine alone: ``engine_copy.py SRC DST [--jobs N]``, or ``--list FILE`` for many.
 
-Anonymous. Loopback registries are tried with https, then http; REQUESTS_CA_BUNDLE names private CAs. An existing tag
-is moved. Prints one line; exit code 0 only when the whole image is at the target.
+Needs the standard library and requests. The file has lines ``SRC DST``; all of them are one plan, done by one pool in
+one process. Anonymous. Loopback registries are tried with https, then http; REQUESTS_CA_BUNDLE names private CAs. An
+existing tag is moved. Prints one line an image; exit code 0 only when every image is whole at its target.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from azext_acrimport import engine  # noqa: E402  the checkout is to be measured, not what is installed
 
+Pair = tuple[engine.Reference, engine.Reference]
+
 
 def main() -> int:
     """Parse, plan, run, say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source", metavar="SRC")
-    parser.add_argument("target", metavar="DST")
+    parser.add_argument("source", metavar="SRC", nargs="?")
+    parser.add_argument("target", metavar="DST", nargs="?")
+    parser.add_argument("--list", metavar="FILE", help="lines SRC DST; # starts a comment")
     parser.add_argument("--jobs", type=int, default=4)
     options = parser.parse_args()
+    if (options.list is None) == (options.target is None):
+        parser.error("give SRC and DST, or --list FILE")
     try:
-        source, target = engine.Reference.parse(options.source), engine.Reference.parse(options.target)
-    except engine.InvalidReference as error:
+        pairs = [parsed(options.source, options.target)] if options.list is None else listed(Path(options.list))
+    except (engine.InvalidReference, ValueError, OSError) as error:
         parser.error(str(error))
-    result = copy(source, target, options.jobs)
-    if result.error:
-        print(f"{result.status}: {result.error} [{result.error.code}]", file=sys.stderr)
-        return 1
-    print(f"{result.status} {result.digest} blobs {result.blobs} bytes {result.bytes} in {result.seconds:.2f} s")
-    return 0
+    started = time.monotonic()
+    results = copy_all(pairs, options.jobs)
+    for result in results:
+        if result.error:
+            print(f"{result.status}: {result.source}: {result.error} [{result.error.code}]", file=sys.stderr)
+        else:
+            print(f"{result.status} {result.digest} {' '.join(result.targets)} {result.blobs} bytes {result.bytes}")
+    failed = sum(result.error is not None for result in results)
+    print(f"{len(results) - failed} of {len(results)} in {time.monotonic() - started:.2f} s")
+    return 1 if failed else 0
+
+
+def parsed(source: str, target: str) -> Pair:
+    """Both references; raises InvalidReference."""
+    return engine.Reference.parse(source), engine.Reference.parse(target)
+
+
+def listed(path: Path) -> list[Pair]:
+    """The pairs of a file. Raises ValueError, which names a line that is none or that writes what another does."""
+    pairs: list[Pair] = []
+    seen: set[str] = set()
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if len(words) != 2:
+            raise ValueError(f"{path}, line {number}: not SRC DST")
+        pairs.append(parsed(*words))
+        if str(pairs[-1][1]) in seen:
+            raise ValueError(f"{path}, line {number}: {words[1]} is written by another line, too")
+        seen.add(str(pairs[-1][1]))
+    if not pairs:
+        raise ValueError(f"{path}: names no image")
+    return pairs
 
 
 def copy(source: engine.Reference, target: engine.Reference, jobs: int) -> engine.ItemResult:
+    """One image."""
+    return copy_all([(source, target)], jobs)[0]
+
+
+def copy_all(pairs: list[Pair], jobs: int) -> list[engine.ItemResult]:
     """The whole use of the engine, as a program without az would write it."""
     cancellation, pool = engine.Cancellation(), engine.make_pool(jobs)
-    request = engine.CopyRequest(
-        repository("source", source, cancellation),
-        source.identifier,
-        (engine.Destination(repository("target", target, cancellation), (target.tag,) if target.tag else ()),),
-        force=True,
-    )
+    places = Places(cancellation)
+    requests = [
+        engine.CopyRequest(
+            places.repository("source", source),
+            source.identifier,
+            (engine.Destination(places.repository("target", target), (target.tag,) if target.tag else ()),),
+            force=True,
+        )
+        for source, target in pairs
+    ]
     try:
-        plan = engine.make_plan([request], pool, cancellation)
-        return engine.run_plan(plan, pool, cancellation).items[0]
+        plan = engine.make_plan(requests, pool, cancellation)
+        return list(engine.run_plan(plan, pool, cancellation).items)
     finally:
         pool.close(timeout=1)
 
 
-def repository(
-    origin: engine.Origin, reference: engine.Reference, cancellation: engine.Cancellation
-) -> engine.RegistryRepository:
-    """A repository that nobody signs in to."""
-    transport = engine.Transport(origin, cancellation=cancellation)
-    client = engine.RegistryClient(reference.registry, reference.host, transport, lambda: engine.ANONYMOUS)
-    return engine.RegistryRepository(client, reference.repository)
+class Places:
+    """Repositories that nobody signs in to: one transport a side, one client a registry."""
+
+    def __init__(self, cancellation: engine.Cancellation) -> None:
+        self._transports = {
+            "source": engine.Transport("source", cancellation=cancellation),
+            "target": engine.Transport("target", cancellation=cancellation),
+        }
+        self._clients: dict[tuple[str, str], engine.RegistryClient] = {}
+        self._repositories: dict[tuple[str, str], engine.RegistryRepository] = {}
+
+    def repository(self, origin: engine.Origin, reference: engine.Reference) -> engine.RegistryRepository:
+        """The same object for the same place."""
+        key = (origin, f"{reference.registry}/{reference.repository}")
+        if key not in self._repositories:
+            client = self._clients.get((origin, reference.registry))
+            if client is None:
+                transport = self._transports[origin]
+                client = engine.RegistryClient(reference.registry, reference.host, transport, lambda: engine.ANONYMOUS)
+                self._clients[origin, reference.registry] = client
+            self._repositories[key] = engine.RegistryRepository(client, reference.repository)
+        return self._repositories[key]
 
 
 if __name__ == "__main__":
