@@ -91,7 +91,7 @@ def test_import_fails_with_one_clear_error(sandbox, az, options, code, error_cod
         assert result.json["error"]["side"] == error_code.split("-")[0]
 
 
-@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["import", "dry run"])
+@pytest.mark.parametrize("options", [(), ("--dry-run", "--engine", "embedded")], ids=["import", "dry run"])
 @pytest.mark.parametrize("principal", [READER, STRANGER], ids=["may only pull", "has no right at all"])
 def test_missing_push_right_is_found_before_anything_is_tried(sandbox, signed_in, principal, options):
     """Who refused, and the role to ask for; the login server needs no ARM right."""

@@ -109,7 +109,7 @@ def test_lasting_trouble_leaves_no_tag(sandbox, az, name, fault, code):
     """A plain failure with its code, and nothing under the tag."""
     source_image(sandbox, name)
     sandbox.faults.add(**{"path": ".*", **fault, "times": 99})
-    result = az(*words(name))
+    result = az(*words(name), "--engine", "embedded")
     assert result.code == 1
     assert result.json["error"]["code"] == code
     assert "Traceback" not in result.stderr

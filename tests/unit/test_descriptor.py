@@ -77,7 +77,7 @@ def test_platform_is_written_as_people_do(platform, text):
         (OCI_MANIFEST, False, True, False),
         (DOCKER_MANIFEST, False, True, False),
         (OCI_ARTIFACT, False, True, False),
-        (next(iter(SCHEMA1)), False, True, False),
+        (min(SCHEMA1), False, True, False),
         ("application/vnd.oci.image.layer.v1.tar+gzip", False, False, False),
         ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", False, False, True),
         ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", False, False, True),
