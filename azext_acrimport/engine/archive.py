@@ -13,9 +13,9 @@ from typing import Any
 from .descriptor import OCI_MANIFEST, Descriptor, Digest
 from .errors import LayoutError, NotFound
 from .files import Files, Folder, TarArchive
-from .layout import OciLayout, load_json
+from .layout import OciLayout, blob_name, load_json
 from .location import LayoutReference
-from .manifest import MAX_MANIFEST_BYTES
+from .manifest import MAX_MANIFEST_BYTES, Manifest
 from .stream import Body
 
 __all__ = ["DockerArchive", "open_location"]
@@ -24,13 +24,16 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 GZIP = b"\x1f\x8b"
 BLOCK = 1024 * 1024
+# More manifests than anybody saves into one file.
+MAX_ROOTS = 5000
 
 
 class DockerArchive:
     """Source (see ``store``). ``manifest.json`` names its images by repository and tag; an empty name is the only one.
 
-    The archive has no manifest that a registry would take: it is made here, the same each time, with the layers as they
-    are in the archive. Uncompressed layers have the digests that the image's configuration states for them.
+    The old form has no manifest that a registry would take: it is made here, the same each time, with the layers as
+    they are in the archive. Uncompressed layers have the digests that the image's configuration states for them. The
+    new form (since Docker 25) is an OCI layout as well: a manifest of the image that is in there is taken as it is.
     """
 
     def __init__(self, files: Files) -> None:
@@ -40,7 +43,7 @@ class DockerArchive:
         self._entries = load_json(files, "manifest.json")
         if not isinstance(self._entries, list) or not all(isinstance(entry, dict) for entry in self._entries):
             raise LayoutError(files.path, "its manifest.json is not a list of images")
-        self._manifests: dict[Digest, bytes] = {}
+        self._manifests: dict[Digest, tuple[bytes, str]] = {}
         self._places: dict[Digest, str] = {}
 
     def resolve(self, identifier: str) -> Descriptor:
@@ -54,9 +57,13 @@ class DockerArchive:
                 raise LayoutError(self._files.path, f"it holds several images, and one must be named: {listed}")
             why = "several images have" if found else "no image has"
             raise LayoutError(self._files.path, f"{why} the name '{identifier}'; {listed}", missing=not found)
+        kept = self._kept(found[0])
+        if kept:
+            self._manifests[kept.descriptor.digest] = kept.raw, kept.descriptor.media_type
+            return kept.descriptor
         raw = self._made(found[0])
         digest = Digest.of(raw)
-        self._manifests[digest] = raw
+        self._manifests[digest] = raw, OCI_MANIFEST
         return Descriptor(OCI_MANIFEST, digest, len(raw))
 
     def find(self, identifier: str) -> Descriptor | None:
@@ -76,7 +83,7 @@ class DockerArchive:
         """As ``Source.manifest``."""
         if digest not in self._manifests:
             raise NotFound(self._files.path, origin="source", method="GET", path=f"/v2/app/manifests/{digest}")
-        return self._manifests[digest], OCI_MANIFEST
+        return self._manifests[digest]
 
     def blob(self, descriptor: Descriptor) -> Body:
         """As ``Source.blob``."""
@@ -85,6 +92,27 @@ class DockerArchive:
     def close(self) -> None:
         """Let go of the archive."""
         self._files.close()
+
+    def _kept(self, entry: dict[str, Any]) -> Manifest | None:
+        """The image's own manifest, from the layout in the same archive, if all that it names is there as well."""
+        config = entry.get("Config")
+        if not isinstance(config, str) or self._files.size("index.json") is None or self._files.size(config) is None:
+            return None
+        layout, wanted = OciLayout(self._files), self._hashed(config)
+        waiting = list(layout.roots)
+        for descriptor in waiting:  # grows while it is read; an index may name platforms that were not pulled
+            if not descriptor.is_manifest or self._files.size(blob_name(descriptor.digest)) is None:
+                continue
+            raw, _ = layout.manifest(descriptor.digest, descriptor.size)
+            manifest = Manifest.parse(raw, descriptor.media_type, descriptor.digest)
+            if descriptor.is_index and len(waiting) < MAX_ROOTS:
+                waiting += manifest.manifests
+            elif manifest.config and manifest.config.digest == wanted:
+                places = {blob.digest: blob_name(blob.digest) for blob in manifest.blobs}
+                if all(self._files.size(place) is not None for place in places.values()):
+                    self._places |= places
+                    return manifest
+        return None
 
     def _made(self, entry: dict[str, Any]) -> bytes:
         """The manifest of one image, as bytes."""

@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Files by name, in a folder or in a tar archive. Nothing is unpacked, no link is followed, no name leads outside."""
+"""Files by name, in a folder or in a tar archive. Nothing is unpacked to the disk, and nothing leads outside."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
 import tarfile
-import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from .errors import LayoutError
+from .gzipped import GzipFile, Reading
 from .stream import ByteStream
 
 __all__ = ["Files", "Folder", "TarArchive"]
@@ -29,6 +28,9 @@ MAX_MEMBERS = 100_000
 MAX_RATIO = 100
 ALWAYS_ALLOWED = 1024 * 1024 * 1024
 BLOCK = 1024 * 1024
+# A header has 512 bytes, a long name some more; whoever announces as much as this wants our memory.
+MAX_HEADER = 1024 * 1024
+DAMAGED = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError, RecursionError)
 DRIVE_LIKE = re.compile("[A-Za-z]:")
 
 
@@ -50,18 +52,21 @@ class Files(Protocol):
 
 
 class Folder:
-    """Files below a folder of this machine."""
+    """Files below a folder of this machine. A link may lead to another place in there, never out of it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._root = Path(path)
+        self._root = Path(os.path.realpath(path))
         if not self._root.is_dir():
             raise LayoutError(path, "there is no such folder", missing=True)
 
     def size(self, name: str) -> int | None:
         """As ``Files.size``."""
+        place = Path(os.path.realpath(self._root / name))
+        if self._root != place and self._root not in place.parents:
+            raise LayoutError(self.path, f"{name} is a link that leads out of it")
         try:
-            status = os.stat(self._root / name)
+            status = os.stat(place)
         except OSError:
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
@@ -80,7 +85,7 @@ class Folder:
 
 
 class TarArchive:
-    """Members of a tar archive, read where they are. A gzipped one is unpacked to a temporary file first."""
+    """Members of a tar archive, plain or gzipped, read where they are."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -92,9 +97,9 @@ class TarArchive:
         except OSError as error:
             raise LayoutError(path, f"it cannot be read ({error.strerror})") from None
         try:
-            self._file = self._unpacked()
+            self._gzip = self._unzipped()
             self._members = dict(self._scanned())
-        except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
+        except DAMAGED as error:
             self.close()
             raise LayoutError(path, f"it is not a tar archive, or a damaged one ({type(error).__name__})") from None
         except BaseException:
@@ -113,10 +118,12 @@ class TarArchive:
             raise LayoutError(self.path, f"it has no member {name}")
         if isinstance(found, str):
             raise LayoutError(self.path, f"its member {name} is a link; links are not followed")
+        if self._gzip:
+            return _Zipped(self._gzip, found[0], found[1], self.path)
         return _Member(self._file, self._lock, found[0], found[1], self.path)
 
     def close(self) -> None:
-        """Close the archive; an unpacked copy is gone then."""
+        """Close the archive."""
         self._file.close()
 
     def _target(self, name: str) -> str:
@@ -126,10 +133,14 @@ class TarArchive:
 
     def _scanned(self) -> Iterator[tuple[str, tuple[int, int] | str]]:
         """Name and (offset, size), or name and where a link leads, read as a path of the archive."""
-        end = self._file.seek(0, os.SEEK_END)
+        end = self._gzip.limit if self._gzip else self._file.seek(0, os.SEEK_END)
         self._file.seek(0)
-        with tarfile.open(fileobj=self._file, mode="r:") as archive:
+        file: Reading = self._gzip.reader() if self._gzip else self._file
+        try:
+            headers: Any = _Headers(file, self.path)
+            archive: Any = tarfile.open(fileobj=headers, mode="r:")  # noqa: SIM115  it holds nothing to be closed
             for number, member in enumerate(archive):
+                archive.members = []  # it would keep them all
                 if number >= MAX_MEMBERS:
                     raise LayoutError(self.path, f"it has more than {MAX_MEMBERS} members")
                 name = _normal(member.name)
@@ -140,45 +151,44 @@ class TarArchive:
                 elif member.islnk():
                     yield name, member.linkname
                 elif member.isreg() and not member.issparse():
-                    if member.offset_data + member.size > end:
+                    if not 0 <= member.size <= end - member.offset_data:
                         raise LayoutError(self.path, f"it breaks off in its member {name}")
                     yield name, (member.offset_data, member.size)
+            while self._gzip and file.read(BLOCK):
+                pass  # to the end: it may be cut, or damaged, there
+        finally:
+            if self._gzip:
+                file.close()
 
-    def _unpacked(self) -> BinaryIO:
+    def _unzipped(self) -> GzipFile | None:
         head = self._file.read(6)
         self._file.seek(0)
         other = next((kind for magic, kind in OTHERS.items() if head.startswith(magic)), None)
         if other:
             raise LayoutError(self.path, f"it is compressed with {other}; unpack it first")
-        if not head.startswith(GZIP):
-            return self._file
-        packed, total = os.fstat(self._file.fileno()).st_size, 0
-        copy: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the archive
-        try:
-            with contextlib.closing(self._file) as source:
-                for block in _gunzipped(source):
-                    total += len(block)
-                    if total > max(ALWAYS_ALLOWED, MAX_RATIO * packed):
-                        raise LayoutError(self.path, f"it unpacks to more than {MAX_RATIO} times its size")
-                    copy.write(block)
-        except BaseException:
-            copy.close()
-            raise
-        return copy
+        packed = os.fstat(self._file.fileno()).st_size
+        return GzipFile(self.path, max(ALWAYS_ALLOWED, MAX_RATIO * packed)) if head.startswith(GZIP) else None
 
 
-def _gunzipped(source: BinaryIO) -> Iterator[bytes]:
-    """Blocks of at most one MiB, whatever they come from; several gzip members one after the other are one."""
-    unzip = zlib.decompressobj(wbits=31)
-    left = b""
-    while block := left or source.read(BLOCK):
-        left = b""
-        if unzip.eof:
-            unzip = zlib.decompressobj(wbits=31)
-        yield unzip.decompress(block, BLOCK)
-        left = unzip.unused_data if unzip.eof else unzip.unconsumed_tail
-    if not unzip.eof:
-        raise EOFError
+class _Headers:
+    """What tarfile reads through: only headers, and only forward."""
+
+    def __init__(self, file: Reading, path: str) -> None:
+        self._file = file
+        self._path = path
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= MAX_HEADER:
+            raise LayoutError(self._path, f"it has a header of {size} bytes, which is none")
+        return self._file.read(size)
+
+    def seek(self, position: int) -> int:
+        if position < self._file.tell() - tarfile.BLOCKSIZE:
+            raise LayoutError(self._path, "its members go backwards")
+        return self._file.seek(position)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def _normal(name: str) -> str | None:
@@ -233,3 +243,29 @@ class _Member:
 
     def close(self) -> None:
         """The archive stays open for the others."""
+
+
+class _Zipped:
+    """A part of a gzipped file, with a reader of its own; it is opened when it is first read."""
+
+    def __init__(self, gzip: GzipFile, offset: int, size: int, path: str) -> None:
+        self._gzip = gzip
+        self._offset = offset
+        self._left = size
+        self._path = path
+        self._reader: Reading | None = None
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            if self._reader is None:
+                self._reader = self._gzip.reader()
+                self._reader.seek(self._offset)
+            block = self._reader.read(min(size, self._left))
+        except DAMAGED as error:
+            raise LayoutError(self._path, f"it cannot be read any further ({type(error).__name__})") from None
+        self._left -= len(block)
+        return block
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()

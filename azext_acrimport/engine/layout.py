@@ -14,9 +14,10 @@ from .descriptor import Descriptor, Digest
 from .errors import DigestMismatch, LayoutError, ManifestError, Truncated
 from .files import Files
 from .manifest import MAX_MANIFEST_BYTES, Manifest
+from .reference import fallback_tag
 from .stream import Body
 
-__all__ = ["OciLayout", "read_json"]
+__all__ = ["OciLayout", "blob_name", "load_json", "read_json"]
 
 REF_NAME = "org.opencontainers.image.ref.name"
 # containerd and Docker write the whole name of the image here, and only the tag into the other.
@@ -36,7 +37,7 @@ class OciLayout:
             raise LayoutError(files.path, f"its layout has the version {version!r}, which is not known here")
         entries = read_json(files, "index.json").get("manifests")
         try:
-            self._roots = [Descriptor.from_json(entry) for entry in entries or ()]
+            self.roots = [Descriptor.from_json(entry) for entry in entries or ()]
         except (ManifestError, TypeError) as error:
             raise LayoutError(files.path, f"its index.json is not an index ({error})") from None
 
@@ -44,12 +45,11 @@ class OciLayout:
         """As ``Source.resolve``. Raises LayoutError, with the names that there are, when it names none or several."""
         if ":" in identifier:
             return self._by_digest(identifier)
-        found = {root.digest: root for root in self._roots if not identifier or identifier in _names(root)}
-        if len(found) > 1 and not identifier:  # what vouches for another one is listed beside it
-            found = {digest: root for digest, root in found.items() if not root.is_manifest or not self._subject(root)}
+        named = [root for root in self.roots if identifier in _names(root)]
+        found = {root.digest: root for root in (named if identifier else self._main())}
         if len(found) == 1:
             return next(iter(found.values()))
-        there = sorted({name for root in self._roots for name in _names(root) or {f"@{root.digest}"}})
+        there = sorted({name for root in self.roots for name in _names(root) or {f"@{root.digest}"}})
         listed = f"it has {', '.join(there)}" if there else "it is empty"
         if not identifier and found:
             raise LayoutError(self._files.path, f"it holds several images, and one must be named: {listed}")
@@ -58,7 +58,7 @@ class OciLayout:
 
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
-        name = _blob_name(digest)
+        name = blob_name(digest)
         there = self._files.size(name)
         if there is None:
             raise LayoutError(self._files.path, f"the manifest {digest} is not in it", missing=True)
@@ -70,7 +70,7 @@ class OciLayout:
         actual = Digest.of(raw, digest.algorithm)
         if actual != digest:
             raise DigestMismatch(f"manifest {digest}", str(digest), str(actual), origin="source")
-        known = next((root.media_type for root in self._roots if root.digest == digest), "application/json")
+        known = next((root.media_type for root in self.roots if root.digest == digest), "application/json")
         return raw, known
 
     def find(self, identifier: str) -> Descriptor | None:
@@ -83,23 +83,36 @@ class OciLayout:
             raise
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
-        """As ``Source.referrers``: of what ``index.json`` names, the manifests that have this subject."""
-        return [root for root in self._roots if root.is_manifest and self._subject(root) == subject]
+        """As ``Source.referrers``: what ``index.json`` names besides, and the list under the fallback tag."""
+        mine = [root for root in self.roots if root.is_manifest and self._subject(root) == subject]
+        listed = next((root for root in self.roots if fallback_tag(subject) in _names(root)), None)
+        named = self._parsed(listed).manifests if listed else ()
+        return list({entry.digest: entry for entry in (*named, *mine)}.values())
 
     def _subject(self, root: Descriptor) -> Digest | None:
         if root.digest not in self._subjects:
-            raw, media_type = self.manifest(root.digest)
-            subject = Manifest.parse(raw, media_type, root.digest).subject
+            subject = self._parsed(root).subject
             self._subjects[root.digest] = subject.digest if subject else None
         return self._subjects[root.digest]
 
+    def _parsed(self, root: Descriptor) -> Manifest:
+        raw, _ = self.manifest(root.digest, root.size)
+        return Manifest.parse(raw, root.media_type, root.digest)
+
     def blob(self, descriptor: Descriptor) -> Body:
         """As ``Source.blob``."""
-        return Body(descriptor, lambda: self._files.open(_blob_name(descriptor.digest)))
+        return Body(descriptor, lambda: self._files.open(blob_name(descriptor.digest)))
 
     def close(self) -> None:
         """Let go of the files."""
         self._files.close()
+
+    def _main(self) -> list[Descriptor]:
+        """What is meant without a name: not what refers to another image, nor what cosign named after one."""
+        if len(self.roots) == 1:
+            return self.roots
+        own = [root for root in self.roots if not any(name.startswith("sha256-") for name in _names(root))]
+        return [root for root in own if not root.is_manifest or not self._subject(root)]
 
     def _by_digest(self, identifier: str) -> Descriptor:
         try:
@@ -139,7 +152,8 @@ def _read(files: Files, name: str) -> bytes:
         stream.close()
 
 
-def _blob_name(digest: Digest) -> str:
+def blob_name(digest: Digest) -> str:
+    """Where a layout keeps it."""
     return f"blobs/{digest.algorithm}/{digest.hex}"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .descriptor import Digest
 from .errors import InvalidReference
 
-__all__ = ["Reference", "is_registry_host", "parse_repository_tag"]
+__all__ = ["Reference", "fallback_tag", "is_registry_host", "parse_repository_tag"]
 
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -95,6 +95,14 @@ def is_registry_host(text: str) -> bool:
         except ValueError:
             return False
     return True
+
+
+def fallback_tag(subject: Digest) -> str:
+    """Under which a registry without the referrers API lists what refers to this manifest.
+
+    https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
+    """
+    return f"{subject.algorithm[:32]}-{subject.hex[:64]}"
 
 
 def parse_repository_tag(text: str) -> tuple[str, str | None, Digest | None]:

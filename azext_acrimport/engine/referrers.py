@@ -18,23 +18,16 @@ from .client import RegistryClient
 from .descriptor import OCI_INDEX, Descriptor, Digest
 from .errors import Disallowed, ManifestError, NetworkError, NotFound
 from .manifest import MAX_MANIFEST_BYTES, Manifest
+from .reference import fallback_tag
 from .transport import Response
 
-__all__ = ["Referrers", "fallback_tag"]
+__all__ = ["Referrers"]
 
 # Nobody has been seen to have more than some hundred; a Link that leads round in circles ends here as well.
 MAX_PAGES = 100
 MAX_REFERRERS = 5000
 
 NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
-
-
-def fallback_tag(subject: Digest) -> str:
-    """Where the list is kept in a registry without the API.
-
-    https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
-    """
-    return f"{subject.algorithm[:32]}-{subject.hex[:64]}"
 
 
 class Referrers:

@@ -85,6 +85,41 @@ def test_docker_archive_with_a_layer_twice(tmp_path):
     assert result.error is None and complete(target, str(result.digest))
 
 
+def test_docker_archive_keeps_the_digest_where_it_can(tmp_path):
+    """Docker 25 and later write a layout as well; an index in it may name platforms that were not pulled."""
+    pulled, other = images.image("pulled"), images.image("not pulled", platform="linux/arm64")
+    index = images.index([("linux/arm64", other), ("linux/amd64", pulled)])
+    files = layout_files((pulled, ""), (images.Artifact(index.manifests[-1:]), "1.0"))
+    files["index.json"] = layout_files((images.Artifact(index.manifests[-1:]), "1.0"))["index.json"]
+    files |= docker_files(pulled, "app:1.0", new=True, unzip=False)
+    for change, kept in (({}, True), ({f"blobs/{pulled.digest.replace(':', '/')}": None}, False)):
+        left = {name: raw for name, raw in files.items() if change.get(name, raw) is not None}
+        target, result = brought(f"docker-archive:{write_tar(tmp_path / 'app.tar', left)}", "app:1.0")
+        assert result.error is None
+        assert (str(result.digest) == pulled.digest) == kept
+        assert complete(target, str(result.digest))
+
+
+@pytest.mark.parametrize("how", ["by entry", "by tag"])
+def test_referrers_of_a_layout_come_along(tmp_path, how):
+    """As ORAS and as regclient write them; without a name the image is meant, not what vouches for it."""
+    sbom = images.artifact("layout", subject=INDEX.descriptor())
+    cosign_tag, cosigned = images.cosign(INDEX, ".sig", b"payload")
+    entry = (sbom, "")
+    if how == "by tag":
+        body = {"schemaVersion": 2, "mediaType": images.OCI_INDEX, "manifests": [sbom.descriptor()]}
+        raw = json.dumps(body).encode()
+        listed = images.Artifact([*sbom.manifests, (images.OCI_INDEX, raw)], sbom.blobs)
+        entry = (listed, INDEX.digest.replace(":", "-"))
+    folder = write_folder(tmp_path / "app", layout_files((INDEX, "1.0"), entry, (cosigned, cosign_tag)))
+    target = MemoryStore("target.test")
+    with contextlib.closing(open_location(parse_location(f"oci:{folder}"))) as source:
+        result = copy(source, target, tag="", tags=["1"], referrers=True)
+    assert (result.error, result.referrers) == (None, 2)
+    assert target.tags == {"1": INDEX.digest, cosign_tag: cosigned.digest}
+    assert sbom.digest in target.manifests
+
+
 def test_several_images_need_a_choice(tmp_path):
     """The error lists them."""
     folder = write_folder(tmp_path / "both", layout_files((IMAGE, "1.0"), (OTHER, "2.0")))

@@ -62,6 +62,8 @@ class Distribution:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         target = request.path + (f"?{urlencode(request.query)}" if request.query else "")
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        if request.headers.get_all("Accept"):  # skopeo writes a line for each type
+            headers["Accept"] = ", ".join(request.headers.get_all("Accept"))
         length = request.headers.get("Content-Length", "0")
         connection.putrequest(request.method, target, skip_accept_encoding=True)
         for name, value in {**headers, "Content-Length": length}.items():

@@ -15,13 +15,20 @@ INDEXES = {
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 }
+# withdrawn forms, which know no version of a schema
+ARTIFACTS = {
+    "application/vnd.oci.artifact.manifest.v1+json",
+    "application/vnd.cncf.oras.artifact.manifest.v1+json",
+}
 FOREIGN = re.compile(r"foreign|nondistributable")
 LISTS = ("layers", "blobs", "manifests")
 
 
 def is_manifest(body: object) -> bool:
     """True for a document of schema version 2 in which everything that stands for content is a descriptor."""
-    if not isinstance(body, dict) or body.get("schemaVersion") != 2:
+    if not isinstance(body, dict):
+        return False
+    if body.get("schemaVersion") != 2 and body.get("mediaType") not in ARTIFACTS:
         return False
     lists = [body[name] for name in LISTS if body.get(name) is not None]
     if not all(isinstance(entries, list) for entries in lists):

@@ -22,9 +22,13 @@ def tree(content: Handler, repository: str, identifier: str) -> dict[str, bytes]
     digest = digest_of(raw, identifier.partition(":")[0] if ":" in identifier else "sha256")
     assert ":" not in identifier or digest == identifier
     found, body = {digest: raw}, json.loads(raw)
-    for child in body.get("manifests", []):
-        found |= tree(content, repository, child["digest"])
-    for blob in [*([body["config"]] if body.get("config") else []), *body.get("layers", []), *body.get("blobs", [])]:
+    children = body.get("manifests", [])
+    for child in children:
+        if child["mediaType"] in ACCEPT["Accept"]:
+            found |= tree(content, repository, child["digest"])
+    blobs = [child for child in children if child["mediaType"] not in ACCEPT["Accept"]]
+    blobs += [body["config"]] if body.get("config") else []
+    for blob in [*blobs, *body.get("layers", []), *body.get("blobs", [])]:
         if "foreign" in blob["mediaType"] or "nondistributable" in blob["mediaType"]:
             continue
         content_of = call(content, "GET", f"/v2/{repository}/blobs/{blob['digest']}", expect=200).body

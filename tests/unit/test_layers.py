@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 ENGINE = """
     errors cancellation descriptor reference manifest stream store platforms redaction retry challenge credential
     error_response network transport bearer auth client acr download upload referrers registry
-    location files layout archive
+    location gzipped files layout archive
     report pool question plan attachments walk planning run __init__
 """.split()
 AZ_SIDE = """
@@ -26,7 +26,7 @@ AZ_SIDE = """
 # what plans and runs know of the world is Source and Target
 BLIND = {"platforms", "question", "plan", "attachments", "walk", "planning", "run"}
 WIRE = {"transport", "bearer", "auth", "client", "acr", "download", "upload", "referrers", "registry"}
-WIRE |= {"files", "layout", "archive"}
+WIRE |= {"gzipped", "files", "layout", "archive"}
 
 # loaded for every `az acr …`: the engine, and what it needs, only when a command runs
 LIGHT = {"_help", "_params", "_validators", "_output", "commands", "__init__"}
