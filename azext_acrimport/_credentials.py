@@ -65,6 +65,10 @@ class Identity:
                 self._tokens[key] = (credential, expires)
         return replace(credential, exchange=registry.home, by_repository=registry.by_repository)
 
+    def tenant(self, registry: Registry) -> str:
+        """The tenant that its subscription is in."""
+        return self._credential(registry, self._audience()).tenant
+
     def _audience(self) -> str:
         """As core: a full URL, or a short name below azure.net."""
         configured = self._cli_ctx.config.get("acr", "audience_resource", fallback="")

@@ -11,7 +11,19 @@ from types import TracebackType
 from . import _errors
 from ._job import Job
 from ._output import ProgressView
-from .engine import Cancelled, CopyPlan, CopyReport, ItemResult, Tally, TimedOut, make_plan, make_pool, run_plan, survey
+from .engine import (
+    Attachment,
+    Cancelled,
+    CopyPlan,
+    CopyReport,
+    ItemResult,
+    Tally,
+    TimedOut,
+    make_plan,
+    make_pool,
+    run_plan,
+    survey,
+)
 
 
 class Embedded:
@@ -51,6 +63,12 @@ class Embedded:
         moving = result.bytes.copied
         result.blobs, result.bytes = Tally(), Tally()  # what is counted here is counted again when it happens
         return moving
+
+    @property
+    def attached(self) -> list[Attachment]:
+        """What refers to the planned image."""
+        assert self._plan
+        return list(self._plan.items[0].attached.values())
 
     @property
     def largest_possible(self) -> int:

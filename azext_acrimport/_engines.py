@@ -14,7 +14,7 @@ from ._embedded import Embedded
 from ._job import Job, Outcome
 from ._output import ProgressView
 from ._service import import_by_service
-from .engine import Denied, EngineError, Firewall
+from .engine import Denied, EngineError, Firewall, NetworkError, TlsError
 
 logger = get_logger(__name__)
 
@@ -42,22 +42,26 @@ class Facts:
     @property
     def may_not_push(self) -> bool:
         """The target does not let this machine in, or lets it not push."""
-        refused = isinstance(self.refusal, Denied)
-        return refused and self.refusal.origin == "target" and self.service_possible  # type: ignore[union-attr]
+        return self._refused_by("target", Denied) and self.service_possible
 
     @property
     def source_is_closed(self) -> bool:
         """The source is a container registry of ours that does not let this machine in."""
-        source, refused = self.job.source, isinstance(self.refusal, Firewall)
-        closed = refused and self.refusal.origin == "source"  # type: ignore[union-attr]
+        source = self.job.source
+        closed = self._refused_by("source", Firewall)
         return bool(closed and source and source.resource_id and self.service_possible)
+
+    def _refused_by(self, side: str, kind: type[EngineError]) -> bool:
+        """A registry that ARM knows and that does not answer has its door in another network."""
+        silent = isinstance(self.refusal, NetworkError) and not isinstance(self.refusal, TlsError)
+        return self.refusal is not None and self.refusal.origin == side and (silent or isinstance(self.refusal, kind))
 
     @property
     def is_large_and_inside(self) -> bool:
         """Both in one cloud and tenant, as the same identity, and much to move."""
         source = self.job.source
         inside = bool(self.service_possible and source and source.resource_id and not self.job.password)
-        return inside and self.refusal is None and self.moving() > LARGE
+        return inside and self.refusal is None and self.moving() > LARGE and self.job.same_tenant()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +119,10 @@ def run(job: Job, view: ProgressView) -> Outcome:
             return Outcome(item if item.error else embedded.finish(view), "embedded", "named by the user")
         row = early or _chosen(job, item.error, embedded)
         if row.engine == "embedded":
-            return _embedded_first(job, Outcome(item, "embedded", row.reason), embedded, view)
-        return _service_first(job, item.error, row, embedded, view)
+            outcome = Outcome(item if item.error else embedded.finish(view), "embedded", row.reason)
+    if row.engine == "embedded":
+        return _or_by_service(job, outcome, view)
+    return _or_embedded(job, item.error, row, view)
 
 
 def _chosen(job: Job, refusal: EngineError | None, embedded: Embedded) -> Row:
@@ -127,20 +133,22 @@ def _chosen(job: Job, refusal: EngineError | None, embedded: Embedded) -> Row:
     return next(row for row in TABLE if not row.early and row.holds(facts))
 
 
-def _embedded_first(job: Job, outcome: Outcome, embedded: Embedded, view: ProgressView) -> Outcome:
-    if outcome.item.error is None:
-        outcome.item = embedded.finish(view)
+def _or_by_service(job: Job, outcome: Outcome, view: ProgressView) -> Outcome:
+    """What the embedded engine brought about; by the service where a closed door was the trouble."""
     error = outcome.item.error
     if not isinstance(error, Denied) or job.dry_run or not Facts(job, error).service_possible:
         return outcome
     if not (Facts(job, error).may_not_push or Facts(job, error).source_is_closed):
         return outcome
     logger.warning("%s Trying once with the registry's own import service.", error.message)
-    return _better(outcome, import_by_service(job, "the embedded engine was refused", view, _patience(job)))
+    job = job.renewed()
+    return _better(outcome, import_by_service(job, "the embedded engine was refused", view, job.timeout))
 
 
-def _service_first(job: Job, refusal: EngineError | None, row: Row, embedded: Embedded, view: ProgressView) -> Outcome:
-    outcome = import_by_service(job, row.reason, view, _patience(job))
+def _or_embedded(job: Job, refusal: EngineError | None, row: Row, view: ProgressView) -> Outcome:
+    """What the service brought about; through this machine where the trouble was the service's own."""
+    job = job.renewed()
+    outcome = import_by_service(job, row.reason, view, job.timeout if refusal else _patience(job))
     error = outcome.item.error
     if refusal is not None:  # this machine cannot do it; what it was refused for may be what the person can mend
         outcome.item.error = _errors.clearer(refusal, error) if error else None
@@ -148,7 +156,9 @@ def _service_first(job: Job, refusal: EngineError | None, row: Row, embedded: Em
     if not isinstance(error, ServiceError) or error.known.slug not in SERVICE_ONLY:
         return outcome
     logger.warning("The import service failed: %s Trying once through this machine.", error.message)
-    item = embedded.finish(view)
+    with Embedded(job.renewed()) as embedded:
+        item = embedded.plan()
+        item = item if item.error else embedded.finish(view)
     return Outcome(item, "embedded", f"the service failed ({error.code})")
 
 
@@ -160,6 +170,7 @@ def _better(first: Outcome, second: Outcome) -> Outcome:
 
 
 def _patience(job: Job) -> float:
+    """For an engine that is not the only one: half of the time is the other one's."""
     configured = job.cli_ctx.config.get("acrimport", "service_patience", fallback="")
     patience = float(configured) if configured.replace(".", "", 1).isdigit() else PATIENCE
-    return patience if job.timeout is None else min(job.timeout, patience)
+    return patience if job.timeout is None else min(job.timeout / 2, patience)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ._registries import Registry
@@ -13,6 +15,8 @@ from .engine import Cancellation, CopyRequest, ItemResult, LayoutReference, Refe
 @dataclass(slots=True)
 class Job:
     """``request``: the import as the embedded engine sees it. ``source``: None for files of this machine.
+
+    ``opened`` connects to both sides anew; ``same_tenant`` asks az, so only where it matters.
 
     ``image``, ``tags`` and ``repositories`` as they were typed, which is how the service is asked. ``timeout`` in
     seconds.
@@ -34,6 +38,16 @@ class Job:
     no_wait: bool = False
     timeout: float | None = None
     cancellation: Cancellation = field(default_factory=Cancellation)
+    opened: Callable[[], tuple[CopyRequest, Cancellation]] | None = None
+    same_tenant: Callable[[], bool] = lambda: True
+    started: float = field(default_factory=time.monotonic)
+
+    def renewed(self) -> Job:
+        """The same for another try, in the time that is left: connections of an engine that was stopped are dead."""
+        assert self.opened
+        request, cancellation = self.opened()
+        left = None if self.timeout is None else max(self.timeout - (time.monotonic() - self.started), 1.0)
+        return replace(self, request=request, cancellation=cancellation, timeout=left, started=time.monotonic())
 
 
 @dataclass(slots=True)

@@ -11,17 +11,17 @@ from urllib.parse import urlsplit
 
 from knack.log import get_logger
 
-from . import _arm_errors, _errors
-from ._arm_errors import CATALOGUE, TAG_MOVED, ServiceError, understand
+from . import _errors
+from ._arm_errors import TAG_MOVED, ServiceError
+from ._import_request import begun, waited
 from ._job import Job, Outcome
-from ._operation import Operation, begin
+from ._operation import Operation
 from ._output import ProgressView
 from ._registries import management_client
+from ._service_referrers import import_referrers
 from .engine import CredentialError, Digest, EngineError, ItemResult, NotFound, TagConflict
 
 logger = get_logger(__name__)
-
-MANAGED = ("basic", "standard", "premium")
 
 
 def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float | None) -> Outcome:
@@ -39,6 +39,11 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
             _imported(job, outcome, tags, view, timeout)
             if not job.no_wait:
                 item.status = "updated" if moved else "copied"
+        if job.request.referrers and item.digest and not job.dry_run:
+            if job.no_wait:
+                item.notices += ("Signatures, SBOMs and what else refers to the image do not come with --no-wait.",)
+            elif import_referrers(job, item, timeout, view) and item.status == "unchanged":
+                item.status = "copied"
     except EngineError as error:
         item.status, item.error = "failed", error
         if isinstance(error, ServiceError):
@@ -55,7 +60,7 @@ def wait_for(cli_ctx: Any, url: str, view: ProgressView, timeout: float | None) 
     item = ItemResult("", ())
     operation = Operation(management_client(cli_ctx, path[2]), url)
     try:
-        body = _waited(operation, timeout, view)
+        body = waited(operation, timeout, view)
         item.status = "copied"
         item.targets = tuple(name for name, state in body.items() if name != "status" and isinstance(state, str))
     except ServiceError as error:
@@ -94,18 +99,19 @@ def _tags_to_write(job: Job, digest: Digest | None) -> tuple[list[str], bool]:
 def _imported(job: Job, outcome: Outcome, tags: list[str], view: ProgressView, timeout: float | None) -> None:
     started = time.monotonic()
     item = outcome.item
-    operation = _begun(job, job.image, tags, force=job.request.force, timeout=timeout)
+    operation = begun(job, job.image, tags, job.repositories, force=job.request.force, timeout=timeout)
     if job.no_wait:
         outcome.operation, outcome.checked = operation.url, False
         item.status = "accepted"
         return
-    _waited(operation, timeout, view)
+    waited(operation, timeout, view)
     there = _there(job, item.digest)
     if item.digest and any(digest != item.digest for digest in there.values()):
         logger.warning("The source's tag has moved meanwhile: the image is imported again, by its digest.")
         repository = job.image.partition("@")[0].partition(":")[0]
         left = None if timeout is None else max(timeout - (time.monotonic() - started), 1.0)
-        _waited(_begun(job, f"{repository}@{item.digest}", tags, force=True, timeout=left), left, view)
+        by_digest = begun(job, f"{repository}@{item.digest}", tags, job.repositories, force=True, timeout=left)
+        waited(by_digest, left, view)
         there = _there(job, item.digest)
         for name, digest in there.items():
             if digest != item.digest:
@@ -147,55 +153,6 @@ def _readable() -> Iterator[None]:
         logger.info("The target cannot be read from here: %s", error)
 
 
-def _begun(job: Job, image: str, tags: list[str], *, force: bool, timeout: float | None) -> Operation:
-    """Ask for the import, with the request that core's command sends for the same options."""
-    from azure.core.exceptions import HttpResponseError
-    from azure.mgmt.containerregistry.models import ImportImageParameters, ImportSource, ImportSourceCredentials
-
-    target = job.target
-    if not target.resource_id:
-        raise ServiceError(
-            _row("registry-not-found", "target"), "target", f"{target.host} was not found.", target=target.host
-        )
-    if target.sku.lower() not in MANAGED:
-        raise _errors.unmanaged(target.host)
-    assert job.source
-    where: dict[str, Any] = {"resource_id": job.source.resource_id}
-    if job.password or not job.source.resource_id:
-        where = {"registry_uri": job.source.home or job.source.host}
-    if job.password:
-        where["credentials"] = ImportSourceCredentials(username=job.username, password=job.password)
-    parameters = ImportImageParameters(
-        source=ImportSource(source_image=image, **where),
-        target_tags=tags or None,
-        untagged_target_repositories=list(job.repositories) or None,
-        mode="Force" if force else "NoForce",
-    )
-    client = management_client(job.cli_ctx, target.resource_id.split("/")[2])
-    try:
-        return begin(client, target.resource_id, parameters, timeout, **_names(job))
-    except HttpResponseError as error:
-        raise _understood(error, job) from None
-
-
-def _understood(error: Any, job: Job) -> ServiceError:
-    inner = getattr(error, "error", None)
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    return understand(
-        str(getattr(inner, "message", None) or error.message),
-        arm_code=str(getattr(inner, "code", None) or error.status_code or ""),
-        request_id=headers.get("x-ms-correlation-request-id", ""),
-        **_names(job),
-    )
-
-
-def _waited(operation: Operation, timeout: float | None, view: ProgressView) -> dict[str, Any]:
-    try:
-        return operation.wait(timeout, view.waiting)
-    except KeyboardInterrupt:
-        raise _errors.service_goes_on(operation.url) from None
-
-
 def _confirm(job: Job, error: ServiceError) -> None:
     """Ask the source itself, once, whether it is as the service says."""
     if error.origin != "source" or job.source is None:
@@ -206,11 +163,3 @@ def _confirm(job: Job, error: ServiceError) -> None:
         error.sure = "confirmed" if seen.code == error.code else "likely"
     else:
         error.sure = "likely"
-
-
-def _names(job: Job) -> dict[str, str]:
-    return {"source": job.source.host if job.source else "", "target": job.target.host}
-
-
-def _row(slug: str, side: str) -> _arm_errors.Known:
-    return next(row for row in CATALOGUE if (row.slug, row.side) == (slug, side))

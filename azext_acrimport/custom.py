@@ -82,38 +82,50 @@ def import_image(
     _output.hide_queries()
     directory = Directory(cmd.cli_ctx)
     target = directory.find(registry_name, "target", resource_group_name)
-    identity, cancellation = Identity(cmd.cli_ctx), Cancellation()
+    identity = Identity(cmd.cli_ctx)
+    source, image = None, source_image.text
+    reference: Reference | LayoutReference
+    if isinstance(source_image.location, LayoutReference):
+        reference = source_image.location
+    else:
+        reference, source, image = _source(directory, source_image, source_registry, target)
+        _check_source(source, target, username, password)
+    wanted = _destinations(reference, target_tags or [], repository or [])
+    _warn_of_quarantine(target)
     with ExitStack() as stack:
-        source, image = None, source_image.text
-        if isinstance(source_image.location, LayoutReference):
-            reference = source_image.location
-            read_from = stack.enter_context(closing(open_location(reference)))
-        else:
-            reference, source, image = _source(directory, source_image, source_registry, target)
-            _check_source(source, target, username, password)
-            given = provider(identity, source, reference.repository, "source", username, password)
-            client = stack.enter_context(_side(cmd.cli_ctx, "source", source, given, cancellation))
-            read_from = RegistryRepository(client, reference.repository)
-            pace = client.referrers_pace
-        wanted = _destinations(reference, target_tags or [], repository or [])
-        _warn_of_quarantine(target)
-        given = provider(identity, target, next(iter(wanted)), "target")
-        client = stack.enter_context(_side(cmd.cli_ctx, "target", target, given, cancellation))
-        if source and source.host == target.host:
-            client.referrers_pace = pace  # one registry counts them together
-        job = Job(
-            cli_ctx=cmd.cli_ctx,
-            reference=reference,
-            source=source,
-            target=target,
-            request=CopyRequest(
+
+        def opened() -> tuple[CopyRequest, Cancellation]:
+            """Both sides, on connections of their own."""
+            cancellation = Cancellation()
+            read_from: Any
+            pace = None
+            if source is None:
+                read_from = stack.enter_context(closing(open_location(reference)))
+            else:
+                given = provider(identity, source, reference.repository, "source", username, password)
+                client = stack.enter_context(_side(cmd.cli_ctx, "source", source, given, cancellation))
+                read_from, pace = RegistryRepository(client, reference.repository), client.referrers_pace
+            given = provider(identity, target, next(iter(wanted)), "target")
+            client = stack.enter_context(_side(cmd.cli_ctx, "target", target, given, cancellation))
+            if source and pace and source.host == target.host:
+                client.referrers_pace = pace  # one registry counts them together
+            request = CopyRequest(
                 read_from,
                 reference.name if isinstance(reference, LayoutReference) else reference.identifier,
                 tuple(Destination(RegistryRepository(client, name), tuple(tags)) for name, tags in wanted.items()),
                 force=force,
                 platforms=tuple(platform or ()),
                 referrers=referrers == "all",
-            ),
+            )
+            return request, cancellation
+
+        request, cancellation = opened()
+        job = Job(
+            cli_ctx=cmd.cli_ctx,
+            reference=reference,
+            source=source,
+            target=target,
+            request=request,
             image=image,
             tags=_typed_tags(image, target_tags or [], repository or []),
             repositories=tuple(repository or ()),
@@ -125,6 +137,8 @@ def import_image(
             no_wait=hand_over,
             timeout=timeout,
             cancellation=cancellation,
+            opened=opened,
+            same_tenant=lambda: source is not None and identity.tenant(source) == identity.tenant(target),
         )
         view = _output.ProgressView(cmd.cli_ctx, f"Importing {reference} to {target.host}")
         started = time.monotonic()

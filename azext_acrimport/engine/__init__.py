@@ -52,7 +52,7 @@ from .errors import (
 from .location import LayoutReference, parse_location
 from .manifest import Manifest
 from .network import is_loopback
-from .plan import CopyPlan, CopyRequest, Destination
+from .plan import Attachment, CopyPlan, CopyRequest, Destination
 from .planning import make_plan, survey
 from .pool import make_pool
 from .redaction import redact_url
@@ -67,6 +67,7 @@ from .transport import Transport, TransportOptions
 
 __all__ = [
     "ANONYMOUS",
+    "Attachment",
     "AuthError",
     "BlobUnknown",
     "Body",

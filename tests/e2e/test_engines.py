@@ -152,6 +152,8 @@ def test_embedded_engine_is_refused_and_the_service_does_it(sandbox, az, new):
     assert result.code == 0, result.stderr
     assert result.json["engine"] == "service"
     assert "Trying once with the registry's own import service" in result.stderr
+    # the connections of the engine that was stopped are of no use any more, but the digest is checked all the same
+    assert result.json["digest"] == tag_digest(sandbox.content(TARGET), new, "1")
 
 
 def test_conflict_is_never_tried_elsewhere(sandbox, az, large, new):

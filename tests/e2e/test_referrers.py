@@ -113,6 +113,32 @@ def test_signatures_verify_at_the_target(any_sandbox, signed_in):
     assert not [e for e in any_sandbox.log.find(since=mark, path="/v2/.+") if e["method"] not in ("GET", "HEAD")]
 
 
+@pytest.mark.parametrize("options", ["--engine service", "--engine service --repository signed/untagged"])
+def test_service_brings_what_refers_to_the_image(sandbox, signed_in, options):
+    """The same digests, without a byte of them through this machine; not with --referrers none."""
+    name = f"signed/service-{len(options)}"
+    source, target = sandbox.content(SOURCE), sandbox.content(TARGET)
+    index = signed_image(source, name)
+    sandbox.world.service_pause = 0
+    words = ("acr", "import", "-n", "myregistry", "--source", f"{SOURCE}/{name}:1", "-t", f"{name}:1", *options.split())
+    az = signed_in(sandbox)
+    alone = az(*words, "--referrers", "none")
+    assert (alone.code, alone.json["referrers"]) == (0, 0), alone.stderr
+    assert not referrers(target, name, index.digest)
+    mark = sandbox.log.mark()
+    result = az(*words)
+    assert result.code == 0, result.stderr
+    assert (result.json["engine"], result.json["status"], result.json["referrers"]) == ("service", "copied", 8)
+    for place in {name, *([words[-1]] if "--repository" in options else [])}:
+        assert verify(target, place, index.digest) == 2
+    assert everything(target, name, "1") == everything(source, name, "1")
+    assert not [e for e in sandbox.log.find(since=mark, path="/v2/.+") if e["method"] not in ("GET", "HEAD")]
+    before = len(sandbox.world.imports)
+    assert az(*words).json["status"] == "unchanged"
+    assert len(sandbox.world.imports) == before
+    sandbox.world.service_pause = 1
+
+
 def test_signatures_of_a_platform_verify_without_the_others(any_sandbox, signed_in):
     """--platform changes the index, but not the images that it names."""
     source, target = any_sandbox.content(SOURCE), any_sandbox.content(TARGET)

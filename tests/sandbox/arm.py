@@ -155,8 +155,8 @@ class Arm:
                 state["ended"].set()
 
         threading.Thread(target=work, daemon=True).start()
-        pause = {"Retry-After": str(self._world.service_pause)}
-        return Response(202, self._location(request, registry, operation) | pause, b"")
+        # the first poll comes at once, whatever is said here; and the SDK reads nothing but whole numbers here
+        return Response(202, self._location(request, registry, operation) | {"Retry-After": "1"}, b"")
 
     def _poll(self, request: Request, operation: str) -> Response:
         state = self._operations.get(operation)

@@ -184,7 +184,7 @@ class World:
         # what happens to the next imports, one each
         self.service_faults: list[ServiceFault] = []
         # Retry-After of the import service, in seconds
-        self.service_pause = 1
+        self.service_pause: float = 1
 
     def principal(self, name: str) -> Principal | None:
         """By client id, object id or user name."""

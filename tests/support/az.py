@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,31 @@ class Az:
         with self.start(*words, **environment) as process:
             stdout, stderr = process.communicate(stdin, timeout=100)
         return Result(process.returncode, stdout, stderr)
+
+    @contextmanager
+    def many(self) -> Iterator[Callable[..., Result]]:
+        """One process for many command lines: a function from the words after ``az`` to what they left behind."""
+        pipe, log = subprocess.PIPE, self.config.parent / "many.log"
+        command = [sys.executable, str(Path(__file__).with_name("many.py"))]
+        with log.open("w") as stream:
+            process = subprocess.Popen(
+                command, env=self.environment, stdin=pipe, stdout=pipe, stderr=stream, text=True, encoding="utf-8"
+            )
+        assert process.stdin and process.stdout
+
+        def run(*words: str) -> Result:
+            start = log.stat().st_size
+            process.stdin.write(f"{json.dumps(words)}\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            return Result(answer["code"], answer["stdout"], log.read_bytes()[start:].decode())
+
+        try:
+            yield run
+        finally:
+            process.stdin.close()
+            process.wait(30)
+            process.stdout.close()
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """Only start it; its pipes are open."""

@@ -12,7 +12,7 @@ from azext_acrimport import engine
 ROOT = Path(__file__).parent.parent.parent
 
 PUBLIC = """
-    ANONYMOUS AuthError BlobUnknown Body Cancellation Cancelled ContentError CopyPlan CopyReport CopyRequest
+    ANONYMOUS Attachment AuthError BlobUnknown Body Cancellation Cancelled ContentError CopyPlan CopyReport CopyRequest
     Credential CredentialError CredentialProvider Denied Descriptor Destination Digest DigestMismatch
     Disallowed EngineError Firewall InvalidReference ItemResult LayoutError LayoutReference Manifest
     ManifestError NetworkError NoMatchingPlatform NotFound Origin Platform Progress RateLimited Reference

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""One importImage: the request that core's command would send, the refusal understood, the operation waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import _arm_errors, _errors
+from ._arm_errors import CATALOGUE, ServiceError, understand
+from ._job import Job
+from ._operation import Operation, begin
+from ._output import ProgressView
+from ._registries import management_client
+
+MANAGED = ("basic", "standard", "premium")
+
+
+def begun(
+    job: Job, image: str, tags: Sequence[str], repositories: Sequence[str], *, force: bool, timeout: float | None
+) -> Operation:
+    """Ask for the import, with the request that core's command sends for the same options."""
+    from azure.core.exceptions import HttpResponseError
+    from azure.mgmt.containerregistry.models import ImportImageParameters, ImportSource, ImportSourceCredentials
+
+    target = job.target
+    if not target.resource_id:
+        raise ServiceError(
+            _row("registry-not-found", "target"), "target", f"{target.host} was not found.", target=target.host
+        )
+    if target.sku.lower() not in MANAGED:
+        raise _errors.unmanaged(target.host)
+    assert job.source
+    where: dict[str, Any] = {"resource_id": job.source.resource_id}
+    if job.password or not job.source.resource_id:
+        where = {"registry_uri": job.source.home or job.source.host}
+    if job.password:
+        where["credentials"] = ImportSourceCredentials(username=job.username, password=job.password)
+    parameters = ImportImageParameters(
+        source=ImportSource(source_image=image, **where),
+        target_tags=list(tags) or None,
+        untagged_target_repositories=list(repositories) or None,
+        mode="Force" if force else "NoForce",
+    )
+    client = management_client(job.cli_ctx, target.resource_id.split("/")[2])
+    try:
+        return begin(client, target.resource_id, parameters, timeout, **_names(job))
+    except HttpResponseError as error:
+        raise _understood(error, job) from None
+
+
+def _understood(error: Any, job: Job) -> ServiceError:
+    inner = getattr(error, "error", None)
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    return understand(
+        str(getattr(inner, "message", None) or error.message),
+        arm_code=str(getattr(inner, "code", None) or error.status_code or ""),
+        request_id=headers.get("x-ms-correlation-request-id", ""),
+        **_names(job),
+    )
+
+
+def waited(operation: Operation, timeout: float | None, view: ProgressView) -> dict[str, Any]:
+    """Its last answer. Ctrl-C ends the waiting, never the import."""
+    try:
+        return operation.wait(timeout, view.waiting)
+    except KeyboardInterrupt:
+        raise _errors.service_goes_on(operation.url) from None
+
+
+def _names(job: Job) -> dict[str, str]:
+    return {"source": job.source.host if job.source else "", "target": job.target.host}
+
+
+def _row(slug: str, side: str) -> _arm_errors.Known:
+    return next(row for row in CATALOGUE if (row.slug, row.side) == (slug, side))

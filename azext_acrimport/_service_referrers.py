@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""What refers to an image follows it by the service, too: found from here, imported by digest, many at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ._embedded import Embedded
+from ._import_request import begun, waited
+from ._job import Job
+from ._operation import Operation
+from ._output import ProgressView
+from .engine import Attachment, ItemResult, RateLimited, ServerError
+
+# Operations at once: ARM limits what one identity may ask it in a while.
+AT_ONCE = 10
+
+UNSEEN = "Whether anything refers to the image cannot be seen from here, so only the image was imported."
+
+
+def import_referrers(job: Job, item: ItemResult, timeout: float | None, view: ProgressView) -> bool:
+    """Bring what the target lacks; True when there was something. Raises what kept it from being brought.
+
+    The image must be at the target: then all that a plan for it still holds is what refers to it.
+    """
+    attached = _attached(job, item)
+    lacking = [entry for entry in attached if entry.lacking]
+    item.referrers = len(attached)
+    while lacking:
+        some, lacking = lacking[:AT_ONCE], lacking[AT_ONCE:]
+        for operation in [_begun(job, entry, timeout) for entry in some]:
+            waited(operation, timeout, view)
+    return any(entry.lacking for entry in attached)
+
+
+def _attached(job: Job, item: ItemResult) -> list[Attachment]:
+    """Found by a plan of the embedded engine, which is never carried out. A busy registry is not one without any."""
+    job = job.renewed()
+    with Embedded(replace(job, request=replace(job.request, identifier=str(item.digest)))) as embedded:
+        planned = embedded.plan()
+        if planned.error is None:
+            return embedded.attached
+    if isinstance(planned.error, (RateLimited, ServerError)):
+        raise planned.error
+    item.notices += (UNSEEN,)
+    return []
+
+
+def _begun(job: Job, entry: Attachment, timeout: float | None) -> Operation:
+    image = f"{job.request.source.repository}@{entry.descriptor.digest}"
+    places = [place.partition("/")[2] for place in sorted(entry.lacking)]
+    tags = [f"{place}:{entry.tag}" for place in places] if entry.tag else []
+    # a tag that moves here is one that holds fewer signatures than the source's: the plan has looked
+    return begun(job, image, tags, [] if tags else places, force=bool(tags), timeout=timeout)

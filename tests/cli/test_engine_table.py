@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""The table of engines, fact by fact; tests/e2e/test_engines.py has the rows with the real az."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from azext_acrimport import _engines
+from azext_acrimport._engines import LARGE, TABLE, Facts
+from azext_acrimport._registries import Registry
+from azext_acrimport.engine import Denied, Firewall, NetworkError, TlsError, Unauthorized
+
+TARGET = Registry("target.azurecr.io", is_acr=True, resource_id="/t")
+SOURCE = Registry("source.azurecr.io", is_acr=True, resource_id="/s")
+
+
+def refusal(kind: type, side: str) -> Exception:
+    """Of one side."""
+    if kind is NetworkError:
+        return NetworkError("host", "timeout", origin=side)
+    return kind("host", "words", origin=side) if kind is TlsError else kind("host", origin=side)
+
+
+def chosen(error=None, moving: int = 0, **facts) -> tuple[str, str]:
+    """Engine, and the first words of its reason."""
+    job = SimpleNamespace(
+        **{
+            "no_wait": False,
+            "source": SOURCE,
+            "target": TARGET,
+            "password": None,
+            "request": SimpleNamespace(platforms=()),
+            "same_tenant": lambda: True,
+            **facts,
+        }
+    )
+    row = next(row for row in TABLE if row.holds(Facts(job, error, lambda: moving)))
+    return row.engine, row.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "engine"),
+    [
+        (Denied, "target", "service"),
+        (Firewall, "target", "service"),
+        (NetworkError, "target", "service"),
+        (TlsError, "target", "embedded"),
+        (Unauthorized, "target", "embedded"),
+        (Firewall, "source", "service"),
+        (NetworkError, "source", "service"),
+        (TlsError, "source", "embedded"),
+        (Denied, "source", "embedded"),
+        (Unauthorized, "source", "embedded"),
+    ],
+)
+def test_closed_doors(kind, side, engine):
+    """A door that is closed here may be open for the service; a wrong password is wrong for both."""
+    assert chosen(refusal(kind, side))[0] == engine
+    assert chosen(refusal(kind, side), target=Registry(TARGET.host, is_acr=True))[0] == "embedded"
+    outside = chosen(refusal(kind, side), source=Registry("registry.contoso.com"))[0]
+    assert outside == (engine if side == "target" else "embedded")
+
+
+@pytest.mark.parametrize(
+    ("facts", "engine"),
+    [
+        ({}, "service"),
+        ({"moving": LARGE}, "embedded"),
+        ({"same_tenant": lambda: False}, "embedded"),
+        ({"password": "secret"}, "embedded"),
+        ({"source": Registry("docker.io")}, "embedded"),
+        ({"source": TARGET}, "embedded"),
+        ({"request": SimpleNamespace(platforms=("linux/amd64",))}, "embedded"),
+    ],
+)
+def test_much_between_two_registries(facts, engine):
+    """Only what moves, only inside one tenant, and only as the same identity."""
+    assert chosen(**{"moving": LARGE + 1, **facts})[0] == engine
+
+
+def test_patience_leaves_time_for_the_other_engine(monkeypatch):
+    """Half of --timeout, and never more than what is configured."""
+    job = SimpleNamespace(timeout=100.0, cli_ctx=SimpleNamespace(config=SimpleNamespace(get=lambda *_, **__: "")))
+    assert _engines._patience(job) == 50
+    job.timeout = None
+    assert _engines._patience(job) == _engines.PATIENCE

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""What core's own command asks of the import service is what ``--engine service`` asks of it, word for word."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.sandbox import images
+from tests.sandbox.entra import access_token
+from tests.sandbox.server import call
+from tests.sandbox.world import OTHER_SUBSCRIPTION, READER
+from tests.support.content import tag_digest
+
+SOURCE = "mysourceregistry.azurecr.io"
+ID = "/providers/Microsoft.ContainerRegistry/registries/"
+SOURCE_ID = f"/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/sandbox{ID}mysourceregistry"
+OTHER_ID = f"/subscriptions/{OTHER_SUBSCRIPTION}/resourceGroups/elsewhere{ID}otherregistry"
+CLOSED_ID = SOURCE_ID.replace("mysource", "closed")
+
+# A line, and how it ends with both of them; {} is a repository of its own. Where it does not end well because of what
+# this machine sees for itself (no such image, a tag that names another one), the service need not be asked.
+SEEN = {
+    "--source app/web -r mysourceregistry -t {}:1",
+    f"--source {SOURCE}/no/such:v1 -t {{}}:1",
+    "--source mcr.microsoft.com/hello-world -t taken:1",
+}
+LINES = [
+    # public registries
+    ("--source mcr.microsoft.com/hello-world:latest -t {}:1", True),
+    ("--source mcr.microsoft.com/hello-world -t {}:1", True),
+    ("--source mcr.microsoft.com/hello-world -t {}", True),
+    ("--source mcr.microsoft.com/hello-world --force", True),
+    ("--source mcr.microsoft.com/hello-world:latest -t {}:1 -t {}:2 -t {}-b:stable", True),
+    ("--source mcr.microsoft.com/hello-world:latest --repository {}", True),
+    ("--source mcr.microsoft.com/hello-world:latest --repository {} --repository {}-b -t {}:1", True),
+    ("--source docker.io/library/web:1.0 -t {}:1", True),
+    ("--source docker.io/library/web:1.0 -t {}:1 --force", True),
+    ("--source docker.io/library/web:1.0 -t {}:1 -g sandbox", True),
+    # an Azure container registry by login server, name, resource ID, digest
+    (f"--source {SOURCE}/app/web:v1 -t {{}}:1", True),
+    (f"--source {SOURCE.upper()}/app/web:v1 -t {{}}:1", True),
+    (f"--source {SOURCE}/app/web@DIGEST -t {{}}:1", True),
+    (f"--source {SOURCE}/app/web@DIGEST --repository {{}}", True),
+    (f"--source {SOURCE}/app/web@DIGEST", True),
+    ("--source app/web:v1 -r mysourceregistry -t {}:1", True),
+    ("--source app/web -r mysourceregistry -t {}:1", False),
+    (f"--source app/web:v1 -r {SOURCE} -t {{}}:1", True),
+    (f"--source {SOURCE}/app/web:v1 -r mysourceregistry -t {{}}:1", True),
+    (f"--source app/web:v1 -r {SOURCE_ID} -t {{}}:1", True),
+    (f"--source app/web@DIGEST -r {OTHER_ID} -t {{}}:1", True),
+    (f"--source app/web:v1 -r {CLOSED_ID} -t {{}}:1", False),
+    ("--source mysourceregistry.eastus.geo.azurecr.io/app/web:v1 -t {}:1", True),
+    ("--source otherregistry.azurecr.io/app/web:v1 -t {}:1", False),
+    # credentials
+    ("--source registry.contoso.com/team/app:1.0 -t {}:1 -u robot -p robot-secret", True),
+    ("--source registry.contoso.com/team/app:1.0 -t {}:1 -u robot -p wrong", False),
+    ("--source registry.contoso.com/team/app:1.0 -t {}:1", False),
+    ("--source docker.io/sandboxuser/private:1.0 -t {}:1 -u sandboxuser -p hub-secret --force", True),
+    (f"--source {SOURCE}/app/web:v1 -t {{}}:1 -u {READER.id} -p {READER.secret}", True),
+    (f"--source {SOURCE}/app/web:v1 -t {{}}:1 -p TOKEN", True),
+    # failures
+    (f"--source {SOURCE}/no/such:v1 -t {{}}:1", False),
+    ("--source mcr.microsoft.com/hello-world -t taken:1", False),
+    ("--source unknown.example.org/app:1 -t {}:1", False),
+    ("-n nosuchregistry --source mcr.microsoft.com/hello-world", False),
+    ("-n myregistry.azurecr.io --source mcr.microsoft.com/hello-world -t {}:1", True),
+    ("--source app/web:v1 -r nosuchregistry -t {}:1", False),
+    ("--source mcr.microsoft.com/hello-world --no-wait -t {}:1", True),
+]
+
+
+@pytest.fixture(scope="module")
+def asked(sandbox, extensions, tmp_path_factory):
+    """Every line run by core's az and by ours; of both for each line the result and the importImage requests."""
+    from tests.support.az import Az
+
+    digest = tag_digest(sandbox.content(SOURCE), "app/web", "v1")
+    images.image("taken").push(sandbox.content("myregistry.azurecr.io"), "taken", "1")
+    token = access_token(READER, "https://management.azure.com/")
+    sandbox.world.service_pause = 0.05
+    kinds = []
+    for number, extension in enumerate((None, extensions)):
+        az = Az(tmp_path_factory.mktemp(f"az{number}"), sandbox.environment(), extensions=extension)
+        sandbox.sign_in(az.config)
+        for name in ("hello-world", "app/web"):  # what lines without a target name
+            call(sandbox.content("myregistry.azurecr.io"), "DELETE", f"/v2/{name}/manifests/latest")
+        answers = []
+        with az.many() as run:
+            for line, (text, _) in enumerate(LINES):
+                words = text.format(*[f"same/line-{line}-{number}"] * 3)
+                words = words.replace("DIGEST", digest).replace("TOKEN", token).split()
+                words += [] if "-n" in words else ["-n", "myregistry"]
+                words += ["--engine", "service"] if extension else []
+                before = len(sandbox.world.imports)
+                result = run("acr", "import", *words)
+                answers.append((result, [(path.lower(), body) for path, body in sandbox.world.imports[before:]]))
+        kinds.append(answers)
+    sandbox.world.service_pause = 1
+    return kinds
+
+
+@pytest.mark.parametrize("line", range(len(LINES)), ids=[text for text, _ in LINES])
+def test_same_request(asked, line):
+    """Path and body; and the same end."""
+    (core, core_posts), (ours, our_posts) = asked[0][line], asked[1][line]
+    assert core_posts or not LINES[line][1]
+    renamed = json.loads(json.dumps(core_posts).replace(f"same/line-{line}-0", f"same/line-{line}-1"))
+    assert [list(post) for post in our_posts] == ([] if LINES[line][0] in SEEN else renamed)
+    assert (core.code == 0) == (ours.code == 0) == LINES[line][1], core.stderr + ours.stderr
+    assert "Traceback" not in ours.stderr
