@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from azext_acrimport import _arm_errors, _errors, engine
+from azext_acrimport import _advice, _arm_errors, engine
 
 PAGE = Path(__file__).with_name("errors.md")
 
@@ -47,7 +47,7 @@ OTHERS = {
 def text() -> str:
     """The page."""
     kinds = sorted(
-        (kind for kind in _errors.ADVICE if kind is not _arm_errors.ServiceError), key=lambda kind: kind.slug
+        (kind for kind in _advice.ADVICE if kind is not _arm_errors.ServiceError), key=lambda kind: kind.slug
     )
     local = (engine.InvalidReference, engine.TimedOut, engine.Cancelled)
     rows = [
@@ -57,7 +57,7 @@ def text() -> str:
     ]
     rows += [f"| {', '.join(f'`{code}`' for code in codes.split(', '))} | {said} |" for codes, said in OTHERS.items()]
     service = [
-        f"| `{_side(row)}-{row.slug}` | {row.meaning} | {_advice(row)} | {'yes' if row.elsewhere else 'no'} |"
+        f"| `{_side(row)}-{row.slug}` | {row.meaning} | {_what_to_do(row)} | {'yes' if row.elsewhere else 'no'} |"
         for row in (*_arm_errors.CATALOGUE, *_arm_errors.OWN)
     ]
     return HEAD + "\n".join(rows) + "\n" + SERVICE + "\n".join(service) + "\n"
@@ -71,7 +71,7 @@ def _first_line(kind: type) -> str:
     return (kind.__doc__ or "").strip().partition("\n")[0].replace("``", "`")
 
 
-def _advice(row: _arm_errors.Known) -> str:
+def _what_to_do(row: _arm_errors.Known) -> str:
     facts = {name: name.upper() for name in ("name", "repository", "source", "target", "operation")}
     return row.advice.format(**facts).replace("|", "\\|")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from azure.cli.core import azclierror
 
-from azext_acrimport import _errors, engine
+from azext_acrimport import _advice, _errors, engine
 
 KINDS = {kind for kind in vars(engine).values() if isinstance(kind, type) and issubclass(kind, engine.EngineError)}
 SAID = {"origin": "target", "method": "PUT", "path": "/v2/team/app/manifests/1", "status": 400, "text": "words."}
@@ -39,7 +39,7 @@ def sample(kind: type[engine.EngineError], host: str = "myregistry.azurecr.io", 
 @pytest.mark.parametrize("mode", ["anonymous", "user name and password", "az login identity"])
 def test_error_is_mapped(kind, host, mode):
     """Directly, not through its parent; code, message and recommendation are for people."""
-    assert kind in _errors.ADVICE
+    assert kind in _advice.ADVICE
     mapped = _errors.to_azclierror(sample(kind, host, mode=mode))
     assert isinstance(mapped, azclierror.AzCLIError)
     assert type(mapped) not in (azclierror.AzCLIError, azclierror.UserFault, azclierror.ClientError)

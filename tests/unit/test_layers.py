@@ -18,7 +18,7 @@ ENGINE = """
     report pool question plan attachments walk planning run __init__
 """.split()
 AZ_SIDE = """
-    _arm_errors _errors _output _registries _docker_config _connections _credentials _validators
+    _arm_errors _advice _errors _output _registries _docker_config _connections _credentials _validators
     _job _embedded _operation _import_request _service_referrers _service _engines custom
     _help _params commands __init__
 """.split()
@@ -86,7 +86,7 @@ def test_module_that_is_always_loaded_is_light(module):
 def test_only_one_module_touches_each_thing_of_az():
     """Errors, the profile, the management SDK: one place each."""
     where = {
-        "azure.cli.core.azclierror": {"_errors"},
+        "azure.cli.core.azclierror": {"_advice", "_errors"},
         "azure.cli.core._profile": {"_credentials", "_errors"},
         "azure.cli.core.commands.client_factory": {"_registries"},
     }

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: MIT
+"""What an engine error means to a person, and what to type next: one table, and what fills it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from azure.cli.core import azclierror
+from azure.cli.core.util import SSLERROR_TEMPLATE
+
+from . import _arm_errors, engine
+from .engine import EngineError, RegistryError
+
+AGAIN = "Run the same command again: what was copied is skipped."
+
+Advice = tuple[type[azclierror.AzCLIError], str, str]
+
+
+def advice_for(error: EngineError) -> Advice:
+    """az's class, message and recommendation. An error of which the table knows no class is raised: a bug."""
+    for kind in type(error).__mro__:
+        if kind in ADVICE:
+            return ADVICE[kind](error)
+    raise error
+
+
+def _where(error: Any) -> str:
+    return f"{error.host} ({error.origin})"
+
+
+def _for_whom(error: EngineError) -> str:
+    """Repository and sign-in, after an error that is about neither."""
+    parts = [f"repository {error.repository}"] if error.repository else []
+    parts += (
+        [f"signed in with {error.mode}" if error.mode != "anonymous" else "without a sign-in"] if error.mode else []
+    )
+    return f" It was for {', '.join(parts)}." if error.repository else ""
+
+
+def _what(error: RegistryError) -> str:
+    return f" repository {error.repository}" if error.repository else ""
+
+
+def _said(error: RegistryError) -> str:
+    said = " ".join(filter(None, (" ".join(error.codes), error.text))).rstrip(".")
+    request = f" Request id {error.request_id}." if error.request_id else ""
+    return (f" It said: {said}." if said else "") + request
+
+
+def _is_acr(host: str) -> bool:
+    return ".azurecr." in host
+
+
+def _login(error: EngineError) -> str:
+    if "az login identity" in error.mode:
+        return "Run az login. If the registry is in another tenant: az login --tenant TENANT."
+    if "Entra token" in error.mode:
+        return (
+            "Get a new one, of the registry's tenant: az account get-access-token --tenant TENANT "
+            "--resource https://containerregistry.azure.net --query accessToken --output tsv"
+        )
+    if "credential" in error.mode:
+        return "Sign in again with docker login, or pass --username and --password."
+    if error.mode == "anonymous":
+        return (
+            "Pass --username and --password. Private registries also answer this way when the name is wrong: "
+            "check the repository."
+        )
+    return "Check --username and --password. Many registries also answer this way when the repository's name is wrong."
+
+
+def _unauthorized(error: Any) -> Advice:
+    if error.mode == "anonymous":
+        message = f"{_where(error)} asks for a sign-in for{_what(error) or ' this registry'}, and none was given."
+    else:
+        message = (
+            f"{_where(error)} refused the sign-in with {error.mode}{' for' + _what(error) if _what(error) else ''}."
+        )
+    return azclierror.UnauthorizedError, message + _said(error), _login(error)
+
+
+def _denied(error: Any) -> Advice:
+    pull = error.origin == "source"
+    message = f"{_where(error)} denied {'pull from' if pull else 'push to'}{_what(error) or ' the registry'}"
+    message += f"; signed in with {error.mode}." if error.mode != "anonymous" else " without a sign-in."
+    if error.mode == "anonymous":
+        advice = _login(error)
+    elif not _is_acr(error.host):
+        advice = f"The account needs the right to {'pull' if pull else 'push'}. " + _login(error)
+    else:
+        advice = _role(error, *(("AcrPull", "Reader") if pull else ("AcrPush", "Writer")))
+    return azclierror.ForbiddenError, message + _said(error), advice
+
+
+def _role(error: Any, role: str, abac: str) -> str:
+    """Which role to ask for. A registry that grants rights by repository does not heed the classic ones."""
+    by_repository = f"Container Registry Repository {abac}"
+    if error.by_repository:
+        grant = f"The registry uses ABAC, where {role} does not count. Grant the identity the role {by_repository}"
+        role = by_repository
+    elif error.by_repository is None:
+        grant = f"Grant the identity the role {role}, or {by_repository} if the registry uses ABAC"
+    else:
+        grant = f"Grant the identity the role {role}"
+    return (
+        f'{grant}: az role assignment create --role "{role}" --assignee IDENTITY '
+        f"--scope $(az acr show --name {error.host.split('.')[0]} --query id --output tsv)"
+    )
+
+
+def _firewall(error: Any) -> Advice:
+    name = error.host.split(".")[0]
+    return (
+        azclierror.ForbiddenError,
+        f"{_where(error)} does not let this machine's address in.{_said(error)}{_for_whom(error)}",
+        f"Run from a network that it allows. Its rules: az acr show --name {name} --query "
+        '"{public:publicNetworkAccess,rules:networkRuleSet}"',
+    )
+
+
+def _not_found(error: Any) -> Advice:
+    repository, _, identifier = error.path.removeprefix("/v2/").partition("/manifests/")
+    if not identifier:
+        return azclierror.ResourceNotFoundError, f"{_where(error)}: not found.{_said(error)}", "Check the name."
+    separator = "@" if ":" in identifier else ":"
+    message = f"{error.host}/{repository}{separator}{identifier} ({error.origin}) does not exist.{_said(error)}"
+    if _is_acr(error.host):
+        advice = (
+            f"See which tags there are: az acr repository show-tags --name {error.host.split('.')[0]} "
+            f"--repository {repository}"
+        )
+    else:
+        advice = "Check repository and tag. An image without a tag in --source means the tag latest."
+    return azclierror.ResourceNotFoundError, message, advice
+
+
+def _disallowed(error: Any) -> Advice:
+    name, repository = error.host.split(".")[0], error.repository
+    if not _is_acr(error.host):
+        message = f"{_where(error)} does not allow this for{_what(error)}.{_said(error)}"
+        return azclierror.ForbiddenError, message, "Check whether it is read-only, or a proxy or mirror of another one."
+    image = f"{repository}:{error.path.rpartition('/_tags/')[2]}"
+    known = {
+        "repository locked": f"Unlock it: az acr repository update --name {name} --repository {repository} "
+        "--write-enabled true",
+        "tag locked": f"Unlock it: az acr repository update --name {name} --image {image} --write-enabled true",
+        "manifest deleted": f"Bring it back: az acr manifest list-deleted --registry {name} --name {repository}, then "
+        f"az acr manifest restore --registry {name} --name {repository}@DIGEST",
+    }
+    if error.why:
+        return (
+            azclierror.ForbiddenError,
+            f"{_where(error)} would refuse it: {error.text}.{_for_whom(error)} Nothing was changed.",
+            known[error.why],
+        )
+    return (
+        azclierror.ForbiddenError,
+        f"{_where(error)} does not allow this for{_what(error)}: it is locked, read-only or quarantined.{_said(error)}",
+        f"See what is locked: az acr repository show --name {name} --repository {repository} "
+        "--query changeableAttributes",
+    )
+
+
+def _rate_limited(error: Any) -> Advice:
+    wait = f"; it asks to wait {error.retry_after:.0f} s" if error.retry_after else ""
+    advice = f"{AGAIN} Do so later, with --jobs 1 to ask more slowly."
+    if "docker.io" in error.host and error.mode == "anonymous":
+        advice += " Signing in with --username and --password raises Docker Hub's limit."
+    return azclierror.AzureResponseError, f"{_where(error)} limits requests{wait}.{_said(error)}", advice
+
+
+def _too_large(error: Any) -> Advice:
+    return (
+        azclierror.AzureResponseError,
+        f"{_where(error)} refused a part of the image as too large.{_said(error)}",
+        "If a proxy stands before the registry, raise its limit for request bodies.",
+    )
+
+
+def _server_error(error: Any) -> Advice:
+    kind = azclierror.AzureInternalError if _is_acr(error.host) else azclierror.AzureResponseError
+    support = " If it stays, open a support request with the request id." if _is_acr(error.host) else ""
+    return kind, f"{_where(error)} answered {error.status}{_what(error)}.{_said(error)}", AGAIN + support
+
+
+def _registry_error(error: Any) -> Advice:
+    message = f"{_where(error)} answered {error.status} to {error.method}{_what(error)}.{_said(error)}"
+    return azclierror.AzureResponseError, message, f"{AGAIN} With --debug you see each request."
+
+
+def _layout_error(error: Any) -> Advice:
+    kind = azclierror.ResourceNotFoundError if error.missing else azclierror.FileOperationError
+    advice = (
+        "Write it as oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REPOSITORY:TAG]. To see what is "
+    )
+    advice += f"in an archive: tar --list --file {error.path}"
+    return kind, error.message, advice
+
+
+def _network_error(error: Any) -> Advice:
+    advice = {
+        "dns": "Check the name, VPN and DNS.",
+        "proxy": "Check HTTPS_PROXY and NO_PROXY, and whether the proxy lets this host through.",
+        "redirect": "The registry sends its clients where acrimport does not follow; its administrator can mend that.",
+    }.get(error.reason, f"Check the name, the port, VPN and proxy (HTTPS_PROXY, NO_PROXY). {AGAIN}")
+    return azclierror.AzureConnectionError, error.message + _for_whom(error), advice
+
+
+def _tls_error(error: Any) -> Advice:
+    advice = (
+        "If its authority is a private one: set REQUESTS_CA_BUNDLE to a file that holds it, or put it into "
+        f"~/.config/containers/certs.d/{error.host}/ca.crt. {SSLERROR_TEMPLATE}"
+    )
+    return azclierror.AzureConnectionError, error.message + _for_whom(error), advice
+
+
+def _credential_error(error: Any) -> Advice:
+    host = f"{error.subject} ({error.origin}): " if error.subject else ""
+    advice = "Mend it, or pass --username and --password. DOCKER_CONFIG names another folder with a config.json."
+    return azclierror.AuthenticationError, f"{host}{error.message}{_for_whom(error)}", advice
+
+
+def _auth_error(error: Any) -> Advice:
+    advice = "Check that the host is a container registry, and that no proxy answers in its place."
+    return azclierror.AuthenticationError, error.message + _for_whom(error), advice
+
+
+def _tag_conflict(error: Any) -> Advice:
+    return (
+        azclierror.InvalidArgumentValueError,
+        f"Tag {error.subject} (target) exists with another digest. It is {error.existing}, and the source is "
+        f"{error.wanted}. Nothing was changed.",
+        "Add --force to move the tag, or choose another one with --image.",
+    )
+
+
+def _service_error(error: Any) -> Advice:
+    kind = azclierror.ResourceNotFoundError if error.known.missing else azclierror.AzureResponseError
+    ids = f" Correlation id {error.request_id}." if error.request_id else ""
+    asked = error.operation.startswith("https:")  # an address, which the next step holds; else the id in a text
+    ids += f" Operation {error.operation}." if error.operation and not asked else ""
+    said = f" The service said: {' '.join(filter(None, (error.arm_code, error.words)))}." if error.words else ""
+    sure = f" ({error.sure})" if error.sure else ""
+    facts = {
+        "name": error.target.partition(".")[0] or "NAME",
+        "repository": error.repository or "REPOSITORY",
+        "operation": f"'{error.operation}'" if asked else "OPERATION",
+    }
+    meaning = f"{error.known.meaning.rstrip('.')}{sure}."
+    return kind, f"{meaning}{said.replace('..', '.')}{ids}", error.known.advice.format(**facts)
+
+
+def _plain(kind: type[azclierror.AzCLIError], recommendation: str) -> Callable[[Any], Advice]:
+    return lambda error: (kind, error.message, recommendation)
+
+
+_DAMAGED = f"Nothing was tagged. {AGAIN} If it repeats, the copy is damaged or a proxy changes what passes through."
+
+ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
+    engine.InvalidReference: _plain(
+        azclierror.InvalidArgumentValueError,
+        "Write it as registry/repository:tag, for example myregistry.azurecr.io/app:1.0.",
+    ),
+    engine.LayoutError: _layout_error,
+    engine.NetworkError: _network_error,
+    engine.TlsError: _tls_error,
+    engine.RegistryError: _registry_error,
+    engine.Unauthorized: _unauthorized,
+    engine.Denied: _denied,
+    engine.Firewall: _firewall,
+    engine.NotFound: _not_found,
+    engine.Disallowed: _disallowed,
+    engine.RateLimited: _rate_limited,
+    engine.TooLarge: _too_large,
+    engine.BlobUnknown: _registry_error,
+    engine.UploadLost: _registry_error,
+    engine.Rejected: _registry_error,
+    engine.ServerError: _server_error,
+    engine.CredentialError: _credential_error,
+    engine.AuthError: _auth_error,
+    engine.ContentError: _plain(azclierror.AzureResponseError, _DAMAGED),
+    engine.DigestMismatch: _plain(azclierror.AzureResponseError, _DAMAGED),
+    engine.Truncated: _plain(azclierror.AzureResponseError, _DAMAGED),
+    engine.ManifestError: _plain(
+        azclierror.ValidationError, "Check the image at its source: docker buildx imagetools inspect IMAGE"
+    ),
+    engine.UnsupportedManifest: _plain(
+        azclierror.ValidationError, "Pull and push it once with a current Docker, then import it."
+    ),
+    engine.TagConflict: _tag_conflict,
+    engine.TimedOut: _plain(
+        azclierror.AzureResponseError, f"{AGAIN} Give it more time with --timeout, or more connections with --jobs."
+    ),
+    _arm_errors.ServiceError: _service_error,
+    engine.NoMatchingPlatform: _plain(
+        azclierror.InvalidArgumentValueError, "Choose among these with --platform, or leave it out to import all."
+    ),
+    engine.Cancelled: _plain(azclierror.ManualInterrupt, AGAIN),
+}
