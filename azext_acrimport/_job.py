@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
 from ._registries import Registry
 from .engine import Cancellation, CopyRequest, ItemResult, LayoutReference, Reference
@@ -62,3 +63,14 @@ class Outcome:
     reason: str
     operation: str = ""
     checked: bool = True
+
+
+def with_facts(url: str, **facts: str | Sequence[str]) -> str:
+    """An operation's URL with what was asked for behind ``#``, which is never sent: ``az acr import-wait`` reads it."""
+    return f"{url}#{urlencode({name: value for name, value in facts.items() if value}, doseq=True)}"
+
+
+def facts_of(operation: str) -> tuple[str, dict[str, list[str]]]:
+    """The URL, and those facts; none of them where somebody has cut them off."""
+    url, _, fragment = operation.partition("#")
+    return url, parse_qs(fragment)

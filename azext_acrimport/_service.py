@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,14 +14,26 @@ from knack.log import get_logger
 from . import _errors
 from ._arm_errors import TAG_MOVED, ServiceError
 from ._import_request import begun, waited
-from ._job import Job, Outcome
+from ._job import Job, Outcome, facts_of, with_facts
 from ._operation import Operation
 from ._output import ProgressView
 from ._registries import management_client
 from ._service_referrers import import_referrers
-from .engine import CredentialError, Digest, EngineError, ItemResult, NotFound, TagConflict
+from .engine import (
+    CredentialError,
+    Digest,
+    EngineError,
+    InvalidReference,
+    ItemResult,
+    NotFound,
+    TagConflict,
+    is_registry_host,
+    parse_repository_tag,
+)
 
 logger = get_logger(__name__)
+
+UNCHECKED = "The target cannot be read from here, so its digest was not checked."
 
 
 def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float | None) -> Outcome:
@@ -51,21 +63,77 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
     return outcome
 
 
-def wait_for(cli_ctx: Any, url: str, view: ProgressView, timeout: float | None) -> ItemResult:
-    """The end of an operation that was started before. Raises ValueError for a URL that is none of ARM's."""
+def wait_for(
+    cli_ctx: Any, text: str, view: ProgressView, timeout: float | None, target_of: Callable[[str], Any]
+) -> tuple[Outcome, dict[str, str | None]]:
+    """The end of an operation that was started before, and source and registry as far as it is known.
+
+    ``target_of``: from a registry to a context manager of a function from a repository to what reads there. Raises
+    ValueError for a URL that is none of ARM's.
+    """
+    url, facts = facts_of(text)
     arm, parts = urlsplit(cli_ctx.cloud.endpoints.resource_manager), urlsplit(url)
     path = parts.path.split("/")
-    if parts[:2] != arm[:2] or "operationResults" not in path or path[1].lower() != "subscriptions":
+    named = {"operationResults", "operationStatuses"} & set(path) and path[1].lower() == "subscriptions"
+    if parts[:2] != arm[:2] or not named:
         raise ValueError(f"'{url}' is not an operation of {arm.netloc}.", "Give the operation that --no-wait returned.")
-    item = ItemResult("", ())
-    operation = Operation(management_client(cli_ctx, path[2]), url)
+    source, registry = (facts.get(name, [None])[0] for name in ("source", "registry"))
+    item = ItemResult(source or "", tuple(facts.get("target", ())))
+    try:
+        item.digest = item.source_digest = Digest.parse(facts["digest"][0]) if "digest" in facts else None
+        targets = [parse_repository_tag(name)[:2] for name in item.targets]
+        if registry and not is_registry_host(registry):
+            raise ValueError(registry)
+    except (ValueError, InvalidReference):
+        said = "What stands behind # in the operation is not what --no-wait returned."
+        raise ValueError(
+            said, "Give the operation as it was returned, in quotes, or without # and what follows."
+        ) from None
+    outcome = Outcome(item, "service", "it was handed over to the service", checked=False)
+    operation = Operation(management_client(cli_ctx, path[2]), url, target=registry or "")
     try:
         body = waited(operation, timeout, view)
+        tags = tuple(name for name, state in body.items() if name != "status" and isinstance(state, str))
+        item.targets = item.written = item.targets or tags
+        if registry and targets:
+            with target_of(registry) as store_of:
+                outcome.checked = _are_there(item, targets, store_of, registry)
         item.status = "copied"
-        item.targets = tuple(name for name, state in body.items() if name != "status" and isinstance(state, str))
-    except ServiceError as error:
+        if not outcome.checked:
+            item.notices += (UNCHECKED,)
+    except EngineError as error:
         item.status, item.error = "failed", error
-    return item
+    return outcome, {"source": source, "registry": registry}
+
+
+def _are_there(
+    item: ItemResult, targets: Sequence[tuple[str, str | None]], store_of: Callable[[str], Any], registry: str
+) -> bool:
+    """Whether the targets could be looked at. Raises ServiceError when one names something else."""
+    looked = False
+    for repository, tag in targets:
+        name = f"{repository}:{tag}" if tag else repository
+        with _readable():
+            if tag or item.digest:
+                found = store_of(repository).find(tag or str(item.digest))
+                _require(name, found.digest if found else None, item.source_digest, registry)
+                item.digest, looked = found.digest if found else None, True
+    return looked
+
+
+def _require(name: str, digest: Digest | None, wanted: Digest | None, target: str) -> None:
+    if wanted and digest != wanted:
+        raise ServiceError(TAG_MOVED, "target", f"{name} is {digest or 'missing'}, not {wanted}.", target=target)
+
+
+def _known_again(job: Job, url: str, digest: Digest | None) -> str:
+    return with_facts(
+        url,
+        source=str(job.reference),
+        registry=job.target.host,
+        target=job.request.target_names,
+        digest=str(digest or ""),
+    )
 
 
 def _pinned(job: Job) -> Digest | None:
@@ -101,7 +169,7 @@ def _imported(job: Job, outcome: Outcome, tags: list[str], view: ProgressView, t
     item = outcome.item
     operation = begun(job, job.image, tags, job.repositories, force=job.request.force, timeout=timeout)
     if job.no_wait:
-        outcome.operation, outcome.checked = operation.url, False
+        outcome.operation, outcome.checked = _known_again(job, operation.url, item.digest), False
         item.status = "accepted"
         return
     waited(operation, timeout, view)
@@ -114,12 +182,10 @@ def _imported(job: Job, outcome: Outcome, tags: list[str], view: ProgressView, t
         waited(by_digest, left, view)
         there = _there(job, item.digest)
         for name, digest in there.items():
-            if digest != item.digest:
-                said = f"{name} is {digest or 'missing'}, not {item.digest}."
-                raise ServiceError(TAG_MOVED, "target", said, target=job.target.host)
+            _require(name, digest, item.digest, job.target.host)
     outcome.checked = bool(there)
     if not there:
-        item.notices += ("The target cannot be read from here, so its digest was not checked.",)
+        item.notices += (UNCHECKED,)
     item.digest = item.digest or next(iter(there.values()), None)
     item.written = item.targets
 
@@ -149,6 +215,8 @@ def _has_untagged(job: Job, digest: Digest | None) -> bool:
 def _readable() -> Iterator[None]:
     try:
         yield
+    except ServiceError:
+        raise
     except EngineError as error:
         logger.info("The target cannot be read from here: %s", error)
 

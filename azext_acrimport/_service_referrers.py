@@ -10,7 +10,7 @@ from ._import_request import begun, waited
 from ._job import Job
 from ._operation import Operation
 from ._output import ProgressView
-from .engine import Attachment, ItemResult, RateLimited, ServerError
+from .engine import Attachment, AuthError, CredentialError, Denied, ItemResult, NetworkError, Unauthorized
 
 # Operations at once: ARM limits what one identity may ask it in a while.
 AT_ONCE = 10
@@ -34,13 +34,13 @@ def import_referrers(job: Job, item: ItemResult, timeout: float | None, view: Pr
 
 
 def _attached(job: Job, item: ItemResult) -> list[Attachment]:
-    """Found by a plan of the embedded engine, which is never carried out. A busy registry is not one without any."""
+    """Found by a plan of the embedded engine, which is never carried out. Only a closed door is no failure here."""
     job = job.renewed()
     with Embedded(replace(job, request=replace(job.request, identifier=str(item.digest)))) as embedded:
         planned = embedded.plan()
         if planned.error is None:
             return embedded.attached
-    if isinstance(planned.error, (RateLimited, ServerError)):
+    if not isinstance(planned.error, (Denied, Unauthorized, NetworkError, AuthError, CredentialError)):
         raise planned.error
     item.notices += (UNSEEN,)
     return []

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
@@ -161,17 +161,33 @@ def import_image(
 @_explained()
 def import_wait(cmd: Any, operation: str, timeout: float | None = None) -> dict[str, Any]:
     """Wait for what ``--no-wait`` has begun."""
+    _output.hide_queries()
     view = _output.ProgressView(cmd.cli_ctx, "Waiting for the import service")
     started = time.monotonic()
     try:
-        item = wait_for(cmd.cli_ctx, operation, view, timeout)
+        outcome, known = wait_for(cmd.cli_ctx, operation, view, timeout, lambda host: _reader(cmd.cli_ctx, host))
     except ValueError as error:
         _errors.exit_for_usage(*error.args)
-    item.seconds = time.monotonic() - started
-    view.end(item, "service")
-    if item.error:
-        _raise_after_output(cmd.cli_ctx, item)
-    return _output.to_result(item, source=None, registry=None, engine="service", engine_reason="it was begun there")
+    outcome.item.seconds = time.monotonic() - started
+    view.end(outcome.item, "service")
+    if outcome.item.error:
+        _raise_after_output(cmd.cli_ctx, outcome.item)
+    return _output.to_result(
+        outcome.item,
+        **known,
+        engine="service",
+        engine_reason=outcome.reason,
+        checked=outcome.checked,
+    )
+
+
+@contextmanager
+def _reader(cli_ctx: Any, host: str) -> Iterator[Callable[[str], RegistryRepository]]:
+    """From a repository of this registry to what reads there, as the az login identity."""
+    target = Directory(cli_ctx).find(host, "target")
+    given = provider(Identity(cli_ctx), target, "", "target")
+    with _side(cli_ctx, "target", target, given, Cancellation()) as client:
+        yield lambda repository: RegistryRepository(client, repository)
 
 
 def _source(

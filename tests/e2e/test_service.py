@@ -187,17 +187,32 @@ def test_no_wait_and_wait(sandbox, az, new):
     assert "/operationResults/" in begun.json["operation"]
     waited = az("acr", "import-wait", "--operation", begun.json["operation"])
     assert waited.code == 0, waited.stderr
-    assert waited.json["status"] == "copied"
-    assert tag_digest(sandbox.content(TARGET), new, "1")
+    digest = tag_digest(sandbox.content(TARGET), new, "1")
+    for name in ("source", "registry", "targets", "sourceDigest"):
+        assert waited.json[name] == begun.json[name]
+    assert (waited.json["status"], begun.json["digest"], waited.json["digest"]) == ("copied", None, digest)
+    # the address alone is enough to wait, and then only what the service says is known
+    alone = az("acr", "import-wait", "--operation", begun.json["operation"].partition("#")[0])
+    assert (alone.code, alone.json["status"], alone.json["digest"]) == (0, "copied", None)
+    later = images.image(new).push(sandbox.content(TARGET), new, "1").digest
+    moved = az("acr", "import-wait", "--operation", begun.json["operation"])
+    assert (moved.code, moved.json["error"]["code"]) == (1, "target-incomplete")
+    assert later in moved.stderr and digest in moved.stderr
     sandbox.world.service_faults = [ServiceFault(failed=(400, "InvalidParameters", "Error copying blobs"))]
     begun = az(*words(f"{new}-2", "--no-wait"))
     waited = az("acr", "import-wait", "--operation", begun.json["operation"])
     assert (waited.code, waited.json["error"]["code"]) == (1, "arm-copy-failed")
 
 
+POLLED = "https://management.azure.com/subscriptions/1/operationResults/2"
+
+
 @pytest.mark.parametrize("operation", ["https://evil.example.org/subscriptions/1/operationResults/2", "x",
                                        "http://management.azure.com/subscriptions/1/operationResults/2",
-                                       "https://management.azure.com/subscriptions/1/resourceGroups"])  # fmt: skip
+                                       "https://management.azure.com/subscriptions/1/resourceGroups",
+                                       f"{POLLED}#digest=x",
+                                       f"{POLLED}#registry=a/b",
+                                       f"{POLLED}#target=../x"])  # fmt: skip
 def test_only_operations_of_arm_are_waited_for(sandbox, az, operation):
     """Our token goes nowhere else."""
     mark = sandbox.log.mark()
