@@ -34,7 +34,7 @@ class Job:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     engine: str = "auto"
-    jobs: int = 1
+    jobs: int | None = None
     dry_run: bool = False
     no_wait: bool = False
     timeout: float | None = None

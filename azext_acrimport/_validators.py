@@ -18,7 +18,6 @@ REFERRERS = ("all", "none")
 # The rule of the service. https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 NAME = re.compile(r"[a-zA-Z0-9]{5,50}")
 
-DEFAULT_JOBS = 4
 # More connections than this help nobody and are an attack to some registries.
 MAX_JOBS = 64
 MAX_TIMEOUT = 7 * 86_400
@@ -130,7 +129,9 @@ def _validate_timeout(namespace: Any) -> None:
 
 def _validate_jobs(cmd: Any, namespace: Any) -> None:
     if namespace.jobs is None:
-        configured = cmd.cli_ctx.config.get("acrimport", "jobs", fallback=str(DEFAULT_JOBS))
+        configured = cmd.cli_ctx.config.get("acrimport", "jobs", fallback=None)
+        if configured is None:
+            return  # the engine chooses
         namespace.jobs = int(configured) if configured.isdigit() else 0
     if not 1 <= namespace.jobs <= MAX_JOBS:
         raise ValueError(f"The number of jobs must be from 1 to {MAX_JOBS}.", "For example: --jobs 8")

@@ -132,7 +132,7 @@ def import_image(
             username=username,
             password=password,
             engine=engine or "auto",
-            jobs=jobs or 1,
+            jobs=jobs,
             dry_run=dry_run,
             no_wait=hand_over,
             timeout=timeout,

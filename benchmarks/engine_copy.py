@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("source", metavar="SRC", nargs="?")
     parser.add_argument("target", metavar="DST", nargs="?")
     parser.add_argument("--list", metavar="FILE", help="lines SRC DST; # starts a comment")
-    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--jobs", type=int, help="how many transfers at once (default: the engine's own choice)")
     options = parser.parse_args()
     if (options.list is None) == (options.target is None):
         parser.error("give SRC and DST, or --list FILE")
@@ -70,12 +70,12 @@ def listed(path: Path) -> list[Pair]:
     return pairs
 
 
-def copy(source: engine.Reference, target: engine.Reference, jobs: int) -> engine.ItemResult:
+def copy(source: engine.Reference, target: engine.Reference, jobs: int | None) -> engine.ItemResult:
     """One image."""
     return copy_all([(source, target)], jobs)[0]
 
 
-def copy_all(pairs: list[Pair], jobs: int) -> list[engine.ItemResult]:
+def copy_all(pairs: list[Pair], jobs: int | None) -> list[engine.ItemResult]:
     """The whole use of the engine, as a program without az would write it."""
     cancellation, pool = engine.Cancellation(), engine.make_pool(jobs)
     places = Places(cancellation)

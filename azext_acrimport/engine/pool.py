@@ -15,6 +15,12 @@ from typing import Any, Protocol
 
 __all__ = ["Done", "InlinePool", "Pool", "ThreadPool", "make_pool"]
 
+# Where nobody says how many. A transfer needs memory and a share of the line, and eight fill most lines; a question or
+# a small blob waits for its round trip and needs nothing else. Over a link of 50 ms, 200 images take half the time with
+# 48 at once that they take with 16; on loopback it makes no difference (benchmarks/README.md).
+TRANSFERS = 8
+ERRANDS = 48
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -26,9 +32,10 @@ class Done:
 
 
 class Pool(Protocol):
-    """``jobs`` pieces of work at once. Only one thread, the coordinator, calls these methods."""
+    """``jobs`` pieces of work at once, ``transfers`` of them with large blobs. Only the coordinator calls methods."""
 
     jobs: int
+    transfers: int
 
     def submit(self, key: Hashable, work: Callable[[], Any]) -> None:
         """Have it done, now or soon."""
@@ -44,6 +51,7 @@ class InlinePool:
     """One job: work is done where it is submitted. KeyboardInterrupt passes through."""
 
     jobs = 1
+    transfers = 1
 
     def __init__(self) -> None:
         self._done: list[Done] = []
@@ -64,8 +72,9 @@ class InlinePool:
 class ThreadPool:
     """Threads that start when there is work for them. They are daemons: a program that must end is not held up."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, transfers: int) -> None:
         self.jobs = jobs
+        self.transfers = transfers
         self._work: queue.SimpleQueue[tuple[Hashable, Callable[[], Any]] | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -106,9 +115,11 @@ class ThreadPool:
             self._results.put(_result(*entry, BaseException))
 
 
-def make_pool(jobs: int) -> Pool:
-    """The pool for so many jobs."""
-    return InlinePool() if jobs == 1 else ThreadPool(jobs)
+def make_pool(jobs: int | None = None) -> Pool:
+    """The pool for so many jobs; without a number, one that suits most registries and lines."""
+    if jobs is None:
+        return ThreadPool(ERRANDS, TRANSFERS)
+    return InlinePool() if jobs == 1 else ThreadPool(jobs, jobs)
 
 
 def _result(key: Hashable, work: Callable[[], Any], caught: type[BaseException]) -> Done:

@@ -7,8 +7,11 @@ started, so a tag is never written before everything below it is in place.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 
 from .cancellation import Cancellation
 from .errors import BlobUnknown, Cancelled, EngineError
@@ -23,6 +26,8 @@ PROGRESS_INTERVAL = 0.2
 # How long, in seconds, an interrupted or failed run waits for its workers: Ctrl-C is to be answered within one second,
 # and az needs some of it.
 FAREWELL = 0.4
+# A blob above this many bytes counts as a transfer: it takes longer than its requests, and a block of memory.
+LARGE = 1024 * 1024
 
 
 def run_plan(
@@ -63,6 +68,10 @@ class _Run:
         self._bytes_total = plan.total_bytes
         self._done: dict[Step, Outcome] = {}
         self._transfers: dict[Step, int] = {}
+        self._large: list[tuple[int, int, Step]] = []
+        self._small: deque[Step] = deque()
+        self._count = itertools.count()
+        self._moving = 0
 
     def run(self) -> CopyReport:
         """To the end, or to an interruption."""
@@ -85,19 +94,19 @@ class _Run:
         return CopyReport(tuple(item.result for item in self._plan.items), time.monotonic() - self._started)
 
     def _coordinate(self) -> None:
-        # the last of the list is taken first: large blobs first, so that whatever is left for the end is small
-        ready = sorted((step for step, waits in self._waits.items() if not waits), key=_size)
+        self._ready(step for step, waits in self._waits.items() if not waits)
         running = 0
-        while ready or running:
-            while ready and running < self._pool.jobs:
-                step = ready.pop()
+        while running or self._large or self._small:
+            while running < self._pool.jobs and (step := self._next()):
                 if any(owner.result.error is None for owner in self._owners[step]):
                     self._pool.submit(step, self._work(step))
+                    self._moving += _is_large(step)
                     running += 1
-            for done in self._pool.wait(PROGRESS_INTERVAL):
+            for done in self._pool.wait(PROGRESS_INTERVAL) if running else ():
                 running -= 1
+                self._moving -= _is_large(done.key)
                 if done.error is None:
-                    ready += self._complete(done.key, done.value)
+                    self._ready(self._complete(done.key, done.value))
                 else:
                     self._fail(done.key, done.error)
             self._tell()
@@ -105,6 +114,22 @@ class _Run:
             if running and all(item.result.status != "planned" for item in self._plan.items):
                 self._cancellation.cancel()  # nothing that is under way is wanted any longer
                 return
+
+    def _ready(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            if _is_large(step):
+                # ordered by size, and by age among equals
+                heapq.heappush(self._large, (-step.descriptor.size, next(self._count), step))
+            elif isinstance(step, (PutManifest, PutTag)):
+                self._small.appendleft(step)  # an image that can be completed is, before the next one is begun
+            else:
+                self._small.append(step)
+
+    def _next(self) -> Step | None:
+        """Large blobs first, so that whatever is left for the end is small; but not more than the line can use."""
+        if self._large and self._moving < self._pool.transfers:
+            return heapq.heappop(self._large)[2]
+        return self._small.popleft() if self._small else None
 
     def _work(self, step: Step) -> Callable[[], Outcome]:
         return lambda: self._step(step)
@@ -226,5 +251,5 @@ class _Run:
         )
 
 
-def _size(step: Step) -> int:
-    return step.descriptor.size if isinstance(step, (CopyBlob, MountBlob)) else 0
+def _is_large(step: Step) -> bool:
+    return isinstance(step, (CopyBlob, MountBlob)) and step.descriptor.size > LARGE

@@ -47,6 +47,13 @@ def test_threads_are_as_many_as_are_needed():
     pool.close(1)
 
 
+def test_without_a_number_questions_overlap_more_than_transfers():
+    """A block of memory for each transfer; nothing for a question."""
+    pool = make_pool()
+    assert 1 < pool.transfers < pool.jobs
+    assert (make_pool(3).jobs, make_pool(3).transfers) == (3, 3)
+
+
 def test_close_does_not_wait_for_what_hangs():
     """The process can end."""
     pool, never = make_pool(2), threading.Event()

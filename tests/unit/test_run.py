@@ -153,6 +153,44 @@ def test_self_healing_does_not_go_round_in_circles():
     assert target.count("put_manifest") == 2
 
 
+def test_large_blobs_come_first_and_never_too_many_at_once():
+    """The largest is begun first; as many as the pool has transfers; small ones pass by meanwhile."""
+    sizes = [2, 5, 3, 4, 6]
+    layers = [images.layer(f"large {size}", size * 1024 * 1024) for size in sizes]
+    image = images.image("large", shared=layers)
+    source, target = stores(image)
+    pool, cancellation = make_pool(), Cancellation()
+    pool.transfers = 2
+    begun, under_way, most, small = [], set(), [], threading.Event()
+    lock = threading.Lock()
+
+    def before(method: str, what: str) -> None:
+        size = len(image.blobs.get(what, b"")) // (1024 * 1024)
+        if method == "has_blob" and size:
+            with lock:
+                begun.append(size)
+                under_way.add(what)
+                most.append(len(under_way))
+            assert small.wait(30)
+            with lock:
+                under_way.discard(what)
+        elif method == "put_blob" and not size:
+            small.set()
+
+    target.before = before
+    try:
+        report = run_plan(
+            make_plan([CopyRequest(source, "1", (Destination(target, ("1",)),))], pool, cancellation),
+            pool,
+            cancellation,
+        )
+    finally:
+        pool.close(1)
+    assert report.ok and complete(target, image.digest)
+    assert sorted(begun[:2]) == [5, 6] and sorted(begun) == sorted(sizes)
+    assert max(most) <= 2
+
+
 @pytest.mark.parametrize("phantoms", [0, 2])
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_progress_never_exceeds_its_totals(monkeypatch, jobs, phantoms):
