@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 
 import pytest
@@ -29,6 +30,7 @@ def repository() -> str:
     [
         ("--source docker.io/library/hello-world:latest", "docker.io", "library/hello-world", "latest"),
         ("--source docker.io/hello-world", "docker.io", "library/hello-world", "latest"),
+        ("--source docker.io/sandboxuser/public:1.0", "docker.io", "sandboxuser/public", "1.0"),
         ("--source mcr.microsoft.com/hello-world:latest", "mcr.microsoft.com", "hello-world", "latest"),
         ("--source mysourceregistry.azurecr.io/app/web:v1", "mysourceregistry.azurecr.io", "app/web", "v1"),
         ("--source app/web:v1 --registry mysourceregistry", "mysourceregistry.azurecr.io", "app/web", "v1"),
@@ -142,6 +144,32 @@ def test_promotion_inside_a_registry_moves_no_bytes(sandbox, az, repository):
     result = az("acr", "import", "--name", "myregistry", *words)
     assert result.json["blobs"] == {"copied": 0, "mounted": 3, "existing": 0}
     assert not sandbox.log.find(since=mark, method="GET", path="/v2/.*/blobs/")
+
+
+def test_promotion_of_a_gigabyte_moves_no_byte(sandbox, az, repository):
+    """Nor does the sandbox hold so many: the blob is a hole in a file."""
+    from tests.sandbox.storage import digest_of
+
+    registry = sandbox.content(TARGET)
+    size, zeros, hasher = 1 << 30, bytes(1 << 20), hashlib.sha256()
+    for _ in range(size // len(zeros)):
+        hasher.update(zeros)
+    layer = {"mediaType": images.OCI_LAYER, "digest": f"sha256:{hasher.hexdigest()}", "size": size}
+    image = images.manifest(b"{}", [], config_type=images.EMPTY, layer_type=images.OCI_LAYER, foreign=layer)
+    storage = sandbox.storage(TARGET)
+    with storage.blob_path(layer["digest"]).open("wb") as hole:
+        hole.truncate(size)
+    storage.repository(f"{repository}-dev").blobs.add(layer["digest"])
+    image.push(registry, f"{repository}-dev", "1")
+    mark = sandbox.log.mark()
+    words = ("--source", f"{TARGET}/{repository}-dev:1", "--image", f"{repository}:1")
+    result = az("acr", "import", "--name", "myregistry", *words)
+    assert result.code == 0, result.stderr
+    assert result.json["bytes"] == {"copied": 0, "mounted": size + 2, "existing": 0}
+    asked = sandbox.log.find(since=mark, host=TARGET, path="/v2/.*/blobs/.*")
+    assert {entry["method"] for entry in asked} == {"POST"}
+    assert sum(entry["requestBytes"] for entry in asked) == 0
+    assert tag_digest(registry, repository, "1") == digest_of(image.raw)
 
 
 def test_dry_run_tells_and_changes_nothing(sandbox, az, repository):

@@ -6,6 +6,8 @@ from __future__ import annotations
 import pytest
 
 from tests.sandbox import profile
+from tests.sandbox.server import Response
+from tests.sandbox.storage import digest_of
 from tests.sandbox.world import READER, STRANGER
 
 TARGET = "myregistry.azurecr.io"
@@ -103,6 +105,17 @@ def test_missing_push_right_is_found_before_anything_is_tried(sandbox, signed_in
     assert result.json["error"]["code"] == "target-denied"
     assert "AcrPush" in result.stderr and "az login identity" in result.stderr
     assert not [e for e in sandbox.log.find(since=mark, path="/v2/") if e["method"] not in ("GET", "HEAD")]
+
+
+def test_retired_format_is_refused_with_what_to_do(sandbox, az):
+    """Docker schema 1, which ACR takes no more."""
+    body = b'{"schemaVersion": 1, "name": "old", "tag": "1", "fsLayers": [], "history": [], "signatures": []}'
+    headers = {"Content-Type": "application/vnd.docker.distribution.manifest.v1+prettyjws"}
+    served = Response(200, {**headers, "Docker-Content-Digest": digest_of(body)}, body)
+    sandbox.faults.add(host="mcr.microsoft.com", path="/v2/old/manifests/.*", times=9, answer=served)
+    result = az("acr", "import", "-n", "myregistry", "--source", "mcr.microsoft.com/old:1", "--engine", "embedded")
+    assert (result.code, result.json["error"]["code"]) == (1, "source-unsupported-manifest")
+    assert "current Docker" in result.stderr
 
 
 def test_missing_pull_right_is_named_with_the_role(sandbox, signed_in):

@@ -13,7 +13,7 @@ from tests.sandbox.registry import Registry
 from tests.sandbox.sandbox import CUSTOM_CLOUD
 from tests.sandbox.server import Listener
 from tests.sandbox.storage import Storage
-from tests.sandbox.world import OWNER, TENANT
+from tests.sandbox.world import OWNER, TENANT, AzureRegistry
 from tests.support.az import Az
 from tests.support.content import tag_digest, tree
 
@@ -30,6 +30,18 @@ def test_regional_endpoints_on_both_sides(sandbox, az):
     assert sandbox.log.find(since=mark, host="myregistry.eastus.geo.azurecr.io", method="PUT", status=201)
     exchanged = {entry["host"] for entry in sandbox.log.find(since=mark, path="/oauth2/exchange")}
     assert exchanged == {"myregistry.azurecr.io", "mysourceregistry.azurecr.io"}
+
+
+def test_login_server_with_a_domain_label(sandbox, az):
+    """Its name is not the first part of its host; both lead there."""
+    host = "labelregistry-a1b2c3d4.azurecr.io"
+    sandbox.add_registry(AzureRegistry("labelregistry", login_server=host))
+    for name in ("labelregistry", host):
+        words = ("--source", "mcr.microsoft.com/hello-world", "-t", "label:1", "--force")
+        result = az("acr", "import", "-n", name, *words)
+        assert result.code == 0, result.stderr
+        assert result.json["registry"] == host
+    assert az("acr", "import", "-n", "myregistry", "--source", f"{host}/label:1").code == 0
 
 
 def test_source_in_another_subscription_by_login_server_alone(sandbox, az):
@@ -95,7 +107,8 @@ def test_private_authority_and_client_certificate(sandbox, az, private, tmp_path
     words = ("acr", "import", "-n", "myregistry", "--source", f"{listener.address}/team/app:1", "-t", "private-place:1")
     refused = az(*words)
     assert refused.json["error"]["code"] == "source-tls"
-    assert "REQUESTS_CA_BUNDLE" in refused.stderr
+    for said in ("REQUESTS_CA_BUNDLE", f"{listener.address} (source)", "repository team/app"):
+        assert said in refused.stderr
     folder = tmp_path / ".config" / "containers" / "certs.d" / listener.address
     folder.mkdir(parents=True)
     authority.cert_pem.write_to_path(str(folder / "ca.crt"))

@@ -43,6 +43,7 @@ class Sandbox:
         self._processes: list[distribution.Distribution] = []
         self._contents: dict[str, Handler] = {}
         self._fronts: dict[str, Handler] = {}
+        self._storages: dict[str, Storage] = {}
         self._listeners: list[Listener] = []
         self.plain: Listener
         self.identity: Listener
@@ -107,6 +108,10 @@ class Sandbox:
         """What a registry host holds, to seed and to look at without signing in."""
         return self._contents[host]
 
+    def storage(self, host: str) -> Storage:
+        """Where the embedded registry of a host keeps its content, for tests that know more than HTTP."""
+        return self._storages[host]
+
     def environment(self) -> dict[str, str]:
         """For a process that shall take the sandbox for the world."""
         ca = str(self.folder / "ca.pem")
@@ -133,6 +138,7 @@ class Sandbox:
         hello.push(self.content("docker.io"), "library/hello-world", "latest")
         hello.push(self.content("mcr.microsoft.com"), "hello-world", "latest")
         images.image("private").push(self.content("docker.io"), "sandboxuser/private", "1.0")
+        images.image("public").push(self.content("docker.io"), "sandboxuser/public", "1.0")
         web = images.web_app()
         web.push(self.content("docker.io"), "library/web", "1.0")
         small = images.index([(p, images.image(f"app-{p}", platform=p)) for p in ("linux/amd64", "linux/arm64/v8")])
@@ -148,7 +154,8 @@ class Sandbox:
             content = process = distribution.Distribution(folder, wait=False)
             self._processes.append(process)
         else:
-            content = Registry(Storage(folder), Oddities(strict_length=True))
+            self._storages[host] = Storage(folder)
+            content = Registry(self._storages[host], Oddities(strict_length=True))
         self._contents[host] = content
         return content
 
@@ -167,7 +174,9 @@ class Sandbox:
     def _tls(self) -> ssl.SSLContext:
         authority = trustme.CA()
         names = {host.partition(":")[0] for host in self._fronts}
-        certificate = authority.issue_cert("localhost", "127.0.0.1", "*.azurecr.io", *sorted(names))
+        certificate = authority.issue_cert(
+            "localhost", "127.0.0.1", "*.azurecr.io", "*.blob.core.windows.net", *sorted(names)
+        )
         authority.cert_pem.write_to_path(str(self.folder / "ca.pem"))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
