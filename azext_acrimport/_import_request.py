@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from . import _arm_errors, _errors
@@ -11,9 +12,20 @@ from ._arm_errors import CATALOGUE, ServiceError, understand
 from ._job import Job
 from ._operation import Operation, begin
 from ._output import ProgressView
-from ._registries import management_client
+from ._registries import Registry, management_client
 
+IMPORT = "microsoft.containerregistry/registries/importimage/action"
 MANAGED = ("basic", "standard", "premium")
+
+
+def require_target(target: Registry) -> None:
+    """The service imports into registries that ARM shows us, and that are not classic ones."""
+    if not target.resource_id:
+        raise ServiceError(
+            _row("registry-not-found", "target"), "target", f"{target.host} was not found.", target=target.host
+        )
+    if target.sku.lower() not in MANAGED:
+        raise _errors.unmanaged(target.host)
 
 
 def begun(
@@ -24,12 +36,7 @@ def begun(
     from azure.mgmt.containerregistry.models import ImportImageParameters, ImportSource, ImportSourceCredentials
 
     target = job.target
-    if not target.resource_id:
-        raise ServiceError(
-            _row("registry-not-found", "target"), "target", f"{target.host} was not found.", target=target.host
-        )
-    if target.sku.lower() not in MANAGED:
-        raise _errors.unmanaged(target.host)
+    require_target(target)
     assert job.source
     where: dict[str, Any] = {"resource_id": job.source.resource_id}
     if job.password or not job.source.resource_id:
@@ -47,6 +54,30 @@ def begun(
         return begin(client, target.resource_id, parameters, timeout, **_names(job))
     except HttpResponseError as error:
         raise _understood(error, job) from None
+
+
+def require_right(job: Job) -> None:
+    """For a dry run: raise ServiceError when ARM's own list of what we may do says that the service would refuse us.
+
+    https://learn.microsoft.com/rest/api/authorization/permissions/list-for-resource
+    """
+    from azure.core.exceptions import AzureError
+    from azure.core.rest import HttpRequest
+
+    arm = job.cli_ctx.cloud.endpoints.resource_manager.rstrip("/")
+    url = f"{arm}{job.target.resource_id}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+    client = management_client(job.cli_ctx, job.target.resource_id.split("/")[2])
+    try:
+        roles = client.send_request(HttpRequest("GET", url)).json()["value"]
+        allowed = any(_holds(role.get("actions")) and not _holds(role.get("notActions")) for role in roles)
+    except (AzureError, ValueError, KeyError, TypeError, AttributeError):
+        return  # not everybody may ask this; the import itself will tell
+    if not allowed:
+        raise ServiceError(_row("role-missing", "target"), "target", "", target=job.target.host)
+
+
+def _holds(actions: Any) -> bool:
+    return any(fnmatchcase(IMPORT, str(action).lower()) for action in actions or ())
 
 
 def _understood(error: Any, job: Job) -> ServiceError:

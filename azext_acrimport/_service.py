@@ -13,7 +13,7 @@ from knack.log import get_logger
 
 from . import _errors
 from ._arm_errors import TAG_MOVED, ServiceError
-from ._import_request import begun, waited
+from ._import_request import begun, require_right, require_target, waited
 from ._job import Job, Outcome, facts_of, with_facts
 from ._operation import Operation
 from ._output import ProgressView
@@ -47,7 +47,10 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
         tags, moved = _tags_to_write(job, item.digest)
         if not tags and _has_untagged(job, item.digest):
             item.status = "unchanged"
-        elif not job.dry_run:
+        elif job.dry_run:
+            require_target(job.target)
+            require_right(job)
+        else:
             _imported(job, outcome, tags, view, timeout)
             if not job.no_wait:
                 item.status = "updated" if moved else "copied"

@@ -182,15 +182,19 @@ def test_engine_that_was_named_is_the_only_one(sandbox, az, new, engine):
     assert len(sandbox.world.imports) - before == (engine == "service")
 
 
-def test_both_refuse_for_want_of_a_right(sandbox, signed_in, new):
-    """The first refusal is the one that is told: what to grant for a push."""
+@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["import", "dry run"])
+def test_both_refuse_for_want_of_a_right(sandbox, signed_in, new, options):
+    """The first refusal is the one that is told: what to grant for a push. A dry run looks at the roles."""
     registry = sandbox.world.registries["myregistry"]
     registry.rights[STRANGER.id] = frozenset({"pull"})
     az = signed_in(sandbox, STRANGER)
-    result = az("acr", "import", "-n", "myregistry", "--source", f"{MCR}/hello-world", "-t", f"{new}:1")
+    words = ("acr", "import", "-n", "myregistry", "--source", f"{MCR}/hello-world", "-t", f"{new}:1", *options)
+    result, named = az(*words), az(*words, "--engine", "service")
     del registry.rights[STRANGER.id]
     assert (result.code, result.json["error"]["code"]) == (1, "target-denied")
     assert "AcrPush" in result.stderr
+    assert (named.code, named.json["error"]["code"]) == (1, "target-role-missing")
+    assert "Data Importer and Data Reader" in named.stderr
 
 
 def test_timeout_of_the_embedded_engine(sandbox, az, new):

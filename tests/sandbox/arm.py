@@ -19,6 +19,7 @@ HOST = "management.azure.com"
 AUDIENCES = ("https://management.core.windows.net", "https://management.azure.com", "https://management.sandbox.cloud")
 FIRST_POLL = 0.3
 PROVIDER = "/providers/Microsoft.ContainerRegistry"
+PERMISSIONS = "/providers/Microsoft.Authorization/permissions"
 
 
 def arm_error(status: int, code: str, message: str) -> Response:
@@ -94,7 +95,7 @@ class Arm:
                 f"The Resource 'Microsoft.ContainerRegistry/registries/{match[2]}' under resource group '{match[1]}' "
             )
             return arm_error(404, "ResourceNotFound", text + "was not found.")
-        writing = match[3] is not None
+        writing = match[3] not in (None, PERMISSIONS)
         if not self._world.may_manage(caller, registry, write=writing):
             action = "Microsoft.ContainerRegistry/registries" + (f"{match[3]}/action" if writing else "/read")
             text = f"The client '{caller}' does not have authorization to perform action '{action}' over scope "
@@ -104,6 +105,9 @@ class Arm:
     def _on_registry(self, request: Request, registry: AzureRegistry, action: str, caller: str) -> Response:
         if not action:
             return answer(registry.to_arm())
+        if action == PERMISSIONS:
+            actions = ["*"] if self._world.may_manage(caller, registry, write=True) else ["*/read"]
+            return answer({"value": [{"actions": actions, "notActions": []}]})
         if action == "/listCredentials" and registry.admin_password:
             passwords = [{"name": n, "value": registry.admin_password} for n in ("password", "password2")]
             return answer({"username": registry.name, "passwords": passwords})
