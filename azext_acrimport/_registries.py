@@ -18,6 +18,7 @@ class Registry:
     ``subscription`` is None where it is not known: the active one is then as good as any for signing in.
     ``arm_tokens``: it takes tokens for Azure Resource Manager as well. ``by_repository``: it grants rights for single
     repositories (ABAC), which other roles hold; None when ARM has not told. ``soft_delete``, ``quarantine``: policies.
+    ``closed``: not open to every network.
     """
 
     host: str
@@ -31,6 +32,7 @@ class Registry:
     by_repository: bool | None = None
     soft_delete: bool = False
     quarantine: bool = False
+    closed: bool = False
 
     @property
     def login_server(self) -> str:
@@ -135,6 +137,7 @@ def _from_arm(found: Any) -> Registry:
         return _text(getattr(getattr(found.policies, name, None), "status", None))
 
     mode = _text(getattr(found, "role_assignment_mode", None))
+    rules = getattr(found, "network_rule_set", None)
     return Registry(
         found.login_server.lower(),
         is_acr=True,
@@ -146,6 +149,7 @@ def _from_arm(found: Any) -> Registry:
         by_repository=mode.startswith("abac") if mode else None,
         soft_delete=policy("soft_delete_policy") == "enabled",
         quarantine=policy("quarantine_policy") == "enabled",
+        closed=_text(found.public_network_access) == "disabled" or _text(rules and rules.default_action) == "deny",
     )
 
 

@@ -225,7 +225,9 @@ def _readable() -> Iterator[None]:
 
 
 def _confirm(job: Job, error: ServiceError) -> None:
-    """Ask the source itself, once, whether it is as the service says."""
+    """Whether it is as the service says: of the source, by asking it once; of the target, by ARM's network rules."""
+    if error.origin == "target" and error.known.slug == "denied":
+        error.sure = "confirmed" if job.target.closed else "likely"
     if error.origin != "source" or job.source is None:
         return
     try:

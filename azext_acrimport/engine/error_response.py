@@ -52,6 +52,8 @@ _BY_CODE: dict[str, type[RegistryError]] = {
     "BLOB_UPLOAD_INVALID": UploadLost,
     "BLOB_UPLOAD_UNKNOWN": UploadLost,
     "DIGEST_INVALID": UploadLost,
+    # ACR's word for what waits to be released
+    "IMAGE_QUARANTINED": Disallowed,
     "MANIFEST_BLOB_UNKNOWN": BlobUnknown,
     "SIZE_INVALID": UploadLost,
     "TOOMANYREQUESTS": RateLimited,

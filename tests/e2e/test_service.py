@@ -297,6 +297,17 @@ def test_refusal_of_the_request_itself(sandbox, az, new):
     assert (result.code, result.json["error"]["code"]) == (1, "target-tag-conflict")
 
 
+def test_guess_about_the_target_is_compared_with_its_rules(sandbox, az, new):
+    """Only a registry that is not open to everybody can be the one that shut the door."""
+    for name, sure in (("myregistry", "(likely)"), ("closedregistry", "(confirmed)")):
+        said = f"Deployment failed. Access to {name}.azurecr.io denied."
+        sandbox.world.service_faults = [ServiceFault(failed=(400, "BadRequest", said))]
+        words = ("--source", f"{MCR}/hello-world", "-t", f"{new}:1", "--engine", "service")
+        result = az("acr", "import", "-n", name, *words)
+        assert (result.code, result.json["error"]["code"]) == (1, "target-denied")
+        assert sure in result.stderr
+
+
 def test_guess_is_confirmed_at_the_source(sandbox, az, new):
     """Whether the source says the same to us."""
     said = 'Invalid message Unauthorized Unauthorized {"errors":[{"code":"UNAUTHORIZED"}]}'

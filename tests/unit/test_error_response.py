@@ -48,6 +48,13 @@ def errors(code: str, message: str = "", detail: object = None) -> bytes:
         ("GET", MANIFEST, 500, errors("UNKNOWN"), "ServerError"),
         ("GET", MANIFEST, 503, errors("TOOMANYREQUESTS"), "ServerError"),
         ("GET", MANIFEST, 418, b"", "Rejected"),
+        ("GET", MANIFEST, 403, errors("IMAGE_QUARANTINED"), "Disallowed"),
+        ("PUT", MANIFEST, 405, errors("UNKNOWN", "The operation is disallowed."), "Disallowed"),
+        ("GET", MANIFEST, 429, errors("TOOMANYREQUESTS", "exceeded the per-identity rate limit of 250"), "RateLimited"),
+        ("GET", MANIFEST, 429, b"toomanyrequests: Rate exceeded", "RateLimited"),
+        ("PATCH", UPLOAD, 404, errors("BLOB_UPLOAD_UNKNOWN"), "UploadLost"),
+        ("PATCH", UPLOAD, 400, b'{"Reason": "the Content-Range header format is invalid"}', "Rejected"),
+        ("GET", MANIFEST, 400, b"<h1>400 Bad Request</h1>Request Header Or Cookie Too Large", "Rejected"),
     ],
 )
 def test_answer_is_understood(method, url, status, body, kind):
