@@ -22,12 +22,7 @@ __all__ = ["make_plan", "survey"]
 def make_plan(requests: Sequence[CopyRequest], pool: Pool, cancellation: Cancellation) -> CopyPlan:
     """Find out all that must be done. A request that cannot be planned carries its error in its item's result."""
     walks = [Walk(number, request) for number, request in enumerate(requests)]
-    asked = {question: work for walk in walks for question, work in walk.first().items()}
-    while asked:
-        heard: dict[int, list[tuple[Question, Done]]] = {}
-        for question, done in _ask(asked, pool, cancellation):
-            heard.setdefault(question.number, []).append((question, done))
-        asked = {question: work for number, own in heard.items() for question, work in walks[number].hear(own).items()}
+    _converse(walks, pool, cancellation)
     plan = CopyPlan(tuple(walk.item for walk in walks))
     graph = Graph(plan)
     for walk in walks:
@@ -36,6 +31,30 @@ def make_plan(requests: Sequence[CopyRequest], pool: Pool, cancellation: Cancell
             if walk.settled and not walk.item.steps:
                 walk.item.result.status = "unchanged"
     return plan
+
+
+def _converse(walks: Sequence[Walk], pool: Pool, cancellation: Cancellation) -> None:
+    """All walks at once, each at its own pace: none waits for the answers to another one's questions."""
+    asked = [0 for _ in walks]
+    heard: list[list[tuple[Question, Done]]] = [[] for _ in walks]
+
+    def ask(questions: Questions) -> None:
+        for question, work in questions.items():
+            pool.submit(question, work)
+            asked[question.number] += 1
+
+    for walk in walks:
+        ask(walk.first())
+    while any(asked):
+        cancellation.check()
+        for done in pool.wait(0.2):
+            cancellation.check()
+            _refuse_bugs(done)
+            number = done.key.number
+            heard[number].append((done.key, done))
+            if len(heard[number]) == asked[number]:
+                answers, heard[number], asked[number] = heard[number], [], 0
+                ask(walks[number].hear(answers))
 
 
 def survey(plan: CopyPlan, pool: Pool, cancellation: Cancellation) -> None:
@@ -82,7 +101,11 @@ def _ask(works: Questions, pool: Pool, cancellation: Cancellation) -> list[tuple
         cancellation.check()
         answers += [(questions[done.key], done) for done in pool.wait(0.2)]
     for _, done in answers:
-        if done.error is not None and not isinstance(done.error, EngineError):
-            raise done.error
+        _refuse_bugs(done)
     cancellation.check()
     return answers
+
+
+def _refuse_bugs(done: Done) -> None:
+    if done.error is not None and not isinstance(done.error, EngineError):
+        raise done.error

@@ -7,6 +7,7 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
 
 from .acr import METADATA_ACTIONS, check_writable
@@ -14,14 +15,20 @@ from .challenge import Scope
 from .client import RegistryClient
 from .descriptor import ACCEPTED_MANIFESTS, Descriptor, Digest
 from .download import BlobDownload
-from .errors import ContentError, Denied, DigestMismatch, Disallowed, Firewall, NotFound, Truncated
+from .errors import ContentError, Denied, DigestMismatch, Disallowed, Firewall, NotFound, RegistryError, Truncated
 from .manifest import MAX_MANIFEST_BYTES, Manifest
 from .referrers import Referrers
+from .report import Outcome
 from .stream import Body
 from .transport import Response
 from .upload import BlobUpload
 
 __all__ = ["RegistryRepository"]
+
+logger = logging.getLogger(__name__)
+
+# Sending so much again costs no more than asking first.
+SMALL_BYTES = 4 * 1024 * 1024
 
 ACCEPT = {"Accept": ", ".join(ACCEPTED_MANIFESTS)}
 
@@ -40,6 +47,7 @@ class RegistryRepository:
             scope = Scope(repository, (*METADATA_ACTIONS, *scope.actions))
         self._scopes: tuple[Scope, ...] = (scope,)
         self._upload = BlobUpload(client, repository, self._scopes)
+        self._looks = True
         self._referrers = Referrers(client, repository, self._scopes, self._get, self.find)
         self.registry = client.registry
         self.repository = repository
@@ -130,9 +138,39 @@ class RegistryRepository:
         """As ``Target.put_blob``."""
         self._upload.put(body)
 
-    def mount_blob(self, descriptor: Descriptor, from_repository: str) -> bool:
-        """As ``Target.mount_blob``."""
-        return self._upload.mount(str(descriptor.digest), from_repository)
+    def bring_blob(self, descriptor: Descriptor, body: Body, from_repository: str = "") -> Outcome:
+        """As ``Target.bring_blob``. One POST asks for a mount, and where there is nothing to mount opens the upload.
+
+        Small blobs are looked for in the same way: by a mount from their own repository. Large ones by HEAD: not every
+        registry is known to look there, and then it is worth a question not to send them again.
+        """
+        small = descriptor.size <= SMALL_BYTES
+        session = self._offer(descriptor, from_repository) if from_repository or (small and self._looks) else None
+        if session == "":
+            return "mounted" if from_repository else "existing"
+        if not (session and small) and self._has_blob(descriptor, session):
+            return "existing"
+        self._upload.put(body, session or "")
+        return "copied"
+
+    def _offer(self, descriptor: Descriptor, from_repository: str) -> str | None:
+        """What ``BlobUpload.mount`` says; None when the registry refuses."""
+        try:
+            return self._upload.mount(str(descriptor.digest), from_repository or self.repository)
+        except RegistryError as error:
+            logger.debug("mount refused: %s", error)
+            self._looks = self._looks and bool(from_repository)
+            return None
+
+    def _has_blob(self, descriptor: Descriptor, session: str | None) -> bool:
+        """As ``has_blob``; the upload that is open already is cancelled when it is of no use."""
+        useless = True
+        try:
+            useless = self.has_blob(descriptor)
+            return useless
+        finally:
+            if session and useless:
+                self._upload.cancel(session)
 
     def put_manifest(self, digest: Digest, media_type: str, raw: bytes) -> None:
         """As ``Target.put_manifest``."""

@@ -18,6 +18,7 @@ from .errors import BlobUnknown, Cancelled, EngineError
 from .plan import CopyBlob, CopyPlan, MountBlob, PlanItem, PutManifest, PutTag, Step
 from .pool import Pool
 from .report import CopyReport, Outcome, Progress, Status
+from .stream import Body
 
 __all__ = ["run_plan"]
 
@@ -137,29 +138,28 @@ class _Run:
     def _step(self, step: Step) -> Outcome:
         """In a worker."""
         self._cancellation.check()
-        if isinstance(step, CopyBlob):
-            return self._copy_blob(step)
-        if isinstance(step, MountBlob):
-            if self._plan.targets[step.target].mount_blob(step.descriptor, step.from_repository):
-                return "mounted"
-            return self._copy_blob(step)
+        if isinstance(step, (CopyBlob, MountBlob)):
+            return self._bring_blob(step)
         self._put(step)
         return "copied"
 
-    def _copy_blob(self, step: CopyBlob | MountBlob) -> Outcome:
-        if self._plan.targets[step.target].has_blob(step.descriptor):
-            return "existing"
-        self._push_blob(step)
-        return "copied"
-
-    def _push_blob(self, step: CopyBlob | MountBlob) -> None:
-        body = self._plan.sources[step.source].blob(step.descriptor)
+    def _bring_blob(self, step: CopyBlob | MountBlob) -> Outcome:
+        from_repository = step.from_repository if isinstance(step, MountBlob) else ""
         try:
-            self._plan.targets[step.target].put_blob(
-                step.descriptor, body.observed(lambda done: self._observe(step, done), self._cancellation)
-            )
+            return self._plan.targets[step.target].bring_blob(step.descriptor, self._body(step), from_repository)
         finally:
             self._transfers.pop(step, None)
+
+    def _push_blob(self, step: CopyBlob) -> None:
+        """Whatever the target says that it has."""
+        try:
+            self._plan.targets[step.target].put_blob(step.descriptor, self._body(step))
+        finally:
+            self._transfers.pop(step, None)
+
+    def _body(self, step: CopyBlob | MountBlob) -> Body:
+        body = self._plan.sources[step.source].blob(step.descriptor)
+        return body.observed(lambda done: self._observe(step, done), self._cancellation)
 
     def _put(self, step: PutManifest | PutTag) -> None:
         """Put a manifest. When the target misses something that it said it had, bring that once, and put again."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .descriptor import Descriptor, Digest
+from .report import Outcome
 from .stream import Body
 
 __all__ = ["Source", "Target"]
@@ -74,8 +75,11 @@ class Target(Protocol):
     def put_blob(self, descriptor: Descriptor, body: Body) -> None:
         """Store the blob, whole and verified, or raise and leave nothing visible. Idempotent."""
 
-    def mount_blob(self, descriptor: Descriptor, from_repository: str) -> bool:
-        """Take the blob from another repository of the same registry. False: not possible, copy instead."""
+    def bring_blob(self, descriptor: Descriptor, body: Body, from_repository: str = "") -> Outcome:
+        """See to it that the blob is there: taken from another repository of this registry, found, or stored.
+
+        A place may be wrong about what it has; ``put_blob`` stores the blob whatever it says.
+        """
 
     def put_manifest(self, digest: Digest, media_type: str, raw: bytes) -> None:
         """Store the manifest under its digest, and list it among its subject's referrers if it has one.

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from .challenge import Scope
 from .client import RegistryClient
-from .errors import EngineError, NetworkError, RateLimited, RegistryError, ServerError, TooLarge, UploadLost
+from .errors import EngineError, NetworkError, RateLimited, ServerError, TooLarge, UploadLost
 from .stream import Body
 from .transport import Response
 
@@ -39,18 +39,22 @@ class BlobUpload:
         self._scopes = tuple(scopes)
         self._chunked = False
 
-    def put(self, body: Body) -> None:
-        """Store the blob. Errors of the source pass through; those of the target are tried again."""
+    def put(self, body: Body, session: str = "") -> None:
+        """Store the blob. Errors of the source pass through; those of the target are tried again.
+
+        ``session``: the address of an upload that is open already.
+        """
         transport = self._client.transport
         attempt, chunked = 0, self._chunked
         while True:
             attempt += 1
             try:
-                self._attempt(body, chunked)
+                self._attempt(body, chunked, session)
             except TooLarge:
                 if chunked:
                     raise
                 self._chunked = chunked = True
+                session = ""
                 continue
             except (NetworkError, ServerError, RateLimited, UploadLost) as error:
                 asked = error.retry_after if isinstance(error, RateLimited) else None
@@ -59,28 +63,34 @@ class BlobUpload:
                     raise
                 logger.debug("%s; the blob starts anew in %.1f s", error, delay)
                 transport.cancellation.wait(delay)
+                session = ""
                 chunked = chunked or isinstance(error, NetworkError)
                 continue
             return
 
-    def mount(self, digest: str, from_repository: str) -> bool:
-        """Ask for the blob of another repository. False when the registry opens an upload instead, or refuses."""
+    def mount(self, digest: str, from_repository: str) -> str:
+        """Ask for the blob of a repository of this registry: empty when it is here now.
+
+        Else the address of the upload that was opened instead, for ``put`` or ``cancel``. Raises RegistryError.
+        """
         query = urlencode({"mount": digest, "from": from_repository})
         scopes = (*self._scopes, Scope.pull(from_repository))
-        try:
-            response = self._client.send("POST", f"{self._start}?{query}", scopes=scopes, accept={201, 202})
-        except RegistryError as error:
-            logger.debug("mount refused: %s", error)
-            return False
+        response = self._client.send("POST", f"{self._start}?{query}", scopes=scopes, accept={201, 202})
         response.close()
-        if response.status == 202:
-            self._cancel(self._location(response))
-        return response.status == 201
+        return self._location(response) if response.status == 202 else ""
 
-    def _attempt(self, body: Body, chunked: bool) -> None:
-        response = self._client.send("POST", self._start, scopes=self._scopes, accept={202})
-        response.close()
-        location = self._location(response)
+    def cancel(self, location: str) -> None:
+        """Best effort, and not when time is short: a session that stays open is the registry's to clean up."""
+        if self._client.transport.cancellation.requested:
+            return
+        with contextlib.suppress(EngineError):
+            self._client.send("DELETE", location, scopes=self._scopes, accept=range(200, 600), retry=False).close()
+
+    def _attempt(self, body: Body, chunked: bool, location: str) -> None:
+        if not location:
+            response = self._client.send("POST", self._start, scopes=self._scopes, accept={202})
+            response.close()
+            location = self._location(response)
         try:
             if chunked and body.descriptor.size:
                 location = self._send_chunks(location, body)
@@ -91,7 +101,7 @@ class BlobUpload:
             # a host that does not answer, or that asks for quiet, is not asked one thing more
             silent = isinstance(error, NetworkError) and error.reason == "timeout"
             if not silent and not isinstance(error, RateLimited):
-                self._cancel(location)
+                self.cancel(location)
             raise
 
     def _send_chunks(self, location: str, body: Body) -> str:
@@ -133,10 +143,3 @@ class BlobUpload:
             origin = self._client.transport.origin
             raise UploadLost(self._client.registry, origin=origin, text="the upload has no Location")
         return self._client.locate(location, response.url)
-
-    def _cancel(self, location: str) -> None:
-        """Best effort, and not when time is short: a session that stays open is the registry's to clean up."""
-        if self._client.transport.cancellation.requested:
-            return
-        with contextlib.suppress(EngineError):
-            self._client.send("DELETE", location, scopes=self._scopes, accept=range(200, 600), retry=False).close()

@@ -159,7 +159,7 @@ class Walk:
             return {**self._ask_of_root(), **self._look_deeper()}
         return {
             **self._writable(self.root),
-            **self._find_everywhere(self.root),
+            **self._find_root(self.root),
             **self._get(self.root),
             **self._ask_of_root(),
         }
@@ -232,6 +232,19 @@ class Walk:
             Question(self.number, "writable", destination.key): asked(destination)
             for destination in self.item.request.destinations
         }
+
+    def _find_root(self, root: Descriptor) -> Questions:
+        """Where none of its tags exists, one image hardly does, and its few blobs are looked for when it is their turn.
+
+        Of an index it is worth knowing: its images need not be read then.
+        """
+
+        def likely(destination: Destination) -> bool:
+            known = [self.existing[destination.key, tag] for tag in destination.tags]
+            return root.is_index or not known or any(known) or destination.key == self.request.key
+
+        places = {destination.key for destination in self.item.request.destinations if likely(destination)}
+        return {question: work for question, work in self._find_everywhere(root).items() if question.place in places}
 
     def _find_everywhere(self, descriptor: Descriptor) -> Questions:
         return {

@@ -94,6 +94,14 @@ def body(raw: bytes, descriptor: Descriptor = BLOB) -> Body:
     return Body(descriptor, lambda: io.BytesIO(raw))
 
 
+def _unwanted() -> io.BytesIO:
+    raise AssertionError("this content is not needed")
+
+
+LARGE = 5 * 1024 * 1024
+NEVER = Body(BLOB, _unwanted)
+
+
 def read(store, descriptor: Descriptor) -> bytes:
     """A blob, whole."""
     reader = store.blob(descriptor).open()
@@ -174,15 +182,24 @@ def test_what_is_not_there(place):
         read(place("source"), BLOB)
 
 
-def test_blob_is_mounted_from_a_repository_that_has_it(place):
-    """And only from such a one."""
+def test_blob_is_taken_from_a_repository_that_has_it(place):
+    """And only from such a one; what is there already is found, whatever its size."""
     target = place("target")
-    target.put_blob(BLOB, body(RAW))
+    assert target.bring_blob(BLOB, body(RAW)) == "copied"
+    assert target.bring_blob(BLOB, NEVER) == "existing"
     other = place("target", f"{target.repository}-other")
     assert not other.has_blob(BLOB)
-    assert other.mount_blob(BLOB, target.repository)
+    assert other.bring_blob(BLOB, NEVER, target.repository) == "mounted"
     assert other.has_blob(BLOB)
     missing = Descriptor("x", Digest.of(b"missing"), 7)
-    assert not other.mount_blob(missing, target.repository)
+    assert other.bring_blob(missing, body(b"missing", missing), target.repository) == "copied"
+    assert other.has_blob(missing) and not target.has_blob(missing)
+    large = Descriptor("x", Digest.of(bytes(LARGE)), LARGE)
+    assert other.bring_blob(large, body(bytes(LARGE), large)) == "copied"
+    assert other.bring_blob(large, NEVER) == "existing"
+    assert other.bring_blob(large, NEVER, target.repository) == "existing"
+    absent = Descriptor("x", Digest.of(b"absent"), 6)
     with pytest.raises(EngineError):
-        read(place("source"), missing)
+        other.bring_blob(absent, body(b"absenT", absent), target.repository)
+    with pytest.raises(EngineError):
+        read(place("source"), absent)

@@ -101,8 +101,16 @@ class MemoryStore:
             raw = b"".join(iter(lambda: reader.read(100), b""))
         self.blobs[str(descriptor.digest)] = raw
 
-    def mount_blob(self, descriptor: Descriptor, from_repository: str) -> bool:
-        """As ``Target.mount_blob``."""
+    def bring_blob(self, descriptor: Descriptor, body: Body, from_repository: str = "") -> str:
+        """As ``Target.bring_blob``."""
+        if from_repository and self._mount_blob(descriptor, from_repository):
+            return "mounted"
+        if self.has_blob(descriptor):
+            return "existing"
+        self.put_blob(descriptor, body)
+        return "copied"
+
+    def _mount_blob(self, descriptor: Descriptor, from_repository: str) -> bool:
         self._note("mount_blob", str(descriptor.digest))
         neighbour = self.neighbours.get(from_repository)
         if neighbour is None or str(descriptor.digest) not in neighbour.blobs:

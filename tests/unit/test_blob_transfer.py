@@ -213,20 +213,55 @@ def test_empty_blob():
     assert script.sent[1].headers["Content-Length"] == "0"
 
 
+LOST = answer(404, body=b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}')
+LARGE = bytes(5 * 1024 * 1024)
+
+
+def opened():
+    """An upload instead of a mount."""
+    return answer(202, {"Location": "/v2/app/blobs/uploads/1"})
+
+
 @pytest.mark.parametrize(
-    ("answers", "mounted"),
+    ("raw", "origin", "answers", "outcome", "asked"),
     [
-        ([answer(201)], True),
-        ([answer(202, {"Location": "/v2/app/blobs/uploads/1"}), answer(204)], False),
-        ([answer(405)], False),
-        ([answer(404)], False),
-        ([answer(403)], False),
+        (RAW, "team/other", [answer(201)], "mounted", "POST"),
+        (RAW, "team/other", [opened(), answer(201)], "copied", "POST PUT"),
+        (LARGE, "team/other", [opened(), answer(404), answer(201)], "copied", "POST HEAD PUT"),
+        (LARGE, "team/other", [opened(), answer(200), answer(204)], "existing", "POST HEAD DELETE"),
+        (RAW, "team/other", [answer(405), answer(200)], "existing", "POST HEAD"),
+        (RAW, "team/other", [answer(403), answer(404), opened(), answer(201)], "copied", "POST HEAD POST PUT"),
+        (RAW, "", [answer(201)], "existing", "POST"),
+        (RAW, "", [opened(), answer(201)], "copied", "POST PUT"),
+        (RAW, "", [answer(404), answer(404), opened(), answer(201)], "copied", "POST HEAD POST PUT"),
+        (
+            RAW,
+            "",
+            [opened(), LOST, answer(204), opened(), answer(201)],
+            "copied",
+            "POST PUT DELETE POST PUT",
+        ),
+        (LARGE, "", [answer(200)], "existing", "HEAD"),
+        (LARGE, "", [answer(404), opened(), answer(201)], "copied", "HEAD POST PUT"),
     ],
-    ids=["mounted", "upload opened", "not known", "not there", "not allowed"],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_mount(answers, mounted):
-    """True only when it was done; an upload that the registry opened instead is cancelled."""
-    script = Script(answers)
-    assert repository(script, "target").mount_blob(BLOB, "team/other") is mounted
+def test_bringing(raw, origin, answers, outcome, asked):
+    """As few requests as will do; an upload that was opened is used, or cancelled."""
+    blob, script = Descriptor("x", Digest.of(raw), len(raw)), Script(answers)
+    body = Body(blob, lambda: io.BytesIO(raw))
+    assert repository(script, "target").bring_blob(blob, body, origin) == outcome
     assert script.answers == []
-    assert script.sent[0].url.endswith(f"{START}?mount=sha256%3A{BLOB.digest.hex}&from=team%2Fother")
+    assert " ".join(sent.method for sent in script.sent) == asked
+    if script.sent[0].method == "POST":
+        whose = "team%2Fother" if origin else "app"
+        assert script.sent[0].url.endswith(f"{START}?mount=sha256%3A{blob.digest.hex}&from={whose}")
+
+
+def test_registry_that_refuses_to_look_is_not_asked_again():
+    """Every blob would cost a request more."""
+    script = Script([answer(400), answer(200), answer(200)])
+    target = repository(script, "target")
+    for _ in range(2):
+        assert target.bring_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW))) == "existing"
+    assert [sent.method for sent in script.sent] == ["POST", "HEAD", "HEAD"]

@@ -12,10 +12,10 @@ import pytest
 PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 
 ENGINE = """
-    errors cancellation descriptor reference manifest stream store platforms redaction retry challenge credential
+    errors cancellation descriptor reference manifest stream report store platforms redaction retry challenge credential
     error_response network transport bearer auth client acr download upload referrers registry
     location gzipped files layout archive
-    report pool question plan attachments walk planning run __init__
+    pool question plan attachments walk planning run __init__
 """.split()
 AZ_SIDE = """
     _arm_errors _advice _errors _output _registries _docker_config _connections _credentials _validators
