@@ -136,6 +136,8 @@ class Transport:
         self._exchange = exchange or self._adapter.send
         # how people call a host whose API is elsewhere (registry-1.docker.io is docker.io); errors say that
         self.names: dict[str, str] = {}
+        # identity: a proxy that compresses would change the bytes that digests are taken of
+        self._always = {"User-Agent": self.options.user_agent, "Accept-Encoding": "identity"}
         self._gates: dict[str, Gate] = {}
         self._proxies: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
@@ -245,11 +247,8 @@ class Transport:
         host = urlsplit(url).netloc
         started = time.monotonic()
         try:
-            request = requests.Request(method, url, headers={**self._always(), **headers}, data=body or None).prepare()
-            if body is not None and not len(body):
-                request.headers["Content-Length"] = "0"
             answer = self._exchange(
-                request,
+                _prepared(method, url, {**self._always, **headers}, body or None),
                 stream=True,
                 timeout=(options.connect_timeout, silence),
                 verify=options.verify and options.authorities.get(host, options.verify),
@@ -260,13 +259,10 @@ class Transport:
             raise  # born in the body that was being read: the blame is already where it belongs
         except Exception as error:
             raise network.translate(error, self.names.get(host, host), self.origin) from None
-        elapsed = (time.monotonic() - started) * 1000
-        logger.debug("%s %s -> %d in %.0f ms", method, redact_url(url), answer.status_code, elapsed)
+        if logger.isEnabledFor(logging.DEBUG):
+            elapsed = (time.monotonic() - started) * 1000
+            logger.debug("%s %s -> %d in %.0f ms", method, redact_url(url), answer.status_code, elapsed)
         return Response(answer, self.origin, url)
-
-    def _always(self) -> dict[str, str]:
-        # identity: a proxy that compresses would change the bytes that digests are taken of
-        return {"User-Agent": self.options.user_agent, "Accept-Encoding": "identity"}
 
     def _gate(self, url: str) -> Gate:
         host = urlsplit(url).netloc
@@ -284,6 +280,18 @@ class Transport:
             proxy = None if loopback else select_proxy(url, get_environ_proxies(url))
             self._proxies[key] = {urlsplit(url).scheme: proxy} if proxy else {}
         return self._proxies[key]
+
+
+def _prepared(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | VerifyingReader | None
+) -> requests.PreparedRequest:
+    """A request without what ``requests`` adds for sessions and people; that costs as much as sending a small one."""
+    request = requests.PreparedRequest()
+    request.method, request.url, request.body = method, url, body  # type: ignore[assignment]
+    request.headers = CaseInsensitiveDict(headers)
+    if method not in ("GET", "HEAD"):
+        request.headers["Content-Length"] = str(len(body or b""))
+    return request
 
 
 class _BlockAdapter(HTTPAdapter):
