@@ -114,6 +114,14 @@ CATALOGUE: tuple[Known, ...] = (
         elsewhere=True,
     ),
     Known(
+        "storage",
+        "arm",
+        r"Failed to access storage",
+        "A storage account in between does not let the service in; imports need none, transfers do.",
+        EMBEDDED,
+        elsewhere=True,
+    ),
+    Known(
         "key-lost",
         "named",
         r"Key Encryption Key|CMK_ERROR",

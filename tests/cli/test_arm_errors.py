@@ -80,6 +80,8 @@ TARGET = f"/subscriptions/{GUID}/resourceGroups/g/providers/Microsoft.ContainerR
         ("IMAGE_QUARANTINED", "", "target-quarantined"),
         ("Invalid message Forbidden IMAGE_QUARANTINED", "", "source-quarantined"),
         ("too many requests to source registry for cache rule 'x'", "", "arm-cache-rule"),
+        ("Unsupported upstream or login server 'x'. Supported upstreams: docker.io", "", "arm-cache-rule"),
+        ("Failed to access storage. Service request failed. Status: 403", "", "arm-storage"),
         ("Access to Key Encryption Key is forbidden", "CMK_ERROR", "target-key-lost"),
         (f"Deployment failed. Correlation ID: {GUID}. Operation registries-{GUID} failed.", "", "arm-busy"),
         ("UnauthorizedForNobodyHasSeenThis", "Odd", "arm-unknown"),

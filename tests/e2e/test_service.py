@@ -12,7 +12,7 @@ import pytest
 
 from tests.sandbox import images
 from tests.sandbox.server import Response
-from tests.sandbox.world import ServiceFault
+from tests.sandbox.world import AzureRegistry, ServiceFault
 from tests.support.content import tag_digest, tree
 
 TARGET = "myregistry.azurecr.io"
@@ -295,6 +295,17 @@ def test_refusal_of_the_request_itself(sandbox, az, new):
     ]
     result = az(*words(new))
     assert (result.code, result.json["error"]["code"]) == (1, "target-tag-conflict")
+
+
+def test_classic_registry_is_none_for_the_service(sandbox, az, new):
+    """As core says it, before anything is asked."""
+    sandbox.add_registry(AzureRegistry("classicregistry", sku="Classic"))
+    before = len(sandbox.world.imports)
+    words = ("--source", f"{MCR}/hello-world", "-t", f"{new}:1", "--engine", "service")
+    result = az("acr", "import", "-n", "classicregistry", *words)
+    assert result.code == 1
+    assert "managed registries" in result.stderr and "[target-sku]" in result.stderr
+    assert len(sandbox.world.imports) == before
 
 
 def test_guess_about_the_target_is_compared_with_its_rules(sandbox, az, new):

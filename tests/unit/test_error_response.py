@@ -49,6 +49,7 @@ def errors(code: str, message: str = "", detail: object = None) -> bytes:
         ("GET", MANIFEST, 503, errors("TOOMANYREQUESTS"), "ServerError"),
         ("GET", MANIFEST, 418, b"", "Rejected"),
         ("GET", MANIFEST, 403, errors("IMAGE_QUARANTINED"), "Disallowed"),
+        ("GET", MANIFEST, 400, errors("UNKNOWN", "pagination offset too large for anonymous requests"), "Rejected"),
         ("PUT", MANIFEST, 405, errors("UNKNOWN", "The operation is disallowed."), "Disallowed"),
         ("GET", MANIFEST, 429, errors("TOOMANYREQUESTS", "exceeded the per-identity rate limit of 250"), "RateLimited"),
         ("GET", MANIFEST, 429, b"toomanyrequests: Rate exceeded", "RateLimited"),
