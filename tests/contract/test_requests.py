@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""How little is asked of registries, for many images as for one: each request that is gone is a round trip gone."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from azext_acrimport.engine import Reference
+from benchmarks.engine_copy import copy_all
+from tests.sandbox import images
+from tests.sandbox.registry import Registry
+from tests.sandbox.server import Handler, Listener, Request, Response
+from tests.sandbox.storage import Storage
+
+COUNT = 8
+BASE = images.layer("base", 5_000)
+MANY = [images.image(f"many {n}", (300,), shared=[BASE]) for n in range(COUNT)]
+
+
+class Counting:
+    """A registry, and what it was asked since the last look."""
+
+    def __init__(self, registry: Handler) -> None:
+        self._registry = registry
+        self._asked: list[str] = []
+
+    def __call__(self, request: Request) -> Response:
+        kind = "upload" if "/uploads/" in request.path else "blob" if "/blobs/" in request.path else "manifest"
+        self._asked.append(f"{request.method} {kind}")
+        return self._registry(request)
+
+    def asked(self) -> dict[str, int]:
+        """Counts by method and kind."""
+        counts, self._asked = Counter(self._asked), []
+        return dict(counts)
+
+
+@pytest.fixture
+def places(tmp_path):
+    """A registry with the images as apps and as tags of one app, an empty one, and their addresses."""
+    source, target = Registry(Storage(tmp_path / "source")), Registry(Storage(tmp_path / "target"))
+    for number, image in enumerate(MANY):
+        image.push(source, f"app-{number}", "1")
+        image.push(source, "app", str(number))
+    one, two = Counting(source), Counting(target)
+    with Listener(one) as here, Listener(two) as there:
+        yield one, two, here.address, there.address
+
+
+def run(names: list[str], here: str, there: str, jobs: int) -> list[str]:
+    """Copy these to the same names; the statuses."""
+    pairs = [(Reference.parse(f"{here}/{name}"), Reference.parse(f"{there}/{name}")) for name in names]
+    results = copy_all(pairs, jobs)
+    assert [result.error for result in results] == [None] * len(names)
+    return [result.status for result in results]
+
+
+@pytest.mark.parametrize("jobs", [1, 8])
+@pytest.mark.parametrize("kind", ["repositories", "tags"])
+def test_many_images(places, kind, jobs):
+    """A tag is a HEAD on each side, a manifest is read and written once, a blob of one's own takes three requests.
+
+    The base that all share moves once, and is mounted once for each other repository.
+    """
+    source, target, here, there = places
+    names = [f"app-{n}:1" if kind == "repositories" else f"app:{n}" for n in range(COUNT)]
+    assert run(names, here, there, jobs) == ["copied"] * COUNT
+    own = 2 * COUNT  # a config and a layer each
+    asked = source.asked()
+    assert asked == {"HEAD manifest": COUNT, "GET manifest": COUNT, "GET blob": own + 1}
+    mounts = COUNT - 1 if kind == "repositories" else 0
+    assert target.asked() == {
+        "HEAD manifest": COUNT,
+        "POST upload": own + 1 + mounts,
+        "PUT upload": own + 1,
+        "PUT manifest": COUNT,
+    }
+    assert run(names, here, there, jobs) == ["unchanged"] * COUNT
+    assert source.asked() == target.asked() == {"HEAD manifest": COUNT}
+
+
+def test_new_tag_of_blobs_that_are_there(places):
+    """Nothing is read again but the manifest."""
+    source, target, here, there = places
+    run(["app:0"], here, there, 4)
+    source.asked(), target.asked()
+    reference = Reference.parse(f"{here}/app:0")
+    assert copy_all([(reference, Reference.parse(f"{there}/app:again"))], 4)[0].blobs.existing == 3
+    assert source.asked() == {"HEAD manifest": 1, "GET manifest": 1}
+    assert target.asked() == {"HEAD manifest": 1, "POST upload": 3, "PUT manifest": 1}
