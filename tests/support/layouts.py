@@ -59,8 +59,9 @@ def write_tar(
             entry = tarfile.TarInfo(dot + name)
             entry.size = len(raw)
             archive.addfile(entry, io.BytesIO(raw))
-        for entry in members:
-            archive.addfile(entry)
+        for entry in members:  # only the header: from 3.13 on, tarfile refuses to write a size without content
+            packed.write(header := entry.tobuf())
+            archive.offset += len(header)
     raw = packed.getvalue()
     path.write_bytes(gzip.compress(raw, 1) if zipped else raw)
     return path
