@@ -102,7 +102,7 @@ def load_arguments(loader: Any) -> None:
         c.argument(
             "jobs",
             type=int,
-            help="How many transfers run at once. Default: the value of `az config set acrimport.jobs=…`, else 8, and "
+            help="How many transfers run at once. Default: the value of `az config set acrimport.jobs=…`, else 12, and "
             "more where only questions are asked.",
         )
         c.argument(
