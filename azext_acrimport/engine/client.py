@@ -84,7 +84,7 @@ class RegistryClient:
         scopes: Iterable[Scope],
         accept: Collection[int],
         headers: Mapping[str, str] | None = None,
-        body: bytes | Body | None = None,
+        body: bytes | bytearray | Body | None = None,
         retry: bool = True,
     ) -> Response:
         """Send with authorization; after a 401, once more with a newer one. Raises what Transport.send raises.
@@ -113,7 +113,7 @@ class RegistryClient:
         scopes: tuple[Scope, ...],
         accept: Collection[int],
         headers: Mapping[str, str] | None,
-        body: bytes | Body | None,
+        body: bytes | bytearray | Body | None,
         retry: bool,
     ) -> Response:
         url = urljoin(self.base, path)
@@ -156,7 +156,7 @@ class RegistryClient:
         accept: Collection[int],
         headers: Mapping[str, str] | None,
         authorization: str | None,
-        body: bytes | Body | None,
+        body: bytes | bytearray | Body | None,
         retry: bool,
     ) -> Response:
         headers = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}

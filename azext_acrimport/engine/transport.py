@@ -153,7 +153,7 @@ class Transport:
         *,
         accept: Collection[int],
         headers: Mapping[str, str] | None = None,
-        body: bytes | VerifyingReader | None = None,
+        body: bytes | bytearray | VerifyingReader | None = None,
         retry: bool = True,
         mode: str = "",
     ) -> Response:
@@ -215,7 +215,7 @@ class Transport:
         method: str,
         url: str,
         headers: dict[str, str],
-        body: bytes | VerifyingReader | None,
+        body: bytes | bytearray | VerifyingReader | None,
         accept: Collection[int],
     ) -> Response:
         """One request, and for GET and HEAD the redirects behind it.
@@ -238,7 +238,7 @@ class Transport:
         raise NetworkError(urlsplit(first).netloc, "redirect", "it redirects without end", origin=self.origin)
 
     def _once(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | VerifyingReader | None
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | bytearray | VerifyingReader | None
     ) -> Response:
         self.cancellation.check()
         self._gate(url).passing(self.cancellation)
@@ -283,7 +283,7 @@ class Transport:
 
 
 def _prepared(
-    method: str, url: str, headers: Mapping[str, str], body: bytes | VerifyingReader | None
+    method: str, url: str, headers: Mapping[str, str], body: bytes | bytearray | VerifyingReader | None
 ) -> requests.PreparedRequest:
     """A request without what ``requests`` adds for sessions and people; that costs as much as sending a small one."""
     request = requests.PreparedRequest()

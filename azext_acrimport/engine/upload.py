@@ -120,7 +120,7 @@ class BlobUpload:
                     scopes=self._scopes,
                     accept={201, 202, 204},
                     headers=headers,
-                    body=chunk,  # type: ignore[arg-type]  # as bytes it would be in memory twice
+                    body=chunk,
                     retry=False,
                 )
                 response.close()
