@@ -1,39 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""The other engine: the registry service copies (ARM ``importImage``), and we ask, wait, and check what it did."""
+"""The other engine: the registry service copies (ARM ``importImage``), and we ask, wait, and check what it did.
+
+Who names this engine gets the request that core's command sends, whatever this machine sees. Where it was chosen, a
+look at both sides comes first, and may spare the operation.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Sequence
 
 from knack.log import get_logger
 
 from . import _errors
-from ._arm_errors import TAG_MOVED, ServiceError
+from ._arm_errors import ServiceError
 from ._import_request import begun, require_right, require_target, waited
-from ._job import Job, Outcome, facts_of, with_facts
-from ._operation import Operation
+from ._job import Job, Outcome, with_facts
 from ._output import ProgressView
-from ._registries import management_client
 from ._service_referrers import import_referrers
-from .engine import (
-    CredentialError,
-    Digest,
-    EngineError,
-    InvalidReference,
-    ItemResult,
-    NotFound,
-    TagConflict,
-    is_registry_host,
-    parse_repository_tag,
-)
+from ._service_targets import UNCHECKED, Named, lacking, named_now, require_digest, require_no_conflict
+from .engine import CredentialError, Digest, EngineError, ItemResult, NotFound
 
 logger = get_logger(__name__)
 
-UNCHECKED = "The target cannot be read from here, so its digest was not checked."
+NO_REFERRERS = "Signatures, SBOMs and what else refers to the image do not come with --no-wait."
 
 
 def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float | None) -> Outcome:
@@ -42,23 +32,24 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
     outcome = Outcome(item, "service", reason)
     if not job.target.is_acr:
         raise _errors.not_for_service(job.target.host)
+    look_first = job.dry_run or job.engine != "service"
     try:
-        item.digest = item.source_digest = _pinned(job)
-        tags, moved = _tags_to_write(job, item.digest)
-        if not tags and _has_untagged(job, item.digest):
+        item.digest = item.source_digest = _pinned(job, needed=look_first)
+        before = named_now(job, item.digest)
+        if look_first:
+            require_no_conflict(job, before, item.digest)
+        tags, repositories = lacking(job, before, item.digest) if look_first else (job.tags, job.repositories)
+        if not tags and not repositories:
             item.status = "unchanged"
         elif job.dry_run:
             require_target(job.target)
             require_right(job)
         else:
-            _imported(job, outcome, tags, view, timeout)
-            if not job.no_wait:
-                item.status = "updated" if moved else "copied"
+            _imported(job, outcome, tags, repositories, view, timeout)
+        if item.status == "planned" and not job.dry_run:
+            _compare(job, before, item)
         if job.request.referrers and item.digest and not job.dry_run:
-            if job.no_wait:
-                item.notices += ("Signatures, SBOMs and what else refers to the image do not come with --no-wait.",)
-            elif import_referrers(job, item, timeout, view) and item.status == "unchanged":
-                item.status = "copied"
+            _bring_referrers(job, item, timeout, view)
     except EngineError as error:
         item.status, item.error = "failed", error
         if isinstance(error, ServiceError):
@@ -66,67 +57,90 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
     return outcome
 
 
-def wait_for(
-    cli_ctx: Any, text: str, view: ProgressView, timeout: float | None, target_of: Callable[[str], Any]
-) -> tuple[Outcome, dict[str, str | None]]:
-    """The end of an operation that was started before, and source and registry as far as it is known.
-
-    ``target_of``: from a registry to a context manager of a function from a repository to what reads there. Raises
-    ValueError for a URL that is none of ARM's.
-    """
-    url, facts = facts_of(text)
-    arm, parts = urlsplit(cli_ctx.cloud.endpoints.resource_manager), urlsplit(url)
-    path = parts.path.split("/")
-    named = {"operationResults", "operationStatuses"} & set(path) and path[1].lower() == "subscriptions"
-    if parts[:2] != arm[:2] or not named:
-        raise ValueError(f"'{url}' is not an operation of {arm.netloc}.", "Give the operation that --no-wait returned.")
-    source, registry = (facts.get(name, [None])[0] for name in ("source", "registry"))
-    item = ItemResult(source or "", tuple(facts.get("target", ())))
-    try:
-        item.digest = item.source_digest = Digest.parse(facts["digest"][0]) if "digest" in facts else None
-        targets = [parse_repository_tag(name)[:2] for name in item.targets]
-        if registry and not is_registry_host(registry):
-            raise ValueError(registry)
-    except (ValueError, InvalidReference):
-        said = "What stands behind # in the operation is not what --no-wait returned."
-        raise ValueError(
-            said, "Give the operation as it was returned, in quotes, or without # and what follows."
-        ) from None
-    outcome = Outcome(item, "service", "it was handed over to the service", checked=False)
-    operation = Operation(management_client(cli_ctx, path[2]), url, target=registry or "")
-    try:
-        body = waited(operation, timeout, view)
-        tags = tuple(name for name, state in body.items() if name != "status" and isinstance(state, str))
-        item.targets = item.written = item.targets or tags
-        if registry and targets:
-            with target_of(registry) as store_of:
-                outcome.checked = _are_there(item, targets, store_of, registry)
+def _bring_referrers(job: Job, item: ItemResult, timeout: float | None, view: ProgressView) -> None:
+    if job.no_wait:
+        item.notices += (NO_REFERRERS,)
+    elif import_referrers(job, item, timeout, view) and item.status == "unchanged":
         item.status = "copied"
-        if not outcome.checked:
-            item.notices += (UNCHECKED,)
+
+
+def _pinned(job: Job, *, needed: bool) -> Digest | None:
+    """What the source names now, if that can be read from here. Raises NotFound only where it is ``needed``."""
+    try:
+        return job.request.source.resolve(job.request.identifier).digest
     except EngineError as error:
-        item.status, item.error = "failed", error
-    return outcome, {"source": source, "registry": registry}
+        if needed and isinstance(error, (NotFound, CredentialError)):
+            raise
+        logger.info("The source cannot be read from here, so its digest is not known: %s", error)
+        return None
 
 
-def _are_there(
-    item: ItemResult, targets: Sequence[tuple[str, str | None]], store_of: Callable[[str], Any], registry: str
-) -> bool:
-    """Whether the targets could be looked at. Raises ServiceError when one names something else."""
-    looked = False
-    for repository, tag in targets:
-        name = f"{repository}:{tag}" if tag else repository
-        with _readable():
-            if tag or item.digest:
-                found = store_of(repository).find(tag or str(item.digest))
-                _require(name, found.digest if found else None, item.source_digest, registry)
-                item.digest, looked = found.digest if found else None, True
-    return looked
+def _imported(
+    job: Job,
+    outcome: Outcome,
+    tags: Sequence[str],
+    repositories: Sequence[str],
+    view: ProgressView,
+    timeout: float | None,
+) -> None:
+    started = time.monotonic()
+    item = outcome.item
+
+    def ask(image: str, force: bool) -> None:
+        left = None if timeout is None else max(timeout - (time.monotonic() - started), 1.0)
+        operation = begun(job, image, tags, repositories, force=force, timeout=left)
+        if job.no_wait:
+            outcome.operation, outcome.checked = _known_again(job, operation.url, item.digest), False
+            item.status = "accepted"
+        else:
+            waited(operation, left, view)
+
+    try:
+        ask(job.image, job.request.force)
+    except ServiceError as error:
+        if error.known.slug != "tag-conflict":
+            raise
+        tags, repositories = _after_conflict(job, item.digest, error)
+        if tags or repositories:
+            ask(job.image, job.request.force)
+    if job.no_wait:
+        item.status = "accepted" if outcome.operation else "unchanged"
+        return
+    there = named_now(job, item.digest)
+    if item.digest and any(digest != item.digest for digest in there.values()):
+        logger.warning("The source's tag has moved meanwhile: the image is imported again, by its digest.")
+        tags, repositories = job.tags, job.repositories
+        ask(f"{job.image.partition('@')[0].partition(':')[0]}@{item.digest}", force=True)
+        there = named_now(job, item.digest)
+        for name, digest in there.items():
+            require_digest(name, digest, item.digest, job.target.host)
+    outcome.checked = bool(there)
+    if not there:
+        item.notices += (UNCHECKED,)
+    item.digest = item.digest or next(iter(there.values()), None)
 
 
-def _require(name: str, digest: Digest | None, wanted: Digest | None, target: str) -> None:
-    if wanted and digest != wanted:
-        raise ServiceError(TAG_MOVED, "target", f"{name} is {digest or 'missing'}, not {wanted}.", target=target)
+def _after_conflict(job: Job, digest: Digest | None, error: ServiceError) -> tuple[list[str], list[str]]:
+    """What is left to import when the service found a tag in place: for it that is a conflict, whatever the tag names.
+
+    Raises TagConflict where one names another image, and what the service said where that cannot be told from here.
+    """
+    there = named_now(job, digest)
+    require_no_conflict(job, there, digest)
+    tags, repositories = lacking(job, there, digest)
+    if digest is None or len(tags) == len(job.tags):
+        raise error
+    return tags, repositories
+
+
+def _compare(job: Job, before: Named, item: ItemResult) -> None:
+    """Tell what has become of it from what the targets named before."""
+    if not any(lacking(job, before, item.digest)):
+        item.status = "unchanged"
+        return
+    moved = any(digest not in (None, item.digest) for digest in before.values())
+    item.status = "updated" if moved else "copied"
+    item.written = item.targets
 
 
 def _known_again(job: Job, url: str, digest: Digest | None) -> str:
@@ -137,91 +151,6 @@ def _known_again(job: Job, url: str, digest: Digest | None) -> str:
         target=job.request.target_names,
         digest=str(digest or ""),
     )
-
-
-def _pinned(job: Job) -> Digest | None:
-    """What the source names now, if that can be read from here. An image that is not there is not asked for."""
-    try:
-        return job.request.source.resolve(job.request.identifier).digest
-    except (NotFound, CredentialError):
-        raise
-    except EngineError as error:
-        logger.info("The source cannot be read from here, so its digest is not known: %s", error)
-        return None
-
-
-def _tags_to_write(job: Job, digest: Digest | None) -> tuple[list[str], bool]:
-    """The tags, as typed, that do not name the digest yet; and whether one of them will move."""
-    left, moved = [], False
-    existing_tags = _there(job, digest)
-    for destination in job.request.destinations:
-        for tag in destination.tags:
-            name = f"{destination.store.repository}:{tag}"
-            existing = existing_tags.get(name)
-            if existing is not None and existing == digest:
-                continue
-            if existing is not None and digest is not None and not job.request.force:
-                raise TagConflict(f"{destination.key}:{tag}", str(existing), str(digest))
-            moved = moved or existing is not None
-            left.append(next((typed for typed in job.tags if typed in (name, name.removesuffix(f":{tag}"))), name))
-    return left, moved
-
-
-def _imported(job: Job, outcome: Outcome, tags: list[str], view: ProgressView, timeout: float | None) -> None:
-    started = time.monotonic()
-    item = outcome.item
-    operation = begun(job, job.image, tags, job.repositories, force=job.request.force, timeout=timeout)
-    if job.no_wait:
-        outcome.operation, outcome.checked = _known_again(job, operation.url, item.digest), False
-        item.status = "accepted"
-        return
-    waited(operation, timeout, view)
-    there = _there(job, item.digest)
-    if item.digest and any(digest != item.digest for digest in there.values()):
-        logger.warning("The source's tag has moved meanwhile: the image is imported again, by its digest.")
-        repository = job.image.partition("@")[0].partition(":")[0]
-        left = None if timeout is None else max(timeout - (time.monotonic() - started), 1.0)
-        by_digest = begun(job, f"{repository}@{item.digest}", tags, job.repositories, force=True, timeout=left)
-        waited(by_digest, left, view)
-        there = _there(job, item.digest)
-        for name, digest in there.items():
-            _require(name, digest, item.digest, job.target.host)
-    outcome.checked = bool(there)
-    if not there:
-        item.notices += (UNCHECKED,)
-    item.digest = item.digest or next(iter(there.values()), None)
-    item.written = item.targets
-
-
-def _there(job: Job, digest: Digest | None, *, only_untagged: bool = False) -> dict[str, Digest | None]:
-    """What each target names now. Left out: what cannot be read from here, or could only be asked for by a digest."""
-    seen: dict[str, Digest | None] = {}
-    for destination in job.request.destinations:
-        store = destination.store
-        for tag in destination.tags if not only_untagged else ():
-            with _readable():
-                found = store.find(tag)
-                seen[f"{store.repository}:{tag}"] = found.digest if found else None
-        if not destination.tags and digest:
-            with _readable():
-                seen[store.repository] = digest if store.find(str(digest)) else None
-    return seen
-
-
-def _has_untagged(job: Job, digest: Digest | None) -> bool:
-    """True when every repository that gets no tag is known to hold the image."""
-    there = _there(job, digest, only_untagged=True)
-    return all(there.get(d.store.repository) for d in job.request.destinations if not d.tags)
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    try:
-        yield
-    except ServiceError:
-        raise
-    except EngineError as error:
-        logger.info("The target cannot be read from here: %s", error)
 
 
 def _confirm(job: Job, error: ServiceError) -> None:

@@ -16,7 +16,7 @@ from ._credentials import Identity, provider
 from ._engines import run
 from ._job import Job
 from ._registries import Directory, Registry
-from ._service import wait_for
+from ._service_wait import wait_for
 from ._validators import SourceImage
 from .engine import (
     Cancellation,

@@ -41,7 +41,7 @@ def words(new: str, *more: str, source: str = f"{MCR}/hello-world:latest") -> tu
 
 
 def test_result_is_that_of_any_engine(sandbox, az, new):
-    """Copied, then unchanged without asking the service; a tag moves with --force only."""
+    """Copied, then unchanged; a tag moves with --force only. Each request is sent, whatever this machine sees."""
     result = az(*words(new))
     assert result.code == 0, result.stderr
     assert tree(sandbox.content(TARGET), new, "1") == tree(sandbox.content(MCR), "hello-world", "latest")
@@ -50,12 +50,31 @@ def test_result_is_that_of_any_engine(sandbox, az, new):
     assert result.json["digest"] == tag_digest(sandbox.content(TARGET), new, "1")
     assert "by the import service" in result.stderr
     before = len(sandbox.world.imports)
-    assert az(*words(new)).json["status"] == "unchanged"
+    again = az(*words(new))
+    assert (again.code, again.json["status"]) == (0, "unchanged"), again.stderr
     refused = az(*words(new, source="mysourceregistry.azurecr.io/app/web:v1"))
     assert (refused.code, refused.json["error"]["code"]) == (1, "target-tag-conflict")
     assert refused.json["digest"] in refused.stderr and result.json["digest"] in refused.stderr
-    assert len(sandbox.world.imports) == before
+    assert az(*words(new, "--force")).json["status"] == "unchanged"
     assert az(*words(new, "--force", source="mysourceregistry.azurecr.io/app/web:v1")).json["status"] == "updated"
+    assert len(sandbox.world.imports) == before + 4
+
+
+def test_tag_that_was_there_does_not_hinder_the_other(sandbox, az, new):
+    """The service refuses both for the one that exists; it names the same image, so only the other one is missing."""
+    assert az(*words(new)).json["status"] == "copied"
+    both = az(*words(new, "-t", f"{new}:2"))
+    assert (both.code, both.json["status"]) == (0, "copied"), both.stderr
+    assert [body.get("targetTags") for _, body in sandbox.world.imports[-2:]] == [
+        [f"{new}:1", f"{new}:2"],
+        [f"{new}:2"],
+    ]
+    digests = {tag_digest(sandbox.content(TARGET), new, tag) for tag in "12"}
+    assert digests == {both.json["digest"]}
+    assert az(*words(new, "-t", f"{new}:2", "--dry-run")).json["status"] == "unchanged"
+    refused = az(*words(new, "-t", f"{new}:3", source="mysourceregistry.azurecr.io/app/web:v1"))
+    assert refused.json["error"]["code"] == "target-tag-conflict"
+    assert tag_digest(sandbox.content(TARGET), new, "3") is None
 
 
 def test_digest_is_told_only_where_it_was_read(sandbox, az, new):
@@ -284,7 +303,7 @@ def test_failure_is_understood(sandbox, az, new, failure, code, said):
 
 
 def test_image_that_is_missing_exits_with_3(az, new):
-    """Seen from here before the service is asked; or, where the source is closed to us, by the service."""
+    """Also where it is the service that misses it."""
     assert az(*words(new, source=f"{MCR}/hello-world:v99")).code == 3
 
 

@@ -19,7 +19,7 @@ ENGINE = """
 """.split()
 AZ_SIDE = """
     _arm_errors _advice _errors _output _registries _docker_config _connections _credentials _validators
-    _job _embedded _operation _import_request _service_referrers _service _engines custom
+    _job _embedded _operation _import_request _service_referrers _service_targets _service _service_wait _engines custom
     _help _params commands __init__
 """.split()
 

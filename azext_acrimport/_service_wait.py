@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""The end of an import that was handed over to the service with ``--no-wait``: waited for, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from ._import_request import waited
+from ._job import Outcome, facts_of
+from ._operation import Operation
+from ._output import ProgressView
+from ._registries import management_client
+from ._service_targets import UNCHECKED, readable, require_digest
+from .engine import Digest, EngineError, InvalidReference, ItemResult, is_registry_host, parse_repository_tag
+
+
+def wait_for(
+    cli_ctx: Any, text: str, view: ProgressView, timeout: float | None, target_of: Callable[[str], Any]
+) -> tuple[Outcome, dict[str, str | None]]:
+    """The end of an operation that was started before, and source and registry as far as it is known.
+
+    ``target_of``: from a registry to a context manager of a function from a repository to what reads there. Raises
+    ValueError for a URL that is none of ARM's.
+    """
+    url, facts = facts_of(text)
+    arm, parts = urlsplit(cli_ctx.cloud.endpoints.resource_manager), urlsplit(url)
+    path = parts.path.split("/")
+    named = {"operationResults", "operationStatuses"} & set(path) and path[1].lower() == "subscriptions"
+    if parts[:2] != arm[:2] or not named:
+        raise ValueError(f"'{url}' is not an operation of {arm.netloc}.", "Give the operation that --no-wait returned.")
+    source, registry = (facts.get(name, [None])[0] for name in ("source", "registry"))
+    item = ItemResult(source or "", tuple(facts.get("target", ())))
+    try:
+        item.digest = item.source_digest = Digest.parse(facts["digest"][0]) if "digest" in facts else None
+        targets = [parse_repository_tag(name)[:2] for name in item.targets]
+        if registry and not is_registry_host(registry):
+            raise ValueError(registry)
+    except (ValueError, InvalidReference):
+        said = "What stands behind # in the operation is not what --no-wait returned."
+        raise ValueError(
+            said, "Give the operation as it was returned, in quotes, or without # and what follows."
+        ) from None
+    outcome = Outcome(item, "service", "it was handed over to the service", checked=False)
+    operation = Operation(management_client(cli_ctx, path[2]), url, target=registry or "")
+    try:
+        body = waited(operation, timeout, view)
+        tags = tuple(name for name, state in body.items() if name != "status" and isinstance(state, str))
+        item.targets = item.written = item.targets or tags
+        if registry and targets:
+            with target_of(registry) as store_of:
+                outcome.checked = _are_there(item, targets, store_of, registry)
+        item.status = "copied"
+        if not outcome.checked:
+            item.notices += (UNCHECKED,)
+    except EngineError as error:
+        item.status, item.error = "failed", error
+    return outcome, {"source": source, "registry": registry}
+
+
+def _are_there(
+    item: ItemResult, targets: Sequence[tuple[str, str | None]], store_of: Callable[[str], Any], registry: str
+) -> bool:
+    """Whether the targets could be looked at. Raises ServiceError when one names something else."""
+    looked = False
+    for repository, tag in targets:
+        name = f"{repository}:{tag}" if tag else repository
+        with readable():
+            if tag or item.digest:
+                found = store_of(repository).find(tag or str(item.digest))
+                require_digest(name, found.digest if found else None, item.source_digest, registry)
+                item.digest, looked = found.digest if found else None, True
+    return looked
