@@ -15,7 +15,17 @@ from .challenge import Scope
 from .client import RegistryClient
 from .descriptor import ACCEPTED_MANIFESTS, Descriptor, Digest
 from .download import BlobDownload
-from .errors import ContentError, Denied, DigestMismatch, Disallowed, Firewall, NotFound, RegistryError, Truncated
+from .errors import (
+    ContentError,
+    Denied,
+    DigestMismatch,
+    Disallowed,
+    Firewall,
+    NotFound,
+    RateLimited,
+    RegistryError,
+    Truncated,
+)
 from .manifest import MAX_MANIFEST_BYTES, Manifest
 from .referrers import Referrers
 from .report import Outcome
@@ -157,6 +167,8 @@ class RegistryRepository:
         """What ``BlobUpload.mount`` says; None when the registry refuses."""
         try:
             return self._upload.mount(str(descriptor.digest), from_repository or self.repository)
+        except RateLimited:
+            raise  # it has been asked again and again already
         except RegistryError as error:
             logger.debug("mount refused: %s", error)
             self._looks = self._looks and bool(from_repository)

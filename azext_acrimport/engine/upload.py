@@ -88,7 +88,7 @@ class BlobUpload:
 
     def _attempt(self, body: Body, chunked: bool, location: str) -> None:
         if not location:
-            response = self._client.send("POST", self._start, scopes=self._scopes, accept={202})
+            response = self._client.send("POST", self._start, scopes=self._scopes, accept={202}, retry=False)
             response.close()
             location = self._location(response)
         try:

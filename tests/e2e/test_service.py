@@ -240,68 +240,6 @@ def test_only_operations_of_arm_are_waited_for(sandbox, az, operation):
     assert not sandbox.log.find(since=mark, path=".*operationResults.*")
 
 
-GUID = "01234567-89ab-cdef-0123-456789abcdef"
-WRAPPED = f"Operation registries-{GUID} failed. Resource /subscriptions/s/registries/myregistry "
-FAILURES = [
-    ((409, "Conflict", f"{WRAPPED}Tag by:1 already exists in target registry."), "target-tag-conflict", "--force"),
-    (
-        (400, "InvalidParameters",
-         WRAPPED + 'Invalid message Forbidden Forbidden {"errors":[{"code":"DENIED","message":'
-         "\"client with IP '1.2.3.4' is not allowed access. Refer https://aka.ms/acr/firewall to grant access.\"}]}"),
-        "source-firewall", "--allow-trusted-services",
-    ),
-    (
-        (400, "InvalidParameters",
-         WRAPPED + 'Invalid message Unauthorized Unauthorized {"errors":[{"code":"UNAUTHORIZED",'
-         '"message":"authentication required","detail":[{"Type":"repository","Name":"nats","Action":"pull"}]}]}'),
-        "source-unauthorized", "--username",
-    ),
-    (
-        (400, "BadRequest", "Invalid message 429 Too Many Requests Too Many Requests (HAP429)."),
-        "source-rate-limited", "--username",
-    ),
-    ((400, "InvalidParameters", "Error copying blobs"), "arm-copy-failed", "--engine embedded"),
-    ((400, "InvalidParameters", "The remote server may not be RFC 7233 compliant"), "source-no-range", "embedded"),
-    ((400, "InvalidParameters", "No value specified for Docker-Content-Digest OK OK"), "source-no-digest", "--engine"),
-    (
-        (400, "BadRequest", f"Deployment failed. Correlation ID: {GUID}. {WRAPPED}Access to {TARGET} denied."),
-        "target-denied", "az acr show --name myregistry",
-    ),
-    (
-        (403, "LinkedAuthorizationFailed",
-         "The client 'x' has permission to perform action 'importImage/action' on scope "
-         "'t'; however, it does not have permission to perform action 'read' on the linked scope(s) 's'"),
-        "source-role-missing", "Data Importer and Data Reader",
-    ),
-    (
-        (403, "AuthorizationFailed", "The client 'x' does not have authorization to perform action "
-         "'Microsoft.ContainerRegistry/registries/importImage/action' over scope 't'."),
-        "target-role-missing", "Data Importer and Data Reader",
-    ),
-    (
-        (400, "InvalidParameters", "Invalid value docker.io:443 for property parameters.Source.RegistryUri for x"),
-        "source-registry-uri", "--engine embedded",
-    ),
-    ((400, "InvalidParameters", "unknown: The operation is disallowed."), "target-disallowed", "az acr repository"),
-    ((400, "InvalidParameters", "IMAGE_QUARANTINED: the image is quarantined"), "target-quarantined", "Quarantine"),
-    ((500, "InternalServerError", "Something broke."), "arm-busy", "support request"),
-    ((400, "Strange", f"Nobody has seen this. CorrelationId: {GUID}"), "arm-unknown", GUID),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("failure", "code", "said"), FAILURES, ids=[code for _, code, _ in FAILURES])
-def test_failure_is_understood(sandbox, az, new, failure, code, said):
-    """In the operation's end; the words of the service, the ids, and the next step."""
-    sandbox.world.service_faults = [ServiceFault(failed=failure)]
-    before = len(sandbox.world.imports)
-    result = az(*words(new))
-    assert (result.code, result.json["error"]["code"]) == (1, code), result.stderr
-    assert said in result.stderr
-    assert "Traceback" not in result.stderr
-    assert len(sandbox.world.imports) == before + 1  # an engine that was named is the only one
-    assert tag_digest(sandbox.content(TARGET), new, "1") is None
-
-
 def test_image_that_is_missing_exits_with_3(az, new):
     """Also where it is the service that misses it."""
     assert az(*words(new, source=f"{MCR}/hello-world:v99")).code == 3

@@ -174,7 +174,9 @@ class Arm:
                 return Response(said, {"Retry-After": "0"})
             return Response(202, {"Content-Type": "application/json", **going_on}, said.encode())
         if fault.failed:
-            return arm_error(*fault.failed)
+            failure = arm_error(*fault.failed)
+            failure.headers["Retry-After"] = going_on["Retry-After"]
+            return failure
         # small images are there at the first poll, which spares tests the pause before the second one
         state["ended"].wait(FIRST_POLL)
         if state["status"] == "Accepted":
