@@ -79,6 +79,11 @@ class DockerArchive:
         """As ``Source.referrers``: Docker saves none."""
         return ()
 
+    def read(self, identifier: str) -> tuple[Descriptor, bytes]:
+        """As ``Source.read``."""
+        descriptor = self.resolve(identifier)
+        return descriptor, self.manifest(descriptor.digest, descriptor.size)[0]
+
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
         if digest not in self._manifests:

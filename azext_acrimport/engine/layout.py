@@ -56,6 +56,11 @@ class OciLayout:
         why = "several images have" if found else "no image has"
         raise LayoutError(self._files.path, f"{why} the name '{identifier}'; {listed}", missing=not found)
 
+    def read(self, identifier: str) -> tuple[Descriptor, bytes]:
+        """As ``Source.read``."""
+        descriptor = self.resolve(identifier)
+        return descriptor, self.manifest(descriptor.digest, descriptor.size)[0]
+
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
         name = blob_name(digest)

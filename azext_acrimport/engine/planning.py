@@ -21,7 +21,8 @@ __all__ = ["make_plan", "survey"]
 
 def make_plan(requests: Sequence[CopyRequest], pool: Pool, cancellation: Cancellation) -> CopyPlan:
     """Find out all that must be done. A request that cannot be planned carries its error in its item's result."""
-    walks = [Walk(number, request) for number, request in enumerate(requests)]
+    # of many images, the first asks both sides at once, so that both let us in meanwhile
+    walks = [Walk(number, request, frugal=number > 0) for number, request in enumerate(requests)]
     _converse(walks, pool, cancellation)
     plan = CopyPlan(tuple(walk.item for walk in walks))
     graph = Graph(plan)

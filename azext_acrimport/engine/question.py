@@ -14,7 +14,7 @@ __all__ = ["Question", "Questions", "answer_of"]
 
 # The source's faults are heard before the target's; what is there before what was read.
 Kind = Literal[
-    "resolve", "tag", "select", "writable", "find", "referrers", "digest tag", "listed", "held", "get", "blob"
+    "resolve", "read", "tag", "select", "writable", "find", "referrers", "digest tag", "listed", "held", "get", "blob"
 ]
 
 

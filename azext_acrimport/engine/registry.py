@@ -67,9 +67,18 @@ class RegistryRepository:
         found = self.find(identifier)
         if found is None:
             # HEAD has no body; the registry's words (unknown name, or unknown tag) are worth one more request
-            raw, media_type = self._get(identifier)
-            return Descriptor(media_type, Digest.of(raw), len(raw))
+            return self.read(identifier)[0]
         return found
+
+    def read(self, identifier: str) -> tuple[Descriptor, bytes]:
+        """As ``Source.read``. Raises DigestMismatch when the registry states another digest than the content has."""
+        response = self._send("GET", self._manifests(identifier), {200}, headers=ACCEPT)
+        raw = response.read_all(MAX_MANIFEST_BYTES)
+        stated = _stated_digest(response)
+        actual = Digest.of(raw, stated.algorithm) if stated else Digest.of(raw)
+        if stated and stated != actual:
+            raise DigestMismatch(f"manifest {identifier}", str(stated), str(actual), origin=self._origin)
+        return Descriptor(_media_type(response), actual, len(raw)), raw
 
     def find(self, identifier: str) -> Descriptor | None:
         """As ``Target.find``. A HEAD that is refused, or that names no digest, is asked again as GET."""

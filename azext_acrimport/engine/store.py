@@ -30,6 +30,9 @@ class Source(Protocol):
     def resolve(self, identifier: str) -> Descriptor:
         """What this tag or digest names now. Size may be -1. Raises NotFound when it names nothing."""
 
+    def read(self, identifier: str) -> tuple[Descriptor, bytes]:
+        """As ``resolve``, with the manifest's bytes: one request where both are wanted."""
+
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """The manifest's bytes, verified against the digest (and the size, unless -1), and its media type."""
 

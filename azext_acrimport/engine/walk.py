@@ -32,10 +32,14 @@ MAX_MANIFEST_BYTES_IN_ALL = 64 * 1024 * 1024
 
 @dataclass(slots=True)
 class Walk:
-    """What is known so far of one request's image; ``number`` marks its questions among those of others."""
+    """What is known so far of one request's image; ``number`` marks its questions among those of others.
+
+    ``frugal``: ask the target first, and where it has no such tag, read the source's manifest without a HEAD before it.
+    """
 
     number: int
     request: CopyRequest
+    frugal: bool = False
     item: PlanItem = field(init=False)
     root: Descriptor | None = None
     present: dict[tuple[str, Digest], bool] = field(default_factory=dict)
@@ -46,6 +50,7 @@ class Walk:
     settled: bool = False
     attachments: Attachments = field(init=False)
     size: int = 0
+    raw: bytes | None = None
 
     def __post_init__(self) -> None:
         self.item = PlanItem(self.request, ItemResult(self.request.name, self.request.target_names))
@@ -53,12 +58,25 @@ class Walk:
 
     def first(self) -> Questions:
         """What the source's tag names, and what each target tag names: one HEAD each."""
+        tags: Questions = {
+            Question(self.number, "tag", destination.key, tag): _find(destination, tag)
+            for destination in self.request.destinations
+            for tag in destination.tags
+        }
+        if self.frugal and all(destination.tags for destination in self.request.destinations):
+            return tags
+        return {**self._resolve(), **tags}
+
+    def _resolve(self) -> Questions:
         source, identifier = self.request.source, self.request.identifier
-        questions: Questions = {Question(self.number, "resolve"): lambda: source.resolve(identifier)}
-        for destination in self.request.destinations:
-            for tag in destination.tags:
-                questions[Question(self.number, "tag", destination.key, tag)] = _find(destination, tag)
-        return questions
+        return {Question(self.number, "resolve"): lambda: source.resolve(identifier)}
+
+    def _resolve_or_read(self) -> Questions:
+        """The source's turn, when the target has told what it has."""
+        source, identifier = self.request.source, self.request.identifier
+        if any(self.existing.values()) or self.request.platforms or ":" in identifier:
+            return self._resolve()
+        return {Question(self.number, "read"): lambda: source.read(identifier)}
 
     def hear(self, answers: list[tuple[Question, Done]]) -> Questions:
         """Take in the answers to all open questions; the next questions, none when the walk has ended."""
@@ -69,9 +87,11 @@ class Walk:
                     continue
                 questions |= self._hear(question, answer_of(done))
             kinds = {question.kind for question, _ in answers}
-            if "resolve" in kinds and self.request.platforms:
+            if self.root is None:
+                questions |= self._resolve_or_read()
+            elif "resolve" in kinds and self.request.platforms:
                 questions |= self._select()
-            elif kinds & {"resolve", "select"}:
+            elif kinds & {"resolve", "read", "select"}:
                 questions |= self._judge_tags()
             elif self.settled:
                 questions |= self._look_deeper()
@@ -82,8 +102,9 @@ class Walk:
         return questions
 
     def _hear(self, question: Question, value: Any) -> Questions:
-        if question.kind == "resolve":
-            self.root = _pinned(value, self.request.identifier)
+        if question.kind in ("resolve", "read"):
+            descriptor, self.raw = (value, None) if question.kind == "resolve" else value
+            self.root = _pinned(descriptor, self.request.identifier)
             self.item.result.digest = self.item.result.source_digest = self.root.digest
         elif question.kind == "select":
             self._selected(value)
@@ -258,6 +279,9 @@ class Walk:
     def _get(self, descriptor: Descriptor) -> Questions:
         source = self.request.source
         question = Question(self.number, "get", descriptor=descriptor)
+        if self.raw is not None and descriptor == self.root:
+            content = self.raw, descriptor.media_type
+            return {question: lambda: content}
         made = self.selection.read.get(descriptor.digest) if self.selection else None
         if made:
             return {question: lambda: (made.raw, made.descriptor.media_type)}

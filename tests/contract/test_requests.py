@@ -60,7 +60,7 @@ def run(names: list[str], here: str, there: str, jobs: int) -> list[str]:
 @pytest.mark.parametrize("jobs", [1, 8])
 @pytest.mark.parametrize("kind", ["repositories", "tags"])
 def test_many_images(places, kind, jobs):
-    """A tag is a HEAD on each side, a manifest is read and written once, a blob of one's own takes three requests.
+    """What the target lacks is read without a HEAD before it, but for the first; a blob takes three requests.
 
     The base that all share moves once, and is mounted once for each other repository.
     """
@@ -69,7 +69,7 @@ def test_many_images(places, kind, jobs):
     assert run(names, here, there, jobs) == ["copied"] * COUNT
     own = 2 * COUNT  # a config and a layer each
     asked = source.asked()
-    assert asked == {"HEAD manifest": COUNT, "GET manifest": COUNT, "GET blob": own + 1}
+    assert asked == {"HEAD manifest": 1, "GET manifest": COUNT, "GET blob": own + 1}
     mounts = COUNT - 1 if kind == "repositories" else 0
     assert target.asked() == {
         "HEAD manifest": COUNT,

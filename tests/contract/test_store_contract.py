@@ -159,6 +159,8 @@ def test_manifest_is_read_back_and_tagged(place):
     target.tag("1", digest, media_type, manifest.raw)
     assert source.resolve("1").digest == target.find("1").digest == digest
     assert source.manifest(digest, len(manifest.raw)) == (manifest.raw, media_type)
+    found, raw = source.read("1")
+    assert (found.digest, found.media_type, raw) == (digest, media_type, manifest.raw)
     other = images.image("contract", annotations={"other": "yes"})
     target.tag("1", Digest.of(other.raw), other.media_type, other.raw)
     assert source.resolve("1").digest == Digest.of(other.raw)
@@ -178,6 +180,8 @@ def test_what_is_not_there(place):
     assert place("target").find(str(BLOB.digest)) is None
     with pytest.raises(NotFound):
         place("source").resolve("1")
+    with pytest.raises(NotFound):
+        place("source").read("1")
     with pytest.raises(NotFound):
         read(place("source"), BLOB)
 

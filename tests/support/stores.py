@@ -53,6 +53,14 @@ class MemoryStore:
             raise NotFound(self.registry, origin="source", method="GET", path=f"/v2/app/manifests/{identifier}")
         return found
 
+    def read(self, identifier: str) -> tuple[Descriptor, bytes]:
+        """As ``Source.read``."""
+        self._note("read", identifier)
+        found = self._found(identifier)
+        if found is None:
+            raise NotFound(self.registry, origin="source", method="GET", path=f"/v2/app/manifests/{identifier}")
+        return found, self.manifests[str(found.digest)][0]
+
     def find(self, identifier: str) -> Descriptor | None:
         """As ``Target.find``."""
         self._note("find", identifier)

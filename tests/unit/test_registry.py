@@ -91,6 +91,9 @@ def test_manifest_is_verified():
         of.manifest(Digest.of(b"other"))
     with pytest.raises(Truncated):
         of.manifest(DIGEST, len(RAW) + 1)
+    lying, _ = repository(answer(200, {**TYPE, "Docker-Content-Digest": str(BLOB.digest)}, RAW), origin="source")
+    with pytest.raises(DigestMismatch):
+        lying.read("1")
 
 
 @pytest.mark.parametrize(("status", "there"), [(200, True), (307, True), (404, False), (405, False), (403, False)])
