@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """HTTP as registries need it: one retry layer, redirects that carry no secret, answers of bounded size.
 
-The only module that imports ``requests``. It uses the adapter below ``requests.Session``: a session reads netrc and
-the environment, keeps cookies, and reads a redirect's whole body, none of which a registry client wants.
+Only this module and ``adapter`` import ``requests``. It uses what is below ``requests.Session``: a session reads netrc
+and the environment, keeps cookies, and reads a redirect's whole body, none of which a registry client wants.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies, select_proxy
 
 from . import network
+from .adapter import BlockAdapter
 from .cancellation import Cancellation
 from .error_response import registry_error
 from .errors import EngineError, ManifestError, NetworkError, Origin, RegistryError, ServerError
@@ -132,7 +131,7 @@ class Transport:
         self.origin: Origin = origin
         self.options = options or TransportOptions()
         self.cancellation = cancellation or Cancellation()
-        self._adapter = _BlockAdapter(pool_connections=16, pool_maxsize=KEPT_CONNECTIONS, max_retries=0)
+        self._adapter = BlockAdapter(pool_connections=16, pool_maxsize=KEPT_CONNECTIONS, max_retries=0)
         self._exchange = exchange or self._adapter.send
         # how people call a host whose API is elsewhere (registry-1.docker.io is docker.io); errors say that
         self.names: dict[str, str] = {}
@@ -292,13 +291,3 @@ def _prepared(
     if method not in ("GET", "HEAD"):
         request.headers["Content-Length"] = str(len(body or b""))
     return request
-
-
-class _BlockAdapter(HTTPAdapter):
-    """An adapter whose connections send in large blocks: urllib3's own 16 KiB cost three times the CPU."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, blocksize=BLOCK_BYTES)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, **kwargs, blocksize=BLOCK_BYTES)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""Authorities are read once, however many connections are made; and each kind of trust has its own context."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+import trustme
+from urllib3.connectionpool import HTTPSConnectionPool
+
+from azext_acrimport.engine.adapter import BlockAdapter
+
+
+def test_context_is_made_once(tmp_path):
+    """For every host with the same authorities, and never changed by a connection."""
+    authorities = tmp_path / "authorities.pem"
+    trustme.CA().cert_pem.write_to_path(str(authorities))
+    adapter, pools = BlockAdapter(), [HTTPSConnectionPool(f"r{n}.test") for n in range(4)]
+    for pool, verify in zip(pools, [str(authorities), str(authorities), True, False], strict=True):
+        adapter.cert_verify(pool, f"https://{pool.host}/v2/", verify, None)
+        adapter.cert_verify(pool, f"https://{pool.host}/v2/", verify, None)
+    contexts = [pool.conn_kw["ssl_context"] for pool in pools]
+    assert contexts[0] is contexts[1] and len(set(contexts)) == 3
+    assert [context.verify_mode for context in contexts[1:]] == [ssl.CERT_REQUIRED, ssl.CERT_REQUIRED, ssl.CERT_NONE]
+    assert [context.check_hostname for context in contexts[1:]] == [True, True, False]
+    assert [len(context.get_ca_certs()) for context in contexts[:2]] == [1, 1]
+    assert not any(pool.ca_certs or pool.ca_cert_dir for pool in pools)  # urllib3 would load them once more
+
+
+def test_file_of_authorities_that_is_not_there(tmp_path):
+    """As requests says it, which is what az users search for."""
+    with pytest.raises(OSError, match="TLS CA certificate bundle"):
+        BlockAdapter().cert_verify(HTTPSConnectionPool("r.test"), "https://r.test/", str(tmp_path / "no.pem"), None)
