@@ -6,6 +6,7 @@ No blob is touched, and nothing is written.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 from .cancellation import Cancellation
@@ -35,8 +36,12 @@ def make_plan(requests: Sequence[CopyRequest], pool: Pool, cancellation: Cancell
 
 
 def _converse(walks: Sequence[Walk], pool: Pool, cancellation: Cancellation) -> None:
-    """All walks at once, each at its own pace: none waits for the answers to another one's questions."""
+    """Many walks at once, each at its own pace: none waits for the answers to another one's questions.
+
+    So many that no job is idle, and no more: else all would ask one side first, and then all the other.
+    """
     asked = [0 for _ in walks]
+    waiting = iter(walks)
     heard: list[list[tuple[Question, Done]]] = [[] for _ in walks]
 
     def ask(questions: Questions) -> None:
@@ -44,8 +49,11 @@ def _converse(walks: Sequence[Walk], pool: Pool, cancellation: Cancellation) -> 
             pool.submit(question, work)
             asked[question.number] += 1
 
-    for walk in walks:
-        ask(walk.first())
+    def begin(count: int) -> None:
+        for walk in itertools.islice(waiting, count):
+            ask(walk.first())
+
+    begin(2 * pool.jobs)
     while any(asked):
         cancellation.check()
         for done in pool.wait(0.2):
@@ -56,6 +64,7 @@ def _converse(walks: Sequence[Walk], pool: Pool, cancellation: Cancellation) -> 
             if len(heard[number]) == asked[number]:
                 answers, heard[number], asked[number] = heard[number], [], 0
                 ask(walks[number].hear(answers))
+                begin(not asked[number])
 
 
 def survey(plan: CopyPlan, pool: Pool, cancellation: Cancellation) -> None:

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 __all__ = ["Done", "InlinePool", "Pool", "ThreadPool", "make_pool"]
 
 # Where nobody says how many. A transfer needs memory and a share of the line, and twelve fill most lines; a question or
-# a small blob waits for its round trip and needs nothing else. Over a link of 50 ms, 200 images take half the time with
-# 48 at once that they take with 16; on loopback it makes no difference (benchmarks/README.md).
+# a small blob waits for its round trip and needs nothing else. Over a link of 50 ms, 200 images take less than half
+# the time with 64 at once that they take with 16; on loopback it makes no difference (benchmarks/README.md).
 TRANSFERS = 12
-ERRANDS = 48
+ERRANDS = 64
 
 
 @dataclass(frozen=True, slots=True)

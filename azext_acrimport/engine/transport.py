@@ -40,7 +40,7 @@ DRAINED_BYTES = 64 * 1024
 MAX_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Connections kept open for each host; more than any sensible number of jobs, since idle ones cost nothing.
-KEPT_CONNECTIONS = 64
+KEPT_CONNECTIONS = 128
 
 
 def _environment_verify() -> bool | str:
