@@ -40,7 +40,8 @@ class Measured:
 def main() -> int:
     """Prepare the images, run the rows, tell."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", default=",".join(ROWS), help=f"some of: {', '.join(ROWS)}; or: quick")
+    usual = ",".join(name for name, row in ROWS.items() if not row.extra)
+    parser.add_argument("--rows", default=usual, help=f"some of: {', '.join(ROWS)}; or: quick")
     parser.add_argument("--tools", default=",".join(tools.present()), help="some of these (default: all that are here)")
     parser.add_argument("--runs", type=int, default=5, help="runs of each tool in each row (default: 5)")
     parser.add_argument("--limit", type=float, default=300, help="seconds after which a run is given up (default: 300)")

@@ -57,6 +57,17 @@ class Storage:
                 file.write(block)
         return self._keep(part, hasher.hexdigest(), size, media_type)
 
+    def hole(self, size: int, media_type: str = LAYER) -> dict:
+        """A blob of zeros, which takes no room; its descriptor."""
+        hasher, zeros = hashlib.sha256(), bytes(MIB)
+        part = self.folder / "part"
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.truncate(size)
+        for left in range(size, 0, -MIB):
+            hasher.update(zeros[:left])
+        return self._keep(part, hasher.hexdigest(), size, media_type)
+
     def document(self, content: dict, media_type: str) -> dict:
         """Write a config or a manifest; its descriptor."""
         raw = json.dumps(content).encode()
@@ -159,6 +170,11 @@ def typical(storage: Storage) -> Image:
 def huge(storage: Storage) -> Image:
     """Four layers of 500 MB."""
     return storage.image("huge", [storage.blob(f"huge {n}", 500_000_000) for n in range(4)])
+
+
+def layer(storage: Storage, size: int) -> Image:
+    """One layer of so many bytes, all of them zero."""
+    return storage.image(f"layer {size}", [storage.hole(size)])
 
 
 def many(storage: Storage, count: int) -> list[Image]:

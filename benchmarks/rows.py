@@ -16,7 +16,8 @@ Tagged = dict[tuple[str, str], Image]
 class Row:
     """``images`` fills a storage and says what is to be copied, by (repository, tag).
 
-    ``slow``: a link of 25 ms each way before both registries. ``again``: the target has everything already.
+    ``slow``: a link of 25 ms each way before both registries. ``again``: the target has everything already. ``extra``:
+    only where it is asked for.
     """
 
     title: str
@@ -24,6 +25,7 @@ class Row:
     tls: bool = False
     slow: bool = False
     again: bool = False
+    extra: bool = False
 
 
 def small(storage: Storage) -> Tagged:
@@ -56,6 +58,16 @@ def unchanged(storage: Storage) -> Tagged:
     return {("bench/app", f"v{n}"): image for n, image in enumerate(images.many(storage, 650))}
 
 
+def one_gigabyte(storage: Storage) -> Tagged:
+    """One image."""
+    return {("bench/layer", "v1"): images.layer(storage, 10**9)}
+
+
+def ten_gigabytes(storage: Storage) -> Tagged:
+    """One image."""
+    return {("bench/layer", "v1"): images.layer(storage, 10**10)}
+
+
 ROWS = {
     "small": Row("one image, 3 layers, 6 MB", small),
     "typical": Row("index of 3 platforms, 8 layers each, 210 MB", typical),
@@ -70,4 +82,6 @@ ROWS = {
     "repositories-link": Row("200 images in 200 repositories, slow link", repositories, slow=True),
     "tags-link": Row("200 tags of one repository, slow link", tags, slow=True),
     "again-link": Row("second run of 650 unchanged tags, slow link", unchanged, slow=True, again=True),
+    "1-gigabyte": Row("one layer of 1 GB", one_gigabyte, extra=True),
+    "10-gigabytes": Row("one layer of 10 GB", ten_gigabytes, extra=True),
 }
