@@ -161,6 +161,11 @@ def huge(storage: Storage) -> Image:
     return storage.image("huge", [storage.blob(f"huge {n}", 500_000_000) for n in range(4)])
 
 
+def layer(storage: Storage) -> Image:
+    """One layer of 500 MB."""
+    return storage.image("layer", [storage.blob("layer", 500_000_000)])
+
+
 def many(storage: Storage, count: int) -> list[Image]:
     """Tiny images: a base layer of 2 MB that all share, a layer of 10 kB of their own."""
     base = storage.blob("base", 2_000_000)

@@ -16,13 +16,15 @@ Tagged = dict[tuple[str, str], Image]
 class Row:
     """``images`` fills a storage and says what is to be copied, by (repository, tag).
 
-    ``slow``: a link of 25 ms each way before both registries. ``again``: the target has everything already.
+    ``slow``: a link of 25 ms each way before both registries; ``far``: before the source only.
+    ``again``: the target has everything already.
     """
 
     title: str
     images: Callable[[Storage], Tagged]
     tls: bool = False
     slow: bool = False
+    far: bool = False
     again: bool = False
 
 
@@ -39,6 +41,11 @@ def typical(storage: Storage) -> Tagged:
 def huge(storage: Storage) -> Tagged:
     """One image."""
     return {("bench/huge", "v1"): images.huge(storage)}
+
+
+def layer(storage: Storage) -> Tagged:
+    """One image."""
+    return {("bench/layer", "v1"): images.layer(storage)}
 
 
 def repositories(storage: Storage) -> Tagged:
@@ -69,5 +76,7 @@ ROWS = {
     "typical-link": Row("index of 3 platforms, 210 MB, slow link", typical, slow=True),
     "repositories-link": Row("200 images in 200 repositories, slow link", repositories, slow=True),
     "tags-link": Row("200 tags of one repository, slow link", tags, slow=True),
+    "layer-link": Row("one image, one layer of 500 MB, slow link", layer, slow=True),
+    "layer-far": Row("the same, slow link to the source only", layer, far=True),
     "again-link": Row("second run of 650 unchanged tags, slow link", unchanged, slow=True, again=True),
 }
