@@ -32,6 +32,8 @@ LARGE = 1024 * 1024
 # Further connections for huge blobs, of all of them together. Each may hold a part of 4 MiB, twice what a transfer
 # takes, so with more of them the process would not stay under 100 MB.
 HELPERS = 4
+# With more large blobs than these on their way they fill the line by themselves, and each is slow because of the others.
+FEW = 2
 
 
 def run_plan(
@@ -139,7 +141,8 @@ class _Run:
 
     def _unused(self) -> int:
         """Of the line, when every large blob that could move does. Asked by workers; a little wrong is no harm."""
-        return min(HELPERS, self._pool.transfers - self._moving - len(self._large))
+        moving = self._moving + len(self._large)
+        return min(HELPERS, self._pool.transfers - moving) if moving <= FEW else 0
 
     def _work(self, step: Step) -> Callable[[], Outcome]:
         return lambda: self._step(step)

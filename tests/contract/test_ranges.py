@@ -107,7 +107,11 @@ def plain(number, start, response):
 
 def lying(number, start, response):
     """Other bytes than were asked for."""
-    return Response(206, {"Content-Range": f"bytes {start + 1}-{start + PART}/{len(RAW)}"}, response.body)
+    if "-" + str(len(RAW) - 1) in response.headers["Content-Range"]:
+        return response
+    return Response(
+        206, {"Content-Range": f"bytes {start + 1}-{start + PART}/{len(RAW)}"}, RAW[start + 1 : start + PART + 1]
+    )
 
 
 def refusing(number, start, response):
