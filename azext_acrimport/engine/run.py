@@ -32,7 +32,7 @@ LARGE = 1024 * 1024
 # Further connections for huge blobs, of all of them together. Each may hold a part of 4 MiB, twice what a transfer
 # takes, so with more of them the process would not stay under 100 MB.
 HELPERS = 4
-# With more large blobs than these on their way they fill the line by themselves, and each is slow because of the others.
+# More large blobs than these fill the line by themselves, and each is slow because of the others.
 FEW = 2
 
 
