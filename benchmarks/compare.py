@@ -103,7 +103,7 @@ class Bench:
         ]
         try:
             with (
-                registries.link(servers[0].port, row.slow) as source_address,
+                registries.link(servers[0].port, row.slow or row.far) as source_address,
                 registries.link(servers[1].port, row.slow) as target_address,
             ):
                 parallel = 16 if row.slow else 4

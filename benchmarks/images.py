@@ -172,9 +172,14 @@ def huge(storage: Storage) -> Image:
     return storage.image("huge", [storage.blob(f"huge {n}", 500_000_000) for n in range(4)])
 
 
-def layer(storage: Storage, size: int) -> Image:
+def zeros(storage: Storage, size: int) -> Image:
     """One layer of so many bytes, all of them zero."""
-    return storage.image(f"layer {size}", [storage.hole(size)])
+    return storage.image(f"zeros {size}", [storage.hole(size)])
+
+
+def layer(storage: Storage) -> Image:
+    """One layer of 500 MB."""
+    return storage.image("layer", [storage.blob("layer", 500_000_000)])
 
 
 def many(storage: Storage, count: int) -> list[Image]:

@@ -16,14 +16,15 @@ Tagged = dict[tuple[str, str], Image]
 class Row:
     """``images`` fills a storage and says what is to be copied, by (repository, tag).
 
-    ``slow``: a link of 25 ms each way before both registries. ``again``: the target has everything already. ``extra``:
-    only where it is asked for.
+    ``slow``: a link of 25 ms each way before both registries; ``far``: before the source only.
+    ``again``: the target has everything already. ``extra``: only where it is asked for.
     """
 
     title: str
     images: Callable[[Storage], Tagged]
     tls: bool = False
     slow: bool = False
+    far: bool = False
     again: bool = False
     extra: bool = False
 
@@ -43,6 +44,11 @@ def huge(storage: Storage) -> Tagged:
     return {("bench/huge", "v1"): images.huge(storage)}
 
 
+def layer(storage: Storage) -> Tagged:
+    """One image."""
+    return {("bench/layer", "v1"): images.layer(storage)}
+
+
 def repositories(storage: Storage) -> Tagged:
     """200 images, each in a repository of its own."""
     return {(f"bench/app-{n}", "v1"): image for n, image in enumerate(images.many(storage, 200))}
@@ -60,12 +66,12 @@ def unchanged(storage: Storage) -> Tagged:
 
 def one_gigabyte(storage: Storage) -> Tagged:
     """One image."""
-    return {("bench/layer", "v1"): images.layer(storage, 10**9)}
+    return {("bench/zeros", "v1"): images.zeros(storage, 10**9)}
 
 
 def ten_gigabytes(storage: Storage) -> Tagged:
     """One image."""
-    return {("bench/layer", "v1"): images.layer(storage, 10**10)}
+    return {("bench/zeros", "v1"): images.zeros(storage, 10**10)}
 
 
 ROWS = {
@@ -81,6 +87,8 @@ ROWS = {
     "typical-link": Row("index of 3 platforms, 210 MB, slow link", typical, slow=True),
     "repositories-link": Row("200 images in 200 repositories, slow link", repositories, slow=True),
     "tags-link": Row("200 tags of one repository, slow link", tags, slow=True),
+    "layer-link": Row("one image, one layer of 500 MB, slow link", layer, slow=True),
+    "layer-far": Row("the same, slow link to the source only", layer, far=True),
     "again-link": Row("second run of 650 unchanged tags, slow link", unchanged, slow=True, again=True),
     "1-gigabyte": Row("one layer of 1 GB", one_gigabyte, extra=True),
     "10-gigabytes": Row("one layer of 10 GB", ten_gigabytes, extra=True),

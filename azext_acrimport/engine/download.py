@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Iterable
 
+from .cancellation import Cancellation
 from .challenge import Scope
 from .client import RegistryClient
 from .descriptor import Descriptor
@@ -34,7 +35,8 @@ class BlobDownload:
         self._client = client
         self._path = f"/v2/{repository}/blobs/{descriptor.digest}"
         self._scopes = tuple(scopes)
-        self._size = descriptor.size
+        self._cancellation: Cancellation = client.transport.cancellation
+        self._size = descriptor.size  # where to end; with _done an offset in the blob
         self._done = 0
         self._failures = 0
         self._response: Response | None = None
@@ -45,7 +47,7 @@ class BlobDownload:
             try:
                 if self._response is None:
                     self._response = self._opened()
-                with self._client.transport.cancellation.waking(self._response.shutdown):
+                with self._cancellation.waking(self._response.shutdown):
                     block = self._response.read(size)
                 if not block and self._done < self._size:
                     raise self._cut()
@@ -56,7 +58,7 @@ class BlobDownload:
                 if delay is None or self._done == self._size:
                     raise
                 logger.debug("%s; going on at byte %d in %.1f s", error, self._done, delay)
-                self._client.transport.cancellation.wait(delay)
+                self._cancellation.wait(delay)
                 continue
             self._done += len(block)
             if block:

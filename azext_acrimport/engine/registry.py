@@ -27,6 +27,7 @@ from .errors import (
     Truncated,
 )
 from .manifest import MAX_MANIFEST_BYTES, Manifest
+from .ranges import HUGE_BYTES, RangedDownload
 from .referrers import Referrers
 from .report import Outcome
 from .stream import Body
@@ -120,6 +121,9 @@ class RegistryRepository:
             descriptor,
             lambda: BlobDownload(self._client, self.repository, descriptor, self._scopes),
             origin=self._origin,
+            wide_opener=None
+            if descriptor.size <= HUGE_BYTES
+            else lambda spare: RangedDownload(self._client, self.repository, descriptor, self._scopes, spare),
         )
 
     def require_push(self) -> None:

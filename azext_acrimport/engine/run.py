@@ -18,7 +18,7 @@ from .errors import BlobUnknown, Cancelled, EngineError
 from .plan import CopyBlob, CopyPlan, MountBlob, PlanItem, PutManifest, PutTag, Step
 from .pool import Pool
 from .report import CopyReport, Outcome, Progress, Status
-from .stream import Body
+from .stream import Body, Spare
 
 __all__ = ["run_plan"]
 
@@ -29,6 +29,11 @@ PROGRESS_INTERVAL = 0.2
 FAREWELL = 0.4
 # A blob above this many bytes counts as a transfer: it takes longer than its requests, and a block of memory.
 LARGE = 1024 * 1024
+# Further connections for huge blobs, of all of them together. Each may hold a part of 4 MiB, twice what a transfer
+# takes, so with more of them the process would not stay under 100 MB.
+HELPERS = 4
+# More large blobs than these fill the line by themselves, and each is slow because of the others.
+FEW = 2
 
 
 def run_plan(
@@ -73,6 +78,7 @@ class _Run:
         self._small: deque[Step] = deque()
         self._count = itertools.count()
         self._moving = 0
+        self._spare = Spare(self._unused) if pool.jobs > 1 else None
 
     def run(self) -> CopyReport:
         """To the end, or to an interruption."""
@@ -128,9 +134,15 @@ class _Run:
 
     def _next(self) -> Step | None:
         """Large blobs first, so that whatever is left for the end is small; but not more than the line can use."""
-        if self._large and self._moving < self._pool.transfers:
+        helpers = self._spare.taken if self._spare else 0
+        if self._large and self._moving + helpers < self._pool.transfers:
             return heapq.heappop(self._large)[2]
         return self._small.popleft() if self._small else None
+
+    def _unused(self) -> int:
+        """Of the line, when every large blob that could move does. Asked by workers; a little wrong is no harm."""
+        moving = self._moving + len(self._large)
+        return min(HELPERS, self._pool.transfers - moving) if moving <= FEW else 0
 
     def _work(self, step: Step) -> Callable[[], Outcome]:
         return lambda: self._step(step)
@@ -159,7 +171,7 @@ class _Run:
 
     def _body(self, step: CopyBlob | MountBlob) -> Body:
         body = self._plan.sources[step.source].blob(step.descriptor)
-        return body.observed(lambda done: self._observe(step, done), self._cancellation)
+        return body.observed(lambda done: self._observe(step, done), self._cancellation, self._spare)
 
     def _put(self, step: PutManifest | PutTag) -> None:
         """Put a manifest. When the target misses something that it said it had, bring that once, and put again."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -11,7 +12,7 @@ from .cancellation import Cancellation
 from .descriptor import Descriptor
 from .errors import DigestMismatch, Origin, Truncated
 
-__all__ = ["BLOCK_BYTES", "Body", "ByteStream", "VerifyingReader"]
+__all__ = ["BLOCK_BYTES", "Body", "ByteStream", "Spare", "VerifyingReader"]
 
 # Measured on two cores over loopback: 16 KiB blocks cost three times the CPU of 1 MiB ones, larger ones gain nothing.
 BLOCK_BYTES = 1024 * 1024
@@ -80,11 +81,33 @@ class VerifyingReader:
         return kind(f"blob {self._descriptor.digest}", expected, actual, origin=self._origin)
 
 
+class Spare:
+    """Connections that no other blob needs now: who takes some gives them back. ``free`` counts all of them."""
+
+    def __init__(self, free: Callable[[], int]) -> None:
+        self._free = free
+        self._lock = threading.Lock()
+        self.taken = 0
+
+    def take(self, wanted: int) -> int:
+        """As many of the wanted ones as there are, also none."""
+        with self._lock:
+            granted = max(0, min(wanted, self._free() - self.taken))
+            self.taken += granted
+            return granted
+
+    def give(self, count: int) -> None:
+        """Put them back."""
+        with self._lock:
+            self.taken -= count
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """A blob that can be read again from its start, as often as an upload needs it.
 
-    ``opener`` opens the content at offset 0. ``observer`` is told the bytes read so far (absolute) at each block.
+    ``opener`` opens the content at offset 0; ``wide_opener``, where the place has one, does so too and may use more
+    connections if there are any to spare. ``observer`` is told the bytes read so far (absolute) at each block.
     """
 
     descriptor: Descriptor
@@ -92,14 +115,17 @@ class Body:
     origin: Origin = "source"
     observer: Callable[[int], None] | None = None
     cancellation: Cancellation | None = None
+    wide_opener: Callable[[Spare], ByteStream] | None = None
+    spare: Spare | None = None
 
     def open(self) -> VerifyingReader:
         """A new reader; its bytes are verified. The caller closes it."""
-        return VerifyingReader(self.opener(), self.descriptor, self.origin, self._observe)
+        stream = self.wide_opener(self.spare) if self.wide_opener and self.spare else self.opener()
+        return VerifyingReader(stream, self.descriptor, self.origin, self._observe)
 
-    def observed(self, observer: Callable[[int], None], cancellation: Cancellation) -> Body:
-        """The same content, with somebody watching who may also want to stop."""
-        return replace(self, observer=observer, cancellation=cancellation)
+    def observed(self, observer: Callable[[int], None], cancellation: Cancellation, spare: Spare | None = None) -> Body:
+        """The same content, with somebody watching who may also want to stop, and who knows what is to spare."""
+        return replace(self, observer=observer, cancellation=cancellation, spare=spare)
 
     def _observe(self, done: int) -> None:
         if self.cancellation:

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 
 ENGINE = """
     errors cancellation descriptor reference manifest stream report store platforms redaction retry challenge credential
-    error_response network adapter transport bearer auth client acr download upload referrers registry
+    error_response network adapter transport bearer auth client acr download ranges upload referrers registry
     location gzipped files layout archive
     pool question plan attachments walk planning run __init__
 """.split()
@@ -25,7 +25,19 @@ AZ_SIDE = """
 
 # what plans and runs know of the world is Source and Target
 BLIND = {"platforms", "question", "plan", "attachments", "walk", "planning", "run"}
-WIRE = {"adapter", "transport", "bearer", "auth", "client", "acr", "download", "upload", "referrers", "registry"}
+WIRE = {
+    "adapter",
+    "transport",
+    "bearer",
+    "auth",
+    "client",
+    "acr",
+    "download",
+    "ranges",
+    "upload",
+    "referrers",
+    "registry",
+}
 WIRE |= {"gzipped", "files", "layout", "archive"}
 
 # loaded for every `az acr …`: the engine, and what it needs, only when a command runs
