@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from . import _errors
+from ._blob_places import RememberedPlaces
 from ._job import Job
 from ._output import ProgressView
 from .engine import (
@@ -32,6 +33,7 @@ class Embedded:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._pool = make_pool(job.jobs)
+        self._places = RememberedPlaces(job.cli_ctx.config.config_dir)
         self._plan: CopyPlan | None = None
         self._report: CopyReport | None = None
         self._over = False
@@ -81,7 +83,7 @@ class Embedded:
         return self._guarded(lambda: self._finished(view))
 
     def _planned(self) -> ItemResult:
-        self._plan = make_plan([self._job.request], self._pool, self._job.cancellation)
+        self._plan = make_plan([self._job.request], self._pool, self._job.cancellation, self._places)
         return self._plan.items[0].result
 
     def _finished(self, view: ProgressView) -> ItemResult:
@@ -90,7 +92,10 @@ class Embedded:
         if item.error is None and self._job.dry_run:
             survey(self._plan, self._pool, self._job.cancellation)
         elif item.error is None:
-            self._report = run_plan(self._plan, self._pool, self._job.cancellation, view)
+            try:
+                self._report = run_plan(self._plan, self._pool, self._job.cancellation, view)
+            finally:
+                self._places.save()
             item = self._report.items[0]
         item.seconds = time.monotonic() - self._started
         return item

@@ -52,6 +52,7 @@ from .errors import (
 from .location import LayoutReference, parse_location
 from .manifest import Manifest
 from .network import is_loopback
+from .places import BlobPlaces
 from .plan import Attachment, CopyPlan, CopyRequest, Destination
 from .planning import make_plan, survey
 from .pool import make_pool
@@ -69,6 +70,7 @@ __all__ = [
     "ANONYMOUS",
     "Attachment",
     "AuthError",
+    "BlobPlaces",
     "BlobUnknown",
     "Body",
     "Cancellation",

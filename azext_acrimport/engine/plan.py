@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from .descriptor import Descriptor, Digest, Platform
 from .manifest import Manifest
+from .places import BlobPlaces
 from .report import ItemResult
 from .store import Source, Target
 
@@ -147,9 +148,13 @@ class PlanItem:
 
 @dataclass(slots=True)
 class CopyPlan:
-    """``steps``: each with the steps that it waits for. ``manifests``: the bytes that will be put."""
+    """``steps``: each with the steps that it waits for. ``manifests``: the bytes that will be put.
+
+    ``places``: what is known from earlier of where blobs are; the run adds to it.
+    """
 
     items: tuple[PlanItem, ...]
+    places: BlobPlaces = field(default_factory=BlobPlaces)
     steps: dict[Step, frozenset[Step]] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
@@ -224,6 +229,7 @@ class Graph:
         return puts
 
     def _add_blob(self, item: PlanItem, blob: Descriptor, destination: Destination) -> Step:
+        plan = self._plan
         place, registry, repository = destination.key, destination.store.registry, destination.store.repository
         step = self._blobs.get((place, blob.digest))
         if step is None:
@@ -234,11 +240,13 @@ class Graph:
                 step = MountBlob(blob, place, source.repository, item.request.key)
             elif registry and holder:
                 step, waits = MountBlob(blob, place, holder[0], item.request.key), frozenset({holder[1]})
+            elif registry and (known := plan.places.where(registry, blob)) not in ("", repository):
+                step = MountBlob(blob, place, known, item.request.key)
             else:
                 step = CopyBlob(blob, place, item.request.key)
             self._blobs[place, blob.digest] = step
             self._holders.setdefault((registry, blob.digest), (repository, step))
-            self._plan.steps[step] = waits
+            plan.steps[step] = waits
         self._require(item, step)
         return step
 

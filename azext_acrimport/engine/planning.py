@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from .cancellation import Cancellation
 from .errors import EngineError
+from .places import BlobPlaces
 from .plan import CopyBlob, CopyPlan, CopyRequest, Graph, PlanItem
 from .pool import Done, Pool
 from .question import Question, Questions, answer_of
@@ -20,12 +21,14 @@ from .walk import Walk
 __all__ = ["make_plan", "survey"]
 
 
-def make_plan(requests: Sequence[CopyRequest], pool: Pool, cancellation: Cancellation) -> CopyPlan:
+def make_plan(
+    requests: Sequence[CopyRequest], pool: Pool, cancellation: Cancellation, places: BlobPlaces | None = None
+) -> CopyPlan:
     """Find out all that must be done. A request that cannot be planned carries its error in its item's result."""
     # of many images, the first asks both sides at once, so that both let us in meanwhile
     walks = [Walk(number, request, frugal=number > 0) for number, request in enumerate(requests)]
     _converse(walks, pool, cancellation)
-    plan = CopyPlan(tuple(walk.item for walk in walks))
+    plan = CopyPlan(tuple(walk.item for walk in walks), places or BlobPlaces())
     graph = Graph(plan)
     for walk in walks:
         if walk.root and walk.item.result.status == "planned":

@@ -16,6 +16,7 @@ from .client import RegistryClient
 from .descriptor import ACCEPTED_MANIFESTS, Descriptor, Digest
 from .download import BlobDownload
 from .errors import (
+    AuthError,
     ContentError,
     Denied,
     DigestMismatch,
@@ -182,7 +183,7 @@ class RegistryRepository:
             return self._upload.mount(str(descriptor.digest), from_repository or self.repository)
         except RateLimited:
             raise  # it has been asked again and again already
-        except RegistryError as error:
+        except (RegistryError, AuthError) as error:
             logger.debug("mount refused: %s", error)
             self._looks = self._looks and bool(from_repository)
             return None

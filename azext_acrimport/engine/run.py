@@ -204,6 +204,9 @@ class _Run:
     def _complete(self, step: Step, outcome: Outcome) -> list[Step]:
         """Count the step, and return what need not wait any longer."""
         self._done[step] = outcome
+        if isinstance(step, (CopyBlob, MountBlob)):
+            store = self._plan.targets[step.target]
+            self._plan.places.holds(store.registry, store.repository, step.descriptor)
         for number, item in enumerate(self._owners[step]):
             if isinstance(step, (CopyBlob, MountBlob)):
                 # a blob that several images need moves once; for all but the first it is there already

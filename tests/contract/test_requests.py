@@ -7,8 +7,18 @@ from collections import Counter
 
 import pytest
 
-from azext_acrimport.engine import Reference
-from benchmarks.engine_copy import copy_all
+from azext_acrimport.engine import (
+    BlobPlaces,
+    Cancellation,
+    CopyRequest,
+    Descriptor,
+    Destination,
+    Reference,
+    make_plan,
+    make_pool,
+    run_plan,
+)
+from benchmarks.engine_copy import Places, copy_all
 from tests.sandbox import images
 from tests.sandbox.registry import Registry
 from tests.sandbox.server import Handler, Listener, Request, Response
@@ -90,3 +100,51 @@ def test_new_tag_of_blobs_that_are_there(places):
     assert copy_all([(reference, Reference.parse(f"{there}/app:again"))], 4)[0].blobs.existing == 3
     assert source.asked() == {"HEAD manifest": 1, "GET manifest": 1}
     assert target.asked() == {"HEAD manifest": 1, "POST upload": 3, "PUT manifest": 1}
+
+
+class Memory(BlobPlaces):
+    """As the az side keeps it, in a dictionary."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], str] = {}
+
+    def where(self, registry: str, blob: Descriptor) -> str:
+        """As ``BlobPlaces.where``."""
+        return self.held.get((registry, str(blob.digest)), "")
+
+    def holds(self, registry: str, repository: str, blob: Descriptor) -> None:
+        """As ``BlobPlaces.holds``."""
+        self.held[registry, str(blob.digest)] = repository
+
+
+def remembered(memory: Memory, source: str, target: str):
+    """Copy one image, as a process of its own that has this memory; what became of its blobs."""
+    cancellation, pool = Cancellation(), make_pool(4)
+    places, here, there = Places(cancellation), Reference.parse(source), Reference.parse(target)
+    destination = Destination(places.repository("target", there), (there.tag,))
+    request = CopyRequest(places.repository("source", here), here.identifier, (destination,))
+    report = run_plan(make_plan([request], pool, cancellation, memory), pool, cancellation)
+    pool.close(1)
+    assert report.ok
+    return report.items[0].blobs
+
+
+def test_blob_of_an_earlier_run_is_mounted(places):
+    """From the repository that held it then; where it is no longer there it is sent, for no request more."""
+    source, target, here, there = places
+    memory = Memory()
+    remembered(memory, f"{here}/app-0:1", f"{there}/first:1")
+    source.asked(), target.asked()
+    tally = remembered(memory, f"{here}/app-1:1", f"{there}/second:1")
+    assert (tally.copied, tally.mounted) == (2, 1)
+    assert source.asked()["GET blob"] == 2
+    without = dict(target.asked())
+    stale = Memory()
+    stale.held = {key: "no/longer" for key in memory.held}
+    tally = remembered(stale, f"{here}/app-0:1", f"{there}/third:1")
+    assert (tally.copied, tally.mounted) == (3, 0)
+    ordinary = remembered(Memory(), f"{here}/app-0:1", f"{there}/fourth:1")
+    asked = target.asked()
+    assert asked == {kind: 2 * count for kind, count in {**without, "POST upload": 3, "PUT upload": 3}.items()}
+    assert ordinary == tally
+    assert set(stale.held.values()) == {"third", "no/longer"}  # what was not needed is as it was

@@ -172,6 +172,30 @@ def test_promotion_of_a_gigabyte_moves_no_byte(sandbox, az, repository):
     assert tag_digest(registry, repository, "1") == digest_of(image.raw)
 
 
+def test_layer_of_an_earlier_import_is_mounted(sandbox, az, repository):
+    """Another az, another image and repository: what they share does not move. A memory that is wrong is no harm."""
+    base = images.layer(repository, 1_500_000)
+    source, target = sandbox.content("mcr.microsoft.com"), sandbox.content("myregistry.azurecr.io")
+    for number in range(4):
+        images.image(f"{repository} {number}", (300,), shared=[base]).push(source, repository, str(number))
+
+    def imported(number: int, name: str) -> dict:
+        words = ("-n", "myregistry", "--source", f"mcr.microsoft.com/{repository}:{number}", "-t", f"{name}:1")
+        result = az("acr", "import", *words, "--engine", "embedded")
+        assert result.code == 0, result.stderr
+        assert tree(target, name, "1") == tree(source, repository, str(number))
+        return result.json
+
+    assert imported(0, repository)["blobs"]["mounted"] == 0
+    second = imported(1, f"{repository}-b")
+    assert second["blobs"]["mounted"] == 1
+    assert second["bytes"]["mounted"] >= 1_500_000 > 10_000 > second["bytes"]["copied"]
+    remembered = az.config / "acrimport-blobs.json"
+    remembered.write_text(remembered.read_text().replace(f"{repository}-b", "no/longer"))
+    assert imported(2, f"{repository}-c")["blobs"]["mounted"] == 0
+    assert imported(3, f"{repository}-d")["blobs"]["mounted"] == 1
+
+
 def test_dry_run_tells_and_changes_nothing(sandbox, az, repository):
     """The numbers of the real run, and no request that writes."""
     words = ("acr", "import", "-n", "myregistry", "--source", "docker.io/library/web:1.0", "-t", f"{repository}:1")

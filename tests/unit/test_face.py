@@ -12,8 +12,8 @@ from azext_acrimport import engine
 ROOT = Path(__file__).parent.parent.parent
 
 PUBLIC = """
-    ANONYMOUS Attachment AuthError BlobUnknown Body Cancellation Cancelled ContentError CopyPlan CopyReport CopyRequest
-    Credential CredentialError CredentialProvider Denied Descriptor Destination Digest DigestMismatch
+    ANONYMOUS Attachment AuthError BlobPlaces BlobUnknown Body Cancellation Cancelled ContentError CopyPlan CopyReport
+    CopyRequest Credential CredentialError CredentialProvider Denied Descriptor Destination Digest DigestMismatch
     Disallowed EngineError Firewall InvalidReference ItemResult LayoutError LayoutReference Manifest
     ManifestError NetworkError NoMatchingPlatform NotFound Origin Platform Progress RateLimited Reference
     RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError Source TagConflict

@@ -15,11 +15,12 @@ ENGINE = """
     errors cancellation descriptor reference manifest stream report store platforms redaction retry challenge credential
     error_response network adapter transport bearer auth client acr download ranges upload referrers registry
     location gzipped files layout archive
-    pool question plan attachments walk planning run __init__
+    pool question places plan attachments walk planning run __init__
 """.split()
 AZ_SIDE = """
     _arm_errors _advice _errors _output _registries _docker_config _connections _credentials _validators
-    _job _embedded _operation _import_request _service_referrers _service_targets _service _service_wait _engines custom
+    _job _blob_places _embedded _operation _import_request _service_referrers _service_targets _service
+    _service_wait _engines custom
     _help _params commands __init__
 """.split()
 
