@@ -39,6 +39,8 @@ HELPERS = 4
 # How long, in seconds, ``close`` waits for each helper: only one that is just connecting needs any time to hear of it.
 FAREWELL = 0.2
 
+Whole = tuple[RegistryClient, str, Descriptor, tuple[Scope, ...]]
+
 CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 
 
@@ -55,7 +57,7 @@ class RangedDownload(BlobDownload):
     ) -> None:
         super().__init__(client, repository, descriptor, scopes)
         self._spare = spare
-        self._whole = (client, repository, descriptor, self._scopes)
+        self._whole: Whole = client, repository, descriptor, self._scopes
         self._helped: _Parts | None = None
         self._refused = False
         self._looked = 0
@@ -103,7 +105,7 @@ class RangedDownload(BlobDownload):
             self._spare.give(helpers)
             return
         logger.debug("a blob comes with %.0f MB/s; %d more connections", count / waited / 1e6, helpers)
-        self._helped = _Parts(*self._whole, start, helpers)
+        self._helped = _Parts(self._whole, start, helpers)
 
     def _pays(self, count: int, waited: float, elapsed: float) -> bool:
         """So many bytes came, in seconds of waiting for the source out of seconds in all."""
@@ -119,18 +121,9 @@ class RangedDownload(BlobDownload):
 class _Parts:
     """The blob from ``start`` on, by so many threads; no more parts than threads are begun and not yet handed on."""
 
-    def __init__(
-        self,
-        client: RegistryClient,
-        repository: str,
-        descriptor: Descriptor,
-        scopes: Iterable[Scope],
-        start: int,
-        helpers: int,
-    ) -> None:
-        self.start = start
-        self._whole = (client, repository, descriptor, tuple(scopes))
-        self._next = start
+    def __init__(self, whole: Whole, start: int, helpers: int) -> None:
+        client, _, descriptor, _ = self._whole = whole
+        self.start = self._next = start
         self._size = descriptor.size
         self.helpers = helpers
         self._begun: deque[_Part] = deque()
@@ -209,7 +202,7 @@ class _Parts:
                     return None
                 if len(self._begun) < self.helpers:
                     end = min(self._next + PART_BYTES, self._size)
-                    part = _Part(*self._whole, self._next, end, self._stop)
+                    part = _Part(self._whole, self._next, end, self._stop)
                     self._next = end
                     self._begun.append(part)
                     return part
@@ -222,19 +215,10 @@ class _Part(BlobDownload):
     ``blocks``: read, and not yet handed on; ``left``: bytes that are not yet handed on.
     """
 
-    def __init__(
-        self,
-        client: RegistryClient,
-        repository: str,
-        descriptor: Descriptor,
-        scopes: Iterable[Scope],
-        start: int,
-        end: int,
-        stop: Cancellation,
-    ) -> None:
-        super().__init__(client, repository, descriptor, scopes)
+    def __init__(self, whole: Whole, start: int, end: int, stop: Cancellation) -> None:
+        super().__init__(*whole)
         self._cancellation = stop
-        self._total = descriptor.size
+        self._total = self._size
         self._done, self._size = start, end
         self.blocks: deque[bytes] = deque()
         self.left = end - start
