@@ -89,8 +89,7 @@ def copy_all(pairs: list[Pair], jobs: int | None) -> list[engine.ItemResult]:
         for source, target in pairs
     ]
     try:
-        plan = engine.make_plan(requests, pool, cancellation)
-        return list(engine.run_plan(plan, pool, cancellation).items)
+        return list(engine.run_requests(requests, pool, cancellation).items)
     finally:
         pool.close(timeout=1)
 

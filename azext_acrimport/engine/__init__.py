@@ -61,7 +61,7 @@ from .reference import Reference, is_registry_host, parse_repository_tag
 from .registry import RegistryRepository
 from .report import CopyReport, ItemResult, Progress, Tally
 from .retry import RetryPolicy
-from .run import run_plan
+from .run import run_plan, run_requests
 from .store import Source, Target
 from .stream import Body
 from .transport import Transport, TransportOptions
@@ -132,5 +132,6 @@ __all__ = [
     "parse_repository_tag",
     "redact_url",
     "run_plan",
+    "run_requests",
     "survey",
 ]

@@ -18,56 +18,78 @@ from .question import Question, Questions, answer_of
 from .report import Outcome
 from .walk import Walk
 
-__all__ = ["make_plan", "survey"]
+__all__ = ["Planning", "make_plan", "survey"]
+
+
+class Planning:
+    """Many walks at once, each at its own pace: none waits for the answers to another one's questions.
+
+    So many that no job is idle, and no more: else all would ask one side first, and then all the other. ``open``: how
+    many have not ended. ``plan`` holds the steps of those that were added.
+    """
+
+    def __init__(self, requests: Sequence[CopyRequest], pool: Pool, places: BlobPlaces | None = None) -> None:
+        # of many images, the first asks both sides at once, so that both let us in meanwhile
+        self._walks = [Walk(number, request, frugal=number > 0) for number, request in enumerate(requests)]
+        self.plan = CopyPlan(tuple(walk.item for walk in self._walks), places or BlobPlaces())
+        self.open = len(self._walks)
+        self._graph = Graph(self.plan)
+        self._pool = pool
+        self._waiting = iter(self._walks)
+        self._asked = [0 for _ in self._walks]
+        self._heard: list[list[tuple[Question, Done]]] = [[] for _ in self._walks]
+
+    def begin(self) -> None:
+        """Ask the first questions."""
+        for walk in itertools.islice(self._waiting, 2 * self._pool.jobs):
+            self._ask(walk.first())
+
+    def hear(self, done: Done) -> Walk | None:
+        """Take in an answer, and ask what follows from it; the walk that has ended with it. Raises what is a bug."""
+        _refuse_bugs(done)
+        number: int = done.key.number
+        self._heard[number].append((done.key, done))
+        if len(self._heard[number]) < self._asked[number]:
+            return None
+        answers, self._heard[number], self._asked[number] = self._heard[number], [], 0
+        self._ask(self._walks[number].hear(answers))
+        if self._asked[number]:
+            return None
+        self.open -= 1
+        for walk in itertools.islice(self._waiting, 1):
+            self._ask(walk.first())
+        return self._walks[number]
+
+    def add(self, walk: Walk) -> None:
+        """Put the steps of a walk that has ended into the plan, and into its item."""
+        if walk.root and walk.item.result.status == "planned":
+            self._graph.add(walk.item, walk.root.digest, walk.present)
+            if walk.settled and not walk.item.steps:
+                walk.item.result.status = "unchanged"
+
+    def complete(self, cancellation: Cancellation) -> CopyPlan:
+        """To the end of all walks; their steps in the order of the requests."""
+        self.begin()
+        while self.open:
+            cancellation.check()
+            for done in self._pool.wait(0.2):
+                cancellation.check()
+                self.hear(done)
+        for walk in self._walks:
+            self.add(walk)
+        return self.plan
+
+    def _ask(self, questions: Questions) -> None:
+        for question, work in questions.items():
+            self._pool.submit(question, work)
+            self._asked[question.number] += 1
 
 
 def make_plan(
     requests: Sequence[CopyRequest], pool: Pool, cancellation: Cancellation, places: BlobPlaces | None = None
 ) -> CopyPlan:
     """Find out all that must be done. A request that cannot be planned carries its error in its item's result."""
-    # of many images, the first asks both sides at once, so that both let us in meanwhile
-    walks = [Walk(number, request, frugal=number > 0) for number, request in enumerate(requests)]
-    _converse(walks, pool, cancellation)
-    plan = CopyPlan(tuple(walk.item for walk in walks), places or BlobPlaces())
-    graph = Graph(plan)
-    for walk in walks:
-        if walk.root and walk.item.result.status == "planned":
-            graph.add(walk.item, walk.root.digest, walk.present)
-            if walk.settled and not walk.item.steps:
-                walk.item.result.status = "unchanged"
-    return plan
-
-
-def _converse(walks: Sequence[Walk], pool: Pool, cancellation: Cancellation) -> None:
-    """Many walks at once, each at its own pace: none waits for the answers to another one's questions.
-
-    So many that no job is idle, and no more: else all would ask one side first, and then all the other.
-    """
-    asked = [0 for _ in walks]
-    waiting = iter(walks)
-    heard: list[list[tuple[Question, Done]]] = [[] for _ in walks]
-
-    def ask(questions: Questions) -> None:
-        for question, work in questions.items():
-            pool.submit(question, work)
-            asked[question.number] += 1
-
-    def begin(count: int) -> None:
-        for walk in itertools.islice(waiting, count):
-            ask(walk.first())
-
-    begin(2 * pool.jobs)
-    while any(asked):
-        cancellation.check()
-        for done in pool.wait(0.2):
-            cancellation.check()
-            _refuse_bugs(done)
-            number = done.key.number
-            heard[number].append((done.key, done))
-            if len(heard[number]) == asked[number]:
-                answers, heard[number], asked[number] = heard[number], [], 0
-                ask(walks[number].hear(answers))
-                begin(not asked[number])
+    return Planning(requests, pool, places).complete(cancellation)
 
 
 def survey(plan: CopyPlan, pool: Pool, cancellation: Cancellation) -> None:

@@ -11,16 +11,19 @@ import heapq
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from .cancellation import Cancellation
 from .errors import BlobUnknown, Cancelled, EngineError
-from .plan import CopyBlob, CopyPlan, MountBlob, PlanItem, PutManifest, PutTag, Step
-from .pool import Pool
+from .places import BlobPlaces
+from .plan import CopyBlob, CopyPlan, CopyRequest, MountBlob, PlanItem, PutManifest, PutTag, Step
+from .planning import Planning
+from .pool import Done, Pool
+from .question import Question
 from .report import CopyReport, Outcome, Progress, Status
 from .stream import Body, Spare
 
-__all__ = ["run_plan"]
+__all__ = ["run_plan", "run_requests"]
 
 # How often people are told, in seconds: five times a second looks alive and costs nothing.
 PROGRESS_INTERVAL = 0.2
@@ -47,32 +50,46 @@ def run_plan(
     On KeyboardInterrupt, and when ``cancellation`` is set elsewhere, what is under way is given up and the items that
     are not complete are reported as ``cancelled``; the caller decides what to raise.
     """
-    return _Run(plan, pool, cancellation, on_progress).run()
+    return _Run(plan, None, pool, cancellation, on_progress).run()
+
+
+def run_requests(
+    requests: Sequence[CopyRequest],
+    pool: Pool,
+    cancellation: Cancellation,
+    places: BlobPlaces | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> CopyReport:
+    """As ``make_plan`` and ``run_plan``, but what is planned moves while other images are still asked about."""
+    planning = Planning(requests, pool, places)
+    return _Run(planning.plan, planning, pool, cancellation, on_progress).run()
 
 
 class _Run:
     def __init__(
-        self, plan: CopyPlan, pool: Pool, cancellation: Cancellation, on_progress: Callable[[Progress], None]
+        self,
+        plan: CopyPlan,
+        planning: Planning | None,
+        pool: Pool,
+        cancellation: Cancellation,
+        on_progress: Callable[[Progress], None],
     ) -> None:
         self._plan = plan
+        self._planning = planning
         self._pool = pool
         self._cancellation = cancellation
         self._on_progress = on_progress
         self._started = time.monotonic()
         self._told = 0.0
-        self._waits = {step: set(waits) for step, waits in plan.steps.items()}
-        self._dependants: dict[Step, list[Step]] = {step: [] for step in plan.steps}
-        for step, waits in plan.steps.items():
-            for wait in waits:
-                self._dependants[wait].append(step)
-        self._owners: dict[Step, list[PlanItem]] = {step: [] for step in plan.steps}
-        for item in plan.items:
-            for step in item.steps:
-                self._owners[step].append(item)
-        self._left = {id(item): len(item.steps) for item in plan.items}
-        self._blobs = plan.blobs
-        self._bytes_total = plan.total_bytes
+        self._waits: dict[Step, set[Step]] = {}
+        self._dependants: dict[Step, list[Step]] = {}
+        self._owners: dict[Step, list[PlanItem]] = {}
+        self._left: dict[int, int] = {}
+        self._blobs: list[CopyBlob | MountBlob] = []
+        self._bytes_total = 0
         self._done: dict[Step, Outcome] = {}
+        self._failed: dict[Step, EngineError] = {}
+        self._begun: set[Step] = set()
         self._transfers: dict[Step, int] = {}
         self._large: list[tuple[int, int, Step]] = []
         self._small: deque[Step] = deque()
@@ -82,17 +99,21 @@ class _Run:
 
     def run(self) -> CopyReport:
         """To the end, or to an interruption."""
-        for item in self._plan.items:
-            if not item.steps:
-                self._finish(item)
         try:
+            if self._planning:
+                self._planning.begin()
+            else:
+                for item in self._plan.items:
+                    self._take(item)
+                for item in self._plan.items:
+                    self._start(item)
             self._coordinate()
         except (KeyboardInterrupt, Cancelled):
             self._cancellation.cancel()
         if self._cancellation.requested:
             self._pool.close(FAREWELL)
             for done in self._pool.wait(0):  # what ended meanwhile counts: a tag may be among it
-                if done.error is None:
+                if done.error is None and not isinstance(done.key, Question):
                     self._complete(done.key, done.value)
         for item in self._plan.items:
             if item.result.status == "planned":
@@ -101,15 +122,20 @@ class _Run:
         return CopyReport(tuple(item.result for item in self._plan.items), time.monotonic() - self._started)
 
     def _coordinate(self) -> None:
-        self._ready(step for step, waits in self._waits.items() if not waits)
         running = 0
-        while running or self._large or self._small:
+        while running or self._large or self._small or self._asking():
             while running < self._pool.jobs and (step := self._next()):
-                if any(owner.result.error is None for owner in self._owners[step]):
-                    self._pool.submit(step, self._work(step))
-                    self._moving += _is_large(step)
-                    running += 1
-            for done in self._pool.wait(PROGRESS_INTERVAL) if running else ():
+                if self._waits[step] or all(owner.result.error for owner in self._owners[step]):
+                    self._begun.discard(step)  # until what it waits for is done, or somebody else wants it
+                    continue
+                self._pool.submit(step, self._work(step))
+                self._moving += _is_large(step)
+                running += 1
+            for done in self._pool.wait(PROGRESS_INTERVAL) if running or self._asking() else ():
+                if isinstance(done.key, Question):
+                    self._cancellation.check()
+                    self._hear(done)
+                    continue
                 running -= 1
                 self._moving -= _is_large(done.key)
                 if done.error is None:
@@ -122,8 +148,48 @@ class _Run:
                 self._cancellation.cancel()  # nothing that is under way is wanted any longer
                 return
 
+    def _asking(self) -> bool:
+        return self._planning is not None and self._planning.open > 0
+
+    def _hear(self, done: Done) -> None:
+        assert self._planning
+        walk = self._planning.hear(done)
+        if walk:
+            self._planning.add(walk)
+            self._take(walk.item)
+            self._start(walk.item)
+
+    def _take(self, item: PlanItem) -> None:
+        """Know an item's steps. Some of them may be under way, done or failed already, for another item."""
+        for step in item.steps:
+            if step not in self._owners:
+                self._owners[step], self._waits[step] = [], set()
+                if isinstance(step, (CopyBlob, MountBlob)):
+                    self._blobs.append(step)
+                    self._bytes_total += step.descriptor.size
+            self._owners[step].append(item)
+            for wait in self._plan.steps[step]:
+                if step not in self._done and wait not in self._done and wait not in self._waits[step]:
+                    self._waits[step].add(wait)
+                    self._dependants.setdefault(wait, []).append(step)
+        self._left[id(item)] = sum(step not in self._done for step in item.steps)
+
+    def _start(self, item: PlanItem) -> None:
+        """Have its steps done that wait for nothing."""
+        for step in item.steps:
+            if step in self._done:
+                self._tally(item, step, "existing")
+            elif step in self._failed and item.result.error is None:
+                self._end(item, "failed", self._failed[step])
+        if not self._left[id(item)]:
+            self._finish(item)
+        self._ready(step for step in item.steps if not self._waits[step] and step not in self._done)
+
     def _ready(self, steps: Iterable[Step]) -> None:
         for step in steps:
+            if step in self._begun:
+                continue
+            self._begun.add(step)
             if _is_large(step):
                 # ordered by size, and by age among equals
                 heapq.heappush(self._large, (-step.descriptor.size, next(self._count), step))
@@ -208,27 +274,30 @@ class _Run:
             store = self._plan.targets[step.target]
             self._plan.places.holds(store.registry, store.repository, step.descriptor)
         for number, item in enumerate(self._owners[step]):
-            if isinstance(step, (CopyBlob, MountBlob)):
-                # a blob that several images need moves once; for all but the first it is there already
-                way: Outcome = outcome if number == 0 else "existing"
-                item.result.blobs.add(way, 1)
-                item.result.bytes.add(way, step.descriptor.size)
-            elif isinstance(step, PutTag):
-                name = f"{step.target.partition('/')[2]}:{step.tag}"
-                item.result.written += (name,) if name in item.result.targets else ()
+            # a blob that several images need moves once; for all but the first it is there already
+            self._tally(item, step, outcome if number == 0 else "existing")
             self._left[id(item)] -= 1
             if not self._left[id(item)]:
                 self._finish(item)
         ready = []
-        for dependant in self._dependants[step]:
+        for dependant in self._dependants.get(step, ()):
             self._waits[dependant].discard(step)
             if not self._waits[dependant]:
                 ready.append(dependant)
         return ready
 
+    def _tally(self, item: PlanItem, step: Step, way: Outcome) -> None:
+        if isinstance(step, (CopyBlob, MountBlob)):
+            item.result.blobs.add(way, 1)
+            item.result.bytes.add(way, step.descriptor.size)
+        elif isinstance(step, PutTag):
+            name = f"{step.target.partition('/')[2]}:{step.tag}"
+            item.result.written += (name,) if name in item.result.targets else ()
+
     def _fail(self, step: Step, error: BaseException) -> None:
         if not isinstance(error, EngineError) or isinstance(error, Cancelled):
             raise error
+        self._failed[step] = error
         for item in self._owners[step]:
             if item.result.error is None:
                 self._end(item, "failed", error)

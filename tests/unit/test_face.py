@@ -19,7 +19,7 @@ PUBLIC = """
     RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError Source TagConflict
     Tally Target TimedOut TlsError TooLarge Transport TransportOptions Truncated Unauthorized
     UnsupportedManifest UploadLost is_loopback is_registry_host make_plan make_pool open_location
-    parse_location parse_repository_tag redact_url run_plan survey
+    parse_location parse_repository_tag redact_url run_plan run_requests survey
 """.split()
 
 

@@ -18,6 +18,7 @@ from azext_acrimport.engine import (
     make_plan,
     make_pool,
     run_plan,
+    run_requests,
 )
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy
@@ -31,10 +32,21 @@ def stores(artifact: images.Artifact = INDEX) -> tuple[MemoryStore, MemoryStore]
     return MemoryStore("source.test").hold(artifact, "1"), MemoryStore("target.test", "new")
 
 
+MEANWHILE = False
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["planned first", "planned meanwhile"])
+def meanwhile(request, monkeypatch):
+    """Both ways come to the same."""
+    monkeypatch.setattr(f"{__name__}.MEANWHILE", request.param)
+
+
 def run(requests: list[CopyRequest], jobs: int = 1, cancellation: Cancellation | None = None) -> CopyReport:
     """Plan and run."""
     pool, cancellation = make_pool(jobs), cancellation or Cancellation()
     try:
+        if MEANWHILE:
+            return run_requests(requests, pool, cancellation)
         return run_plan(make_plan(requests, pool, cancellation), pool, cancellation)
     finally:
         pool.close(1)
@@ -62,7 +74,7 @@ def test_same_image_for_two_repositories_is_read_once(jobs):
     assert [item.status for item in report.items] == ["copied", "copied"]
     assert source.count("blob") == len(INDEX.blobs)
     assert complete(first, INDEX.digest) and complete(second, INDEX.digest)
-    assert [item.blobs.mounted for item in report.items] == [0, len(INDEX.blobs)]
+    assert sorted(item.blobs.mounted for item in report.items) == [0, len(INDEX.blobs)]
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
@@ -234,3 +246,33 @@ def test_item_by_digest_keeps_the_digest():
     assert report.items[0].digest == Digest.parse(INDEX.digest)
     assert report.items[0].source == f"source.test/app@{INDEX.digest}"
     assert complete(target, INDEX.digest)
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_image_that_comes_later_shares_what_is_done_or_failed(jobs):
+    """While one image moves, others are still asked about: what it has brought is there, what it could not is not."""
+    good, bad = images.layer("good", 100), images.layer("bad", 100)
+    shared = [good, good, bad, bad]
+    source, target = MemoryStore("source.test"), MemoryStore("target.test")
+    for number, blob in enumerate(shared):
+        source.hold(images.image(f"later {number}", shared=[blob]), str(number))
+    first = threading.Event()
+
+    def late(method: str, what: str) -> None:
+        if method == "read" and what in ("1", "3") and jobs > 1:
+            assert first.wait(30)
+
+    def moving(method: str, what: str) -> None:
+        if method == "tag" and what == "0":
+            first.set()
+        if method == "put_blob" and what == images.digest_of(bad):
+            raise Denied("target.test", origin="target")
+
+    source.before, target.before = late, moving
+    if not MEANWHILE:
+        first.set()
+    report = run([CopyRequest(source, str(n), (Destination(target, (str(n),)),)) for n in range(4)], jobs)
+    assert [item.status for item in report.items] == ["copied", "copied", "failed", "failed"]
+    assert target.tags.keys() == {"0", "1"}
+    assert target.calls.count(("put_blob", images.digest_of(good))) == 1
+    assert sorted(item.blobs.existing for item in report.items[:2]) == [0, 1]
