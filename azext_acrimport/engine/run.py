@@ -14,14 +14,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from .cancellation import Cancellation
-from .errors import BlobUnknown, Cancelled, EngineError
+from .carrier import Carrier
+from .errors import Cancelled, EngineError
 from .places import BlobPlaces
 from .plan import CopyBlob, CopyPlan, CopyRequest, MountBlob, PlanItem, PutManifest, PutTag, Step
 from .planning import Planning
 from .pool import Done, Pool
 from .question import Question
 from .report import CopyReport, Outcome, Progress, Status
-from .stream import Body, Spare
+from .stream import Spare
 
 __all__ = ["run_plan", "run_requests"]
 
@@ -90,12 +91,13 @@ class _Run:
         self._done: dict[Step, Outcome] = {}
         self._failed: dict[Step, EngineError] = {}
         self._begun: set[Step] = set()
-        self._transfers: dict[Step, int] = {}
         self._large: list[tuple[int, int, Step]] = []
         self._small: deque[Step] = deque()
         self._count = itertools.count()
         self._moving = 0
         self._spare = Spare(self._unused) if pool.jobs > 1 else None
+        # with one job there is nobody but the worker to tell how far it is
+        self._carrier = Carrier(plan, cancellation, self._spare, self._tell if pool.jobs == 1 else None)
 
     def run(self) -> CopyReport:
         """To the end, or to an interruption."""
@@ -128,7 +130,7 @@ class _Run:
                 if self._waits[step] or all(owner.result.error for owner in self._owners[step]):
                     self._begun.discard(step)  # until what it waits for is done, or somebody else wants it
                     continue
-                self._pool.submit(step, self._work(step))
+                self._pool.submit(step, self._carrier.work(step))
                 self._moving += _is_large(step)
                 running += 1
             for done in self._pool.wait(PROGRESS_INTERVAL) if running or self._asking() else ():
@@ -210,63 +212,6 @@ class _Run:
         moving = self._moving + len(self._large)
         return min(HELPERS, self._pool.transfers - moving) if moving <= FEW else 0
 
-    def _work(self, step: Step) -> Callable[[], Outcome]:
-        return lambda: self._step(step)
-
-    def _step(self, step: Step) -> Outcome:
-        """In a worker."""
-        self._cancellation.check()
-        if isinstance(step, (CopyBlob, MountBlob)):
-            return self._bring_blob(step)
-        self._put(step)
-        return "copied"
-
-    def _bring_blob(self, step: CopyBlob | MountBlob) -> Outcome:
-        from_repository = step.from_repository if isinstance(step, MountBlob) else ""
-        try:
-            return self._plan.targets[step.target].bring_blob(step.descriptor, self._body(step), from_repository)
-        finally:
-            self._transfers.pop(step, None)
-
-    def _push_blob(self, step: CopyBlob) -> None:
-        """Whatever the target says that it has."""
-        try:
-            self._plan.targets[step.target].put_blob(step.descriptor, self._body(step))
-        finally:
-            self._transfers.pop(step, None)
-
-    def _body(self, step: CopyBlob | MountBlob) -> Body:
-        body = self._plan.sources[step.source].blob(step.descriptor)
-        return body.observed(lambda done: self._observe(step, done), self._cancellation, self._spare)
-
-    def _put(self, step: PutManifest | PutTag) -> None:
-        """Put a manifest. When the target misses something that it said it had, bring that once, and put again."""
-        try:
-            self._put_once(step)
-        except BlobUnknown:
-            manifest = self._plan.manifests[step.descriptor.digest]
-            for blob in manifest.blobs:
-                self._push_blob(CopyBlob(blob, step.target, step.source))
-            for child in manifest.manifests:
-                if child.digest in self._plan.manifests:
-                    self._put(PutManifest(child, step.target, step.source))
-            self._put_once(step)
-
-    def _put_once(self, step: PutManifest | PutTag) -> None:
-        manifest = self._plan.manifests[step.descriptor.digest]
-        target = self._plan.targets[step.target]
-        media_type = manifest.descriptor.media_type
-        if isinstance(step, PutTag):
-            target.tag(step.tag, step.descriptor.digest, media_type, manifest.raw)
-        else:
-            target.put_manifest(step.descriptor.digest, media_type, manifest.raw)
-
-    def _observe(self, step: Step, done: int) -> None:
-        """In a worker, or, with one job, in the calling thread, which has nobody else to tell."""
-        self._transfers[step] = done
-        if self._pool.jobs == 1:
-            self._tell()
-
     def _complete(self, step: Step, outcome: Outcome) -> list[Step]:
         """Count the step, and return what need not wait any longer."""
         self._done[step] = outcome
@@ -318,7 +263,7 @@ class _Run:
         self._told = now
         done_blobs = [step for step in self._blobs if step in self._done]
         active = tuple(
-            (step.descriptor.digest, done, step.descriptor.size) for step, done in list(self._transfers.items())
+            (step.descriptor.digest, done, step.descriptor.size) for step, done in list(self._carrier.transfers.items())
         )
         moved = sum(step.descriptor.size for step in done_blobs) + sum(done for _, done, _ in active)
         self._on_progress(

@@ -15,7 +15,7 @@ ENGINE = """
     errors cancellation descriptor reference manifest stream report store platforms redaction retry challenge credential
     error_response network adapter transport bearer auth client acr download ranges upload referrers registry
     location gzipped files layout archive
-    pool question places plan attachments walk planning run __init__
+    pool question places plan attachments walk planning carrier run __init__
 """.split()
 AZ_SIDE = """
     _arm_errors _advice _errors _output _registries _docker_config _connections _credentials _validators
@@ -25,7 +25,7 @@ AZ_SIDE = """
 """.split()
 
 # what plans and runs know of the world is Source and Target
-BLIND = {"platforms", "question", "plan", "attachments", "walk", "planning", "run"}
+BLIND = {"platforms", "question", "plan", "attachments", "walk", "planning", "carrier", "run"}
 WIRE = {
     "adapter",
     "transport",
