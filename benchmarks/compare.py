@@ -60,12 +60,12 @@ def main() -> int:
         for name in names:
             print(f"{name}: {ROWS[name].title}", file=sys.stderr)
             results[name] = bench.row(name, chosen, options.runs)
-    table = chart.table(results)
-    print(table)
-    if options.table:
-        options.table.write_text(table)
-    if options.svg:
-        options.svg.write_text(chart.svg(results))
+            # after each row: what was measured is kept, whatever becomes of the next one
+            if options.table:
+                options.table.write_text(chart.table(results))
+            if options.svg:
+                options.svg.write_text(chart.svg(results))
+    print(chart.table(results))
     return int(any(measured.failure for row in results.values() for measured in row))
 
 
