@@ -88,7 +88,7 @@ ROWS = {
     "repositories-link": Row("200 images in 200 repositories, slow link", repositories, slow=True),
     "tags-link": Row("200 tags of one repository, slow link", tags, slow=True),
     "layer-link": Row("one image, one layer of 500 MB, slow link", layer, slow=True),
-    "layer-far": Row("the same, slow link to the source only", layer, far=True),
+    "layer-far": Row("one image, one layer of 500 MB, slow link to the source only", layer, far=True),
     "again-link": Row("second run of 650 unchanged tags, slow link", unchanged, slow=True, again=True),
     "1-gigabyte": Row("one layer of 1 GB", one_gigabyte, extra=True),
     "10-gigabytes": Row("one layer of 10 GB", ten_gigabytes, extra=True),
