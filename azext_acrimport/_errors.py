@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -30,6 +32,34 @@ def to_json(error: EngineError) -> dict[str, str | None]:
         "recommendation": recommendation,
         "correlationId": getattr(error, "request_id", "") or None,
     }
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Where az ends without a word (Ctrl-C) or with a traceback (Entra ID out of reach), say what has become."""
+    from requests.exceptions import RequestException, SSLError
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise interrupted(None) from None
+    except EngineError as error:
+        raise to_azclierror(error) from error
+    except SSLError:
+        raise  # az has good words for it
+    except RequestException as error:
+        raise azure_unreachable(error) from error
+
+
+def raise_after_output(cli_ctx: Any, error: EngineError) -> None:
+    """az prints a result or an error, not both, unless the error comes when the result is out."""
+    from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
+
+    def fail(*_: Any, **__: Any) -> None:
+        cli_ctx.unregister_event(EVENT_CLI_SUCCESSFUL_EXECUTE, fail)
+        raise to_azclierror(error)
+
+    cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, fail)
 
 
 def exit_for_usage(message: str, recommendation: str) -> NoReturn:

@@ -20,8 +20,8 @@ ENGINE = """
 AZ_SIDE = """
     _arm_errors _advice _errors _output _registries _docker_config _connections _credentials _validators
     _job _blob_places _embedded _operation _import_request _service_referrers _service_targets _service
-    _service_wait _engines custom
-    _help _params commands __init__
+    _service_wait _engines _naming _sides _import _import_wait
+    custom _help _params commands __init__
 """.split()
 
 # what plans and runs know of the world is Source and Target
@@ -42,7 +42,7 @@ WIRE = {
 WIRE |= {"gzipped", "files", "layout", "archive"}
 
 # loaded for every `az acr …`: the engine, and what it needs, only when a command runs
-LIGHT = {"_help", "_params", "_validators", "_output", "commands", "__init__"}
+LIGHT = {"_help", "_params", "_validators", "_output", "custom", "commands", "__init__"}
 
 
 def imports(path: Path, *, deferred: bool) -> set[tuple[int, str]]:

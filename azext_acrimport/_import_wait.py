@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""``az acr import-wait``: the end of what ``az acr import --no-wait`` has begun."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from . import _errors, _output
+from ._credentials import Identity, provider
+from ._registries import Directory
+from ._service_wait import wait_for
+from ._sides import side
+from .engine import Cancellation, RegistryRepository
+
+
+def import_wait(cli_ctx: Any, operation: str, timeout: float | None) -> dict[str, Any]:
+    """The result of the import, or what is known of it. ``timeout`` in seconds."""
+    view = _output.ProgressView(cli_ctx, "Waiting for the import service")
+    started = time.monotonic()
+    try:
+        outcome, known = wait_for(cli_ctx, operation, view, timeout, lambda host: _reader(cli_ctx, host))
+    except ValueError as error:
+        _errors.exit_for_usage(*error.args)
+    outcome.item.seconds = time.monotonic() - started
+    view.end(outcome.item, "service")
+    if outcome.item.error:
+        _errors.raise_after_output(cli_ctx, outcome.item.error)
+    return _output.to_result(
+        outcome.item,
+        **known,
+        engine="service",
+        engine_reason=outcome.reason,
+        checked=outcome.checked,
+    )
+
+
+@contextmanager
+def _reader(cli_ctx: Any, host: str) -> Iterator[Callable[[str], RegistryRepository]]:
+    """From a repository of this registry to what reads there, as the az login identity."""
+    target = Directory(cli_ctx).find(host, "target")
+    given = provider(Identity(cli_ctx), target, "", "target")
+    with side(cli_ctx, "target", target, given, Cancellation()) as client:
+        yield lambda repository: RegistryRepository(client, repository)
