@@ -15,9 +15,9 @@ Destinations = dict[str, list[str]]
 
 
 def source_of(
-    directory: Directory, written: SourceImage, source_registry: str | None, target: Registry
+    directory: Directory, written: SourceImage, source_registry: str | None, target: str
 ) -> tuple[Reference, Registry, str]:
-    """What is meant, where it is, and the image as it was typed, without its registry."""
+    """What is meant, where it is, and the image as it was typed, without its registry. ``target``: as it was typed."""
     if written.location:
         return written.location, directory.find_source(written.location.registry, target), _for_service(written)
     assert source_registry

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,10 +42,12 @@ class Registry:
 
 
 class Directory:
-    """Looks registries up. The subscription is listed once, for the target and for the source."""
+    """Looks registries up, in any thread. The subscription is listed once, for the target and for the source."""
 
     def __init__(self, cli_ctx: Any) -> None:
         self._cli_ctx = cli_ctx
+        self._making = threading.Lock()
+        self._listing = threading.Lock()
         self._listed: list[Any] | None = None
 
     def find(self, text: str, side: str, resource_group: str | None = None) -> Registry:
@@ -54,9 +57,9 @@ class Directory:
         if is_valid_resource_id(text):
             parts = parse_resource_id(text)
             return self._get(parts["resource_group"], parts["name"], parts["subscription"], side)
-        login_server = is_registry_host(text)
-        if login_server and not is_acr_host(self._cli_ctx, text):
+        if self._is_outside(text):
             return Registry(text)
+        login_server = is_registry_host(text)
         if resource_group:
             return self._get(resource_group, text.partition(".")[0], None, side)
         home = home_of(self._cli_ctx, text)
@@ -67,24 +70,23 @@ class Directory:
         found = found or Registry(text, is_acr=True)
         return replace(found, host=text, home=home) if home else found
 
-    def find_source(self, host: str, target: Registry) -> Registry:
+    def find_source(self, host: str, target: str) -> Registry:
         """The registry that a source reference names by its host. For a target outside Azure, ARM is not asked."""
-        if host == target.host:
-            return target
-        if target.is_acr and is_acr_host(self._cli_ctx, host):
+        if is_acr_host(self._cli_ctx, host) and not self._is_outside(target):
             return self.find(host, "source")
         return Registry(host, is_acr=is_acr_host(self._cli_ctx, host), home=home_of(self._cli_ctx, host))
 
     def _find_listed(self, text: str, side: str, *, by_name: bool) -> Registry | None:
         from azure.core.exceptions import HttpResponseError
 
-        if self._listed is None:
-            try:
-                self._listed = list(management_client(self._cli_ctx, None).registries.list())
-            except HttpResponseError as error:
-                if by_name:
-                    raise _errors.arm_error(error, text, side) from error
-                self._listed = []
+        with self._listing:
+            if self._listed is None:
+                try:
+                    self._listed = list(self._client(None).registries.list())
+                except HttpResponseError as error:
+                    if by_name:
+                        raise _errors.arm_error(error, text, side) from error
+                    self._listed = []
         for found in self._listed:
             if (found.login_server or "").lower() == text or (by_name and found.name.lower() == text):
                 return _from_arm(found)
@@ -94,9 +96,18 @@ class Directory:
         from azure.core.exceptions import HttpResponseError
 
         try:
-            return _from_arm(management_client(self._cli_ctx, subscription).registries.get(resource_group, name))
+            return _from_arm(self._client(subscription).registries.get(resource_group, name))
         except HttpResponseError as error:
             raise _errors.arm_error(error, name, side) from error
+
+    def _client(self, subscription: str | None) -> Any:
+        """Made by one thread at a time: az imports the SDK on the way."""
+        with self._making:
+            return management_client(self._cli_ctx, subscription)
+
+    def _is_outside(self, text: str) -> bool:
+        """True for a host that ARM knows nothing of."""
+        return is_registry_host(text) and not is_acr_host(self._cli_ctx, text)
 
 
 def is_acr_host(cli_ctx: Any, host: str) -> bool:

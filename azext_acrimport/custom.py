@@ -36,8 +36,8 @@ def import_image(
     from ._errors import explained
 
     with explained():
-        from ._import import ImportOptions
         from ._import import import_image as run
+        from ._options import ImportOptions
 
         options = ImportOptions(
             registry_name=registry_name,

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from .acr import METADATA_ACTIONS, check_writable
+from .ahead import Ahead
 from .challenge import Scope
 from .client import RegistryClient
 from .descriptor import ACCEPTED_MANIFESTS, Descriptor, Digest
@@ -60,12 +61,21 @@ class RegistryRepository:
         self._scopes: tuple[Scope, ...] = (scope,)
         self._upload = BlobUpload(client, repository, self._scopes)
         self._looks = True
+        self._ahead: dict[str, Ahead[Descriptor]] = {}
         self._referrers = Referrers(client, repository, self._scopes, self._get, self.find)
         self.registry = client.registry
         self.repository = repository
 
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``: HEAD, which Docker Hub does not count as a pull."""
+        ahead = self._ahead.pop(identifier, None)
+        return ahead.result() if ahead else self._resolve(identifier)
+
+    def resolve_ahead(self, identifier: str) -> None:
+        """Begin to resolve, in a thread of its own; the next ``resolve`` returns, or raises, what comes of it."""
+        self._ahead[identifier] = Ahead(lambda: self._resolve(identifier))
+
+    def _resolve(self, identifier: str) -> Descriptor:
         found = self.find(identifier)
         if found is None:
             # HEAD has no body; the registry's words (unknown name, or unknown tag) are worth one more request

@@ -12,13 +12,13 @@ import pytest
 PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 
 ENGINE = """
-    errors cancellation descriptor reference manifest stream report store platforms redaction retry challenge credential
-    error_response network adapter transport bearer auth client acr download ranges upload referrers registry
+    errors cancellation ahead descriptor reference manifest stream report store platforms redaction retry challenge
+    credential error_response network adapter transport bearer auth client acr download ranges upload referrers registry
     location gzipped files layout archive
     pool question places plan attachments walk planning carrier run __init__
 """.split()
 AZ_SIDE = """
-    _arm_errors _advice _errors _output _registries _docker_config _connections _credentials _validators
+    _arm_errors _advice _errors _output _registries _docker_config _connections _credentials _validators _options
     _job _blob_places _embedded _operation _import_request _service_referrers _service_targets _service
     _service_wait _engines _naming _sides _import _import_wait
     custom _help _params commands __init__

@@ -52,6 +52,24 @@ def test_find_nothing():
     assert repository(answer(404))[0].find("1") is None
 
 
+def test_resolving_ahead_is_the_same_request_earlier():
+    """What came of it is told once; after that it is asked again."""
+    of, script = repository(answer(200, {**TYPE, **STATED}), answer(200, {**TYPE, **STATED}))
+    of.resolve_ahead("1")
+    assert of.resolve("1") == Descriptor(OCI_MANIFEST, DIGEST, -1)
+    assert len(script.asked) == 1
+    of.resolve("1")
+    assert len(script.asked) == 2
+
+
+def test_resolving_ahead_keeps_its_error_for_who_wants_the_result():
+    """It is not lost in the thread, and raised where it can be told."""
+    of, _ = repository(answer(404), answer(404))
+    of.resolve_ahead("1")
+    with pytest.raises(NotFound):
+        of.resolve("1")
+
+
 @pytest.mark.parametrize("first", [answer(200, TYPE), answer(405), answer(403)], ids=["no digest", "no HEAD", "403"])
 def test_find_asks_again_with_get(first):
     """Where HEAD says too little, the body is hashed."""
