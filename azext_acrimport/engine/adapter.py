@@ -2,7 +2,7 @@
 """The connections below ``requests``: they send in large blocks, and read the file of trusted authorities once.
 
 urllib3 makes a TLS context for each connection, and loads the authorities into it: 15 ms of CPU with the usual file, as
-much as moving 12 MB. A context may be shared as long as nobody changes it.
+much as moving 12 MB. A context may be shared as long as nobody changes it: both sides of an import share theirs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Iterable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from requests.adapters import HTTPAdapter
 
@@ -38,13 +39,13 @@ class SharedContext(ssl.SSLContext):
         """They are set; to set them while another thread greets a server is not safe."""
 
 
+# by what they trust, for as long as somebody has connections with them: after that the file is read anew
+_contexts: WeakValueDictionary[tuple[bool, str | None, str | None], SharedContext] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
 class BlockAdapter(HTTPAdapter):
     """urllib3's own blocks of 16 KiB cost three times the CPU. Safe in any thread."""
-
-    def __init__(self, **options: Any) -> None:
-        self._lock = threading.Lock()
-        self._contexts: dict[tuple[bool, str | None, str | None], SharedContext] = {}
-        super().__init__(**options)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """As ``requests`` calls it."""
@@ -61,11 +62,11 @@ class BlockAdapter(HTTPAdapter):
         """
         if not url.lower().startswith("https") or "ssl_context" in conn.conn_kw:
             return
-        with self._lock:  # nobody gets a connection of this pool before it has its context
+        with _lock:  # nobody gets a connection of this pool before it has its context
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
             if cert:
                 return  # a certificate of ours is loaded by urllib3, which knows about its password
             key = bool(verify), conn.ca_certs, conn.ca_cert_dir
-            context = self._contexts.get(key) or SharedContext(*key)
-            self._contexts[key] = conn.conn_kw["ssl_context"] = context
+            context = _contexts.get(key) or SharedContext(*key)
+            _contexts[key] = conn.conn_kw["ssl_context"] = context
             conn.ca_certs = conn.ca_cert_dir = None

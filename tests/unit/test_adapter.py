@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 
 import pytest
@@ -13,11 +14,12 @@ from azext_acrimport.engine.adapter import BlockAdapter
 
 
 def test_context_is_made_once(tmp_path):
-    """For every host with the same authorities, and never changed by a connection."""
+    """For every host of both sides with the same authorities, and never changed by a connection."""
     authorities = tmp_path / "authorities.pem"
     trustme.CA().cert_pem.write_to_path(str(authorities))
-    adapter, pools = BlockAdapter(), [HTTPSConnectionPool(f"r{n}.test") for n in range(4)]
+    pools = [HTTPSConnectionPool(f"r{n}.test") for n in range(4)]
     for pool, verify in zip(pools, [str(authorities), str(authorities), True, False], strict=True):
+        adapter = BlockAdapter()
         adapter.cert_verify(pool, f"https://{pool.host}/v2/", verify, None)
         adapter.cert_verify(pool, f"https://{pool.host}/v2/", verify, None)
     contexts = [pool.conn_kw["ssl_context"] for pool in pools]
@@ -26,6 +28,19 @@ def test_context_is_made_once(tmp_path):
     assert [context.check_hostname for context in contexts[1:]] == [True, True, False]
     assert [len(context.get_ca_certs()) for context in contexts[:2]] == [1, 1]
     assert not any(pool.ca_certs or pool.ca_cert_dir for pool in pools)  # urllib3 would load them once more
+
+
+def test_file_of_authorities_is_read_anew_when_nobody_is_connected(tmp_path):
+    """A program that goes on for days sees the new one."""
+    authorities = tmp_path / "authorities.pem"
+    for count in (1, 2):
+        with authorities.open("ab") as file:
+            file.write(trustme.CA().cert_pem.bytes())
+        pool = HTTPSConnectionPool("r.test")
+        BlockAdapter().cert_verify(pool, "https://r.test/v2/", str(authorities), None)
+        assert len(pool.conn_kw["ssl_context"].get_ca_certs()) == count
+        del pool
+        gc.collect()
 
 
 def test_file_of_authorities_that_is_not_there(tmp_path):
