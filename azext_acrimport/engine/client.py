@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from . import network
 from .auth import TokenProvider
@@ -116,7 +116,7 @@ class RegistryClient:
         body: bytes | bytearray | Body | None,
         retry: bool,
     ) -> Response:
-        url = urljoin(self.base, path)
+        url = self.base + path if path.startswith("/") else path
         ours = urlsplit(url)[:2] == urlsplit(self.base)[:2]
         authorization = self.tokens.authorization(scopes) if ours else None
         response = self._send(method, url, {*accept, 401}, headers, authorization, body, retry)

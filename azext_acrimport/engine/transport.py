@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import requests
-from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies, select_proxy
 
 from . import network
@@ -39,8 +38,9 @@ MAX_ERROR_BYTES = 1024 * 1024
 DRAINED_BYTES = 64 * 1024
 MAX_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# Connections kept open for each host; more than any sensible number of jobs, since idle ones cost nothing.
+# Connections kept open for each host, and hosts; more than any sensible number, since idle ones cost nothing.
 KEPT_CONNECTIONS = 128
+KEPT_HOSTS = 64
 
 
 def _environment_verify() -> bool | str:
@@ -75,7 +75,8 @@ class Response:
         self.origin: Origin = origin
         self.url = url
         self.status: int = answer.status_code
-        self.headers: CaseInsensitiveDict[str] = answer.headers
+        # names in any case
+        self.headers: Mapping[str, str] = answer.headers
 
     def read(self, size: int = BLOCK_BYTES, /) -> bytes:
         """The next bytes, as sent (never decompressed). Raises NetworkError of this side."""
@@ -131,7 +132,7 @@ class Transport:
         self.origin: Origin = origin
         self.options = options or TransportOptions()
         self.cancellation = cancellation or Cancellation()
-        self._adapter = BlockAdapter(pool_connections=16, pool_maxsize=KEPT_CONNECTIONS, max_retries=0)
+        self._adapter = BlockAdapter(pool_connections=KEPT_HOSTS, pool_maxsize=KEPT_CONNECTIONS, max_retries=0)
         self._exchange = exchange or self._adapter.send
         # how people call a host whose API is elsewhere (registry-1.docker.io is docker.io); errors say that
         self.names: dict[str, str] = {}
@@ -287,7 +288,6 @@ def _prepared(
     """A request without what ``requests`` adds for sessions and people; that costs as much as sending a small one."""
     request = requests.PreparedRequest()
     request.method, request.url, request.body = method, url, body  # type: ignore[assignment]
-    request.headers = CaseInsensitiveDict(headers)
-    if method not in ("GET", "HEAD"):
-        request.headers["Content-Length"] = str(len(body or b""))
+    length = {} if method in ("GET", "HEAD") else {"Content-Length": str(len(body or b""))}
+    request.headers = {**headers, **length}  # type: ignore[assignment]
     return request

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import gc
 import ssl
+import weakref
 
 import pytest
+import requests
 import trustme
 from urllib3.connectionpool import HTTPSConnectionPool
 
@@ -41,6 +43,19 @@ def test_file_of_authorities_is_read_anew_when_nobody_is_connected(tmp_path):
         assert len(pool.conn_kw["ssl_context"].get_ca_certs()) == count
         del pool
         gc.collect()
+
+
+def test_connections_to_a_host_are_looked_for_once():
+    """With another trust they are others; and none is kept open by having been looked for."""
+    adapter, request = BlockAdapter(), requests.Request("GET", "https://r.test/v2/").prepare()
+    pool = adapter.get_connection_with_tls_context(request, True)
+    assert adapter.get_connection_with_tls_context(request, True) is pool
+    assert adapter.get_connection_with_tls_context(request, False) is not pool
+    closed = weakref.ref(pool)
+    del pool
+    adapter.close()
+    gc.collect()
+    assert closed() is None
 
 
 def test_file_of_authorities_that_is_not_there(tmp_path):
