@@ -13,6 +13,9 @@ from tests.sandbox.server import call
 from tests.sandbox.world import OTHER_SUBSCRIPTION, READER
 from tests.support.content import tag_digest
 
+# all lines are run before the first test: eighty imports
+pytestmark = pytest.mark.timeout(600)
+
 SOURCE = "mysourceregistry.azurecr.io"
 ID = "/providers/Microsoft.ContainerRegistry/registries/"
 SOURCE_ID = f"/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/sandbox{ID}mysourceregistry"
