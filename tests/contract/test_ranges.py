@@ -25,7 +25,9 @@ from azext_acrimport.engine import (
 from azext_acrimport.engine.stream import Spare
 from azext_acrimport.engine.transport import TransportOptions
 from tests.sandbox import images
+from tests.sandbox.registry import Registry
 from tests.sandbox.server import Listener, Request, Response
+from tests.sandbox.storage import Storage
 
 PART = 64 * 1024
 RAW = images.noise("ranges", 40 * PART + 17)
@@ -199,3 +201,33 @@ def test_cancelled_while_parts_hang():
         threading.Thread(target=cancel).start()
         with pytest.raises(Cancelled):
             whole(reader)
+
+
+def test_upload_that_breaks_begins_anew(monkeypatch, tmp_path):
+    """The helpers of the broken one end, and the next one has its own; by chunks now, and whole."""
+    monkeypatch.setattr("azext_acrimport.engine.upload.CHUNK_BYTES", 7 * PART)
+    registry, uploads = Registry(Storage(tmp_path)), []
+
+    def breaking(request: Request) -> Response:
+        if request.method not in ("PUT", "PATCH"):
+            return registry(request)
+        uploads.append(request.method)
+        if len(uploads) not in (1, 4):
+            return registry(request)
+        request.body.read(3 * PART)
+        raise ConnectionResetError("cut")
+
+    source = Source()
+    with reading(source) as (_, spare, cancellation), Listener(source) as here, Listener(breaking) as there:
+        options = TransportOptions(retry=RetryPolicy(attempts=4, base=0.0))
+        sides = [Transport(origin, options, cancellation) for origin in ("source", "target")]
+        stores = [
+            RegistryRepository(RegistryClient(host, host, side, lambda: ANONYMOUS), "app")
+            for host, side in zip((here.address, there.address), sides, strict=True)
+        ]
+        stores[1].put_blob(BLOB, stores[0].blob(BLOB).observed(lambda done: None, cancellation, spare))
+        assert stores[1].has_blob(BLOB)
+        for side in sides:
+            side.close()
+    assert uploads[:4] == ["PUT", "PATCH", "PATCH", "PATCH"] and len(uploads) > 8
+    assert source.starts
