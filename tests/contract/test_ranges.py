@@ -16,6 +16,7 @@ from azext_acrimport.engine import (
     Descriptor,
     Digest,
     DigestMismatch,
+    Origin,
     RegistryClient,
     RegistryRepository,
     RetryPolicy,
@@ -26,7 +27,7 @@ from azext_acrimport.engine.stream import Spare
 from azext_acrimport.engine.transport import TransportOptions
 from tests.sandbox import images
 from tests.sandbox.registry import Registry
-from tests.sandbox.server import Listener, Request, Response
+from tests.sandbox.server import Handler, Listener, Request, Response
 from tests.sandbox.storage import Storage
 
 PART = 64 * 1024
@@ -63,19 +64,33 @@ def small_parts(monkeypatch):
 
 
 @contextlib.contextmanager
+def repository(origin: Origin, handler: Handler, cancellation: Cancellation):
+    """A repository that this handler serves."""
+    options = TransportOptions(retry=RetryPolicy(attempts=3, base=0.0))
+    with Listener(handler) as listener:
+        transport = Transport(origin, options, cancellation)
+        client = RegistryClient(listener.address, listener.address, transport, lambda: ANONYMOUS)
+        try:
+            yield RegistryRepository(client, "app")
+        finally:
+            transport.close()
+
+
+@contextlib.contextmanager
 def reading(source: Source, free: int = 4, blob: Descriptor = BLOB):
     """A reader of the blob, what is to spare, and the cancellation; afterwards all is given back and ended."""
     cancellation, spare = Cancellation(), Spare(lambda: free)
-    options = TransportOptions(retry=RetryPolicy(attempts=3, base=0.0))
-    with Listener(source) as listener:
-        transport = Transport("source", options, cancellation)
-        client = RegistryClient(listener.address, listener.address, transport, lambda: ANONYMOUS)
-        reader = RegistryRepository(client, "app").blob(blob).observed(lambda done: None, cancellation, spare).open()
+    with repository("source", source, cancellation) as store:
+        reader = store.blob(blob).observed(lambda done: None, cancellation, spare).open()
         try:
             yield reader, spare, cancellation
         finally:
             reader.close()
-            transport.close()
+    assert_all_ended(spare)
+
+
+def assert_all_ended(spare: Spare) -> None:
+    """Nothing is held, and nobody reads."""
     assert spare.taken == 0
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("acrimport-part")]
 
@@ -217,17 +232,10 @@ def test_upload_that_breaks_begins_anew(monkeypatch, tmp_path):
         request.body.read(3 * PART)
         raise ConnectionResetError("cut")
 
-    source = Source()
-    with reading(source) as (_, spare, cancellation), Listener(source) as here, Listener(breaking) as there:
-        options = TransportOptions(retry=RetryPolicy(attempts=4, base=0.0))
-        sides = [Transport(origin, options, cancellation) for origin in ("source", "target")]
-        stores = [
-            RegistryRepository(RegistryClient(host, host, side, lambda: ANONYMOUS), "app")
-            for host, side in zip((here.address, there.address), sides, strict=True)
-        ]
-        stores[1].put_blob(BLOB, stores[0].blob(BLOB).observed(lambda done: None, cancellation, spare))
-        assert stores[1].has_blob(BLOB)
-        for side in sides:
-            side.close()
+    source, cancellation, spare = Source(), Cancellation(), Spare(lambda: 4)
+    with repository("source", source, cancellation) as here, repository("target", breaking, cancellation) as there:
+        there.put_blob(BLOB, here.blob(BLOB).observed(lambda done: None, cancellation, spare))
+        assert there.has_blob(BLOB)
+    assert_all_ended(spare)
     assert uploads[:4] == ["PUT", "PATCH", "PATCH", "PATCH"] and len(uploads) > 8
     assert source.starts
