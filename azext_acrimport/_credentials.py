@@ -24,7 +24,7 @@ class Identity:
     """
 
     def __init__(self, cli_ctx: Any) -> None:
-        self.cli_ctx = cli_ctx
+        self._cli_ctx = cli_ctx
         self._lock = threading.Lock()
         self._tokens: dict[tuple[str | None, str], tuple[Credential, float]] = {}
 
@@ -36,7 +36,7 @@ class Identity:
         """
 
         def otherwise() -> Credential:
-            return self._credential(registry, self.cli_ctx.cloud.endpoints.active_directory_resource_id)
+            return self._credential(registry, self._cli_ctx.cloud.endpoints.active_directory_resource_id)
 
         try:
             credential = self._credential(registry, self._audience())
@@ -53,9 +53,9 @@ class Identity:
         with self._lock:
             credential, expires = self._tokens.get(key, (None, 0.0))
             if credential is None or expires - time.time() < MARGIN:
-                profile = Profile(cli_ctx=self.cli_ctx)
+                profile = Profile(cli_ctx=self._cli_ctx)
                 known = {account["id"] for account in profile.load_cached_subscriptions()}
-                active = self.cli_ctx.data.get("subscription_id")
+                active = self._cli_ctx.data.get("subscription_id")
                 subscription = registry.subscription if registry.subscription in known else active
                 (_, token, details), _, tenant = profile.get_raw_token(audience, subscription=subscription)
                 name = profile.get_subscription(subscription)["user"]["name"]
@@ -71,7 +71,7 @@ class Identity:
 
     def _audience(self) -> str:
         """As core: a full URL, or a short name below azure.net."""
-        configured = self.cli_ctx.config.get("acr", "audience_resource", fallback="")
+        configured = self._cli_ctx.config.get("acr", "audience_resource", fallback="")
         if not configured:
             return DEFAULT_AUDIENCE
         return configured if configured.startswith("https://") else f"https://{configured}.azure.net"
