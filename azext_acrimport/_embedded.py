@@ -32,7 +32,7 @@ class Embedded:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._pool = make_pool(job.jobs)
+        self._pool = make_pool(job.options.jobs)
         self._places = RememberedPlaces(job.cli_ctx.config.config_dir)
         self._plan: CopyPlan | None = None
         self._report: CopyReport | None = None
@@ -89,7 +89,7 @@ class Embedded:
     def _finished(self, view: ProgressView) -> ItemResult:
         assert self._plan
         item = self._plan.items[0].result
-        if item.error is None and self._job.dry_run:
+        if item.error is None and self._job.options.dry_run:
             survey(self._plan, self._pool, self._job.cancellation)
         elif item.error is None:
             try:

@@ -60,7 +60,7 @@ class Facts:
     def is_large_and_inside(self) -> bool:
         """Both in one cloud and tenant, as the same identity, and much to move."""
         source = self.job.source
-        inside = bool(self.service_possible and source and source.resource_id and not self.job.password)
+        inside = bool(self.service_possible and source and source.resource_id and not self.job.options.password)
         return inside and self.refusal is None and self.moving() > LARGE and self.job.same_tenant()
 
 
@@ -75,7 +75,7 @@ class Row:
 
 
 TABLE = (
-    Row(lambda facts: facts.job.no_wait, "service", "--no-wait was given, and only the service goes on alone"),
+    Row(lambda facts: facts.job.options.no_wait, "service", "--no-wait was given, and only the service goes on alone"),
     Row(lambda facts: not facts.job.target.is_acr, "embedded", "the target is not an Azure container registry"),
     Row(lambda facts: facts.job.source is None, "embedded", "the source is on this machine"),
     Row(lambda facts: bool(facts.job.request.platforms), "embedded", "only some platforms are wanted"),
@@ -108,14 +108,14 @@ TABLE = (
 
 def run(job: Job, view: ProgressView) -> Outcome:
     """Choose, import, and try the other engine once where the first one's trouble is its own."""
-    if job.engine == "service":
+    if job.options.engine == "service":
         return import_by_service(job, "named by the user", view, job.timeout)
     early = next((row for row in TABLE if row.early and row.holds(Facts(job))), None)
-    if early and early.engine == "service" and job.engine == "auto":
+    if early and early.engine == "service" and job.options.engine == "auto":
         return import_by_service(job, early.reason, view, job.timeout)
     with Embedded(job) as embedded:
         item = embedded.plan()
-        if job.engine == "embedded":
+        if job.options.engine == "embedded":
             return Outcome(item if item.error else embedded.finish(view), "embedded", "named by the user")
         row = early or _chosen(job, item.error, embedded)
         if row.engine == "embedded":
@@ -136,7 +136,7 @@ def _chosen(job: Job, refusal: EngineError | None, embedded: Embedded) -> Row:
 def _or_by_service(job: Job, outcome: Outcome, view: ProgressView) -> Outcome:
     """What the embedded engine brought about; by the service where a closed door was the trouble."""
     error = outcome.item.error
-    if not isinstance(error, Denied) or job.dry_run or not Facts(job, error).service_possible:
+    if not isinstance(error, Denied) or job.options.dry_run or not Facts(job, error).service_possible:
         return outcome
     if not (Facts(job, error).may_not_push or Facts(job, error).source_is_closed):
         return outcome

@@ -11,7 +11,7 @@ from knack.log import get_logger
 
 from . import _errors, _output
 from ._engines import run
-from ._job import Job
+from ._job import Job, Outcome
 from ._naming import typed_tags
 from ._options import ImportOptions
 from ._registries import Registry
@@ -30,19 +30,13 @@ def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
         request, cancellation = sides.open()
         job = Job(
             cli_ctx=cli_ctx,
+            options=options,
             reference=reference,
             source=source,
             target=target,
             request=request,
             image=sides.image,
             tags=typed_tags(sides.image, options.target_tags, options.repositories),
-            repositories=tuple(options.repositories),
-            username=options.username,
-            password=options.password,
-            engine=options.engine,
-            jobs=options.jobs,
-            dry_run=options.dry_run,
-            no_wait=options.no_wait,
             timeout=options.timeout,
             cancellation=cancellation,
             opened=sides.open,
@@ -52,13 +46,20 @@ def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
         started = time.monotonic()
         outcome = run(job, view)
         outcome.item.seconds = time.monotonic() - started
+    return told(cli_ctx, view, outcome, source=str(reference), registry=target.host)
+
+
+def told(
+    cli_ctx: Any, view: _output.ProgressView, outcome: Outcome, *, source: str | None, registry: str | None
+) -> dict[str, Any]:
+    """The result, with a last word to people; the command fails after it when there was an error."""
     view.end(outcome.item, outcome.engine)
     if outcome.item.error:
         _errors.raise_after_output(cli_ctx, outcome.item.error)
     return _output.to_result(
         outcome.item,
-        source=str(reference),
-        registry=target.host,
+        source=source,
+        registry=registry,
         engine=outcome.engine,
         engine_reason=outcome.reason,
         operation=outcome.operation,

@@ -39,10 +39,10 @@ def begun(
     require_target(target)
     assert job.source
     where: dict[str, Any] = {"resource_id": job.source.resource_id}
-    if job.password or not job.source.resource_id:
+    if job.options.password or not job.source.resource_id:
         where = {"registry_uri": job.source.home or job.source.host}
-    if job.password:
-        where["credentials"] = ImportSourceCredentials(username=job.username, password=job.password)
+    if job.options.password:
+        where["credentials"] = ImportSourceCredentials(username=job.options.username, password=job.options.password)
     parameters = ImportImageParameters(
         source=ImportSource(source_image=image, **where),
         target_tags=list(tags) or None,

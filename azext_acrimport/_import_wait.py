@@ -10,6 +10,7 @@ from typing import Any
 
 from . import _errors, _output
 from ._credentials import Identity, provider
+from ._import import told
 from ._registries import Directory
 from ._service_wait import wait_for
 from ._sides import side
@@ -25,16 +26,7 @@ def import_wait(cli_ctx: Any, operation: str, timeout: float | None) -> dict[str
     except ValueError as error:
         _errors.exit_for_usage(*error.args)
     outcome.item.seconds = time.monotonic() - started
-    view.end(outcome.item, "service")
-    if outcome.item.error:
-        _errors.raise_after_output(cli_ctx, outcome.item.error)
-    return _output.to_result(
-        outcome.item,
-        **known,
-        engine="service",
-        engine_reason=outcome.reason,
-        checked=outcome.checked,
-    )
+    return told(cli_ctx, view, outcome, **known)
 
 
 @contextmanager

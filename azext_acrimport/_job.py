@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from ._options import ImportOptions
 from ._registries import Registry
 from .engine import Cancellation, CopyRequest, ItemResult, LayoutReference, Reference
 
@@ -19,33 +20,26 @@ class Job:
 
     ``opened`` connects to both sides anew; ``same_tenant`` asks az, so only where it matters.
 
-    ``image``, ``tags`` and ``repositories`` as they were typed, which is how the service is asked. ``timeout`` in
+    ``image`` and ``tags`` as they were typed, which is how the service is asked. ``timeout``: what is left of it, in
     seconds.
     """
 
     cli_ctx: Any
+    options: ImportOptions
     reference: Reference | LayoutReference
     source: Registry | None
     target: Registry
     request: CopyRequest
-    image: str = ""
-    tags: tuple[str, ...] = ()
-    repositories: tuple[str, ...] = ()
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    engine: str = "auto"
-    jobs: int | None = None
-    dry_run: bool = False
-    no_wait: bool = False
-    timeout: float | None = None
-    cancellation: Cancellation = field(default_factory=Cancellation)
-    opened: Callable[[], tuple[CopyRequest, Cancellation]] | None = None
-    same_tenant: Callable[[], bool] = lambda: True
+    cancellation: Cancellation
+    image: str
+    tags: tuple[str, ...]
+    timeout: float | None
+    opened: Callable[[], tuple[CopyRequest, Cancellation]]
+    same_tenant: Callable[[], bool]
     started: float = field(default_factory=time.monotonic)
 
     def renewed(self) -> Job:
         """The same for another try, in the time that is left: connections of an engine that was stopped are dead."""
-        assert self.opened
         request, cancellation = self.opened()
         left = None if self.timeout is None else max(self.timeout - (time.monotonic() - self.started), 1.0)
         return replace(self, request=request, cancellation=cancellation, timeout=left, started=time.monotonic())

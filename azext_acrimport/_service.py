@@ -32,23 +32,23 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
     outcome = Outcome(item, "service", reason)
     if not job.target.is_acr:
         raise _errors.not_for_service(job.target.host)
-    look_first = job.dry_run or job.engine != "service"
+    look_first = job.options.dry_run or job.options.engine != "service"
     try:
         item.digest = item.source_digest = _pinned(job, needed=look_first)
         before = named_now(job, item.digest)
         if look_first:
             require_no_conflict(job, before, item.digest)
-        tags, repositories = lacking(job, before, item.digest) if look_first else (job.tags, job.repositories)
+        tags, repositories = lacking(job, before, item.digest) if look_first else (job.tags, job.options.repositories)
         if not tags and not repositories:
             item.status = "unchanged"
-        elif job.dry_run:
+        elif job.options.dry_run:
             require_target(job.target)
             require_right(job)
         else:
             _imported(job, outcome, tags, repositories, view, timeout)
-        if item.status == "planned" and not job.dry_run:
+        if item.status == "planned" and not job.options.dry_run:
             _compare(job, before, item)
-        if job.request.referrers and item.digest and not job.dry_run:
+        if job.request.referrers and item.digest and not job.options.dry_run:
             _bring_referrers(job, item, timeout, view)
     except EngineError as error:
         item.status, item.error = "failed", error
@@ -58,7 +58,7 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
 
 
 def _bring_referrers(job: Job, item: ItemResult, timeout: float | None, view: ProgressView) -> None:
-    if job.no_wait:
+    if job.options.no_wait:
         item.notices += (NO_REFERRERS,)
     elif import_referrers(job, item, timeout, view) and item.status == "unchanged":
         item.status = "copied"
@@ -89,7 +89,7 @@ def _imported(
     def ask(image: str, force: bool) -> None:
         left = None if timeout is None else max(timeout - (time.monotonic() - started), 1.0)
         operation = begun(job, image, tags, repositories, force=force, timeout=left)
-        if job.no_wait:
+        if job.options.no_wait:
             outcome.operation, outcome.checked = _known_again(job, operation.url, item.digest), False
             item.status = "accepted"
         else:
@@ -103,13 +103,13 @@ def _imported(
         tags, repositories = _after_conflict(job, item.digest, error)
         if tags or repositories:
             ask(job.image, job.request.force)
-    if job.no_wait:
+    if job.options.no_wait:
         item.status = "accepted" if outcome.operation else "unchanged"
         return
     there = named_now(job, item.digest)
     if item.digest and any(digest != item.digest for digest in there.values()):
         logger.warning("The source's tag has moved meanwhile: the image is imported again, by its digest.")
-        tags, repositories = job.tags, job.repositories
+        tags, repositories = job.tags, job.options.repositories
         ask(f"{job.image.partition('@')[0].partition(':')[0]}@{item.digest}", force=True)
         there = named_now(job, item.digest)
         for name, digest in there.items():

@@ -31,7 +31,7 @@ def named_now(job: Job, digest: Digest | None) -> Named:
             with readable():
                 found = store.find(tag)
                 seen[f"{store.repository}:{tag}"] = found.digest if found else None
-        if digest and store.repository in job.repositories:
+        if digest and store.repository in job.options.repositories:
             with readable():
                 seen[store.repository] = digest if store.find(str(digest)) else None
     return seen
@@ -40,7 +40,7 @@ def named_now(job: Job, digest: Digest | None) -> Named:
 def lacking(job: Job, there: Named, digest: Digest | None) -> tuple[list[str], list[str]]:
     """The tags and the repositories, as they were typed, that are not known to have the image."""
     tags = [typed for typed in job.tags if digest is None or there.get(full_name(job, typed)) != digest]
-    return tags, [name for name in job.repositories if digest is None or there.get(name) != digest]
+    return tags, [name for name in job.options.repositories if digest is None or there.get(name) != digest]
 
 
 def full_name(job: Job, typed: str) -> str:

@@ -79,10 +79,10 @@ class Sides:
     def open(self) -> tuple[CopyRequest, Cancellation]:
         """Connect to both, each time anew."""
         reference, options = self.reference, self._options
-        cancellation = Cancellation()
         read_from: Any
         pace = None
         if isinstance(reference, LayoutReference):
+            cancellation = Cancellation()
             read_from = self._stack.enter_context(closing(open_location(reference)))
         else:
             assert self.source

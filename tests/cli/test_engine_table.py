@@ -25,12 +25,12 @@ def refusal(kind: type, side: str) -> Exception:
 
 def chosen(error=None, moving: int = 0, **facts) -> tuple[str, str]:
     """Engine, and the first words of its reason."""
+    options = SimpleNamespace(no_wait=facts.pop("no_wait", False), password=facts.pop("password", None))
     job = SimpleNamespace(
         **{
-            "no_wait": False,
+            "options": options,
             "source": SOURCE,
             "target": TARGET,
-            "password": None,
             "request": SimpleNamespace(platforms=()),
             "same_tenant": lambda: True,
             **facts,
