@@ -10,11 +10,11 @@ from knack.log import get_logger
 
 from . import _errors
 from ._arm_errors import ServiceError
-from ._embedded import Embedded
+from ._embedded import copy_here
 from ._job import Job, Outcome
 from ._output import ProgressView
 from ._service import import_by_service
-from .engine import Denied, EngineError, Firewall, NetworkError, TlsError
+from .engine import Denied, EngineError, Firewall, ItemResult, NetworkError, Planned, TlsError
 
 logger = get_logger(__name__)
 
@@ -28,11 +28,11 @@ SERVICE_ONLY = {"no-range", "no-digest", "copy-failed", "timeout", "role-missing
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the table looks at. ``refusal``: why the embedded engine could not even plan; ``moving``: bytes."""
+    """What the table looks at. ``refusal``: why the embedded engine could not plan; ``moving``: bytes, if many."""
 
     job: Job
     refusal: EngineError | None = None
-    moving: Callable[[], int] = lambda: 0
+    moving: int = 0
 
     @property
     def service_possible(self) -> bool:
@@ -61,7 +61,7 @@ class Facts:
         """Both in one cloud and tenant, as the same identity, and much to move."""
         source = self.job.source
         inside = bool(self.service_possible and source and source.resource_id and not self.job.options.password)
-        return inside and self.refusal is None and self.moving() > LARGE and self.job.same_tenant()
+        return inside and self.refusal is None and self.moving > LARGE and self.job.same_tenant()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +113,28 @@ def run(job: Job, view: ProgressView) -> Outcome:
     early = next((row for row in TABLE if row.early and row.holds(Facts(job))), None)
     if early and early.engine == "service" and job.options.engine == "auto":
         return import_by_service(job, early.reason, view, job.timeout)
-    with Embedded(job) as embedded:
-        item = embedded.plan()
-        if job.options.engine == "embedded":
-            return Outcome(item if item.error else embedded.finish(view), "embedded", "named by the user")
-        row = early or _chosen(job, item.error, embedded)
-        if row.engine == "embedded":
-            outcome = Outcome(item if item.error else embedded.finish(view), "embedded", row.reason)
+    if job.options.engine == "embedded":
+        return Outcome(_copied_here(job, lambda planned: True, view), "embedded", "named by the user")
+    rows = [early] if early else []
+
+    def embedded_is_chosen(planned: Planned) -> bool:
+        rows.append(early or _chosen(Facts(job, moving=planned.result.bytes.copied if planned.counted else 0)))
+        return rows[-1].engine == "embedded"
+
+    item = _copied_here(job, embedded_is_chosen, view)
+    row = rows[-1] if rows else _chosen(Facts(job, item.error))
     if row.engine == "embedded":
-        return _or_by_service(job, outcome, view)
+        return _or_by_service(job, Outcome(item, "embedded", row.reason), view)
     return _or_embedded(job, item.error, row, view)
 
 
-def _chosen(job: Job, refusal: EngineError | None, embedded: Embedded) -> Row:
-    def moving() -> int:
-        return embedded.bytes_to_move() if embedded.largest_possible > LARGE else 0
+def _copied_here(job: Job, go_on: Callable[[Planned], bool], view: ProgressView) -> ItemResult:
+    """A dry run never goes on, and counts what it would move."""
+    dry_run = job.options.dry_run
+    return copy_here(job, lambda planned: go_on(planned) and not dry_run, view, -1 if dry_run else LARGE)
 
-    facts = Facts(job, refusal, moving)
+
+def _chosen(facts: Facts) -> Row:
     return next(row for row in TABLE if not row.early and row.holds(facts))
 
 
@@ -156,9 +161,7 @@ def _or_embedded(job: Job, refusal: EngineError | None, row: Row, view: Progress
     if not isinstance(error, ServiceError) or error.known.slug not in SERVICE_ONLY:
         return outcome
     logger.warning("The import service failed: %s Trying once through this machine.", error.message)
-    with Embedded(job.renewed()) as embedded:
-        item = embedded.plan()
-        item = item if item.error else embedded.finish(view)
+    item = _copied_here(job.renewed(), lambda planned: True, view)
     return Outcome(item, "embedded", f"the service failed ({error.code})")
 
 

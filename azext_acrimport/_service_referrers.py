@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ._embedded import Embedded
+from ._embedded import copy_here
 from ._import_request import begun, waited
 from ._job import Job
 from ._operation import Operation
 from ._output import ProgressView
-from .engine import Attachment, AuthError, CredentialError, Denied, ItemResult, NetworkError, Unauthorized
+from .engine import Attachment, AuthError, CredentialError, Denied, ItemResult, NetworkError, Planned, Unauthorized
 
 # Operations at once: ARM limits what one identity may ask it in a while.
 AT_ONCE = 10
@@ -23,27 +23,30 @@ def import_referrers(job: Job, item: ItemResult, timeout: float | None, view: Pr
 
     The image must be at the target: then all that a plan for it still holds is what refers to it.
     """
-    attached = _attached(job, item)
-    lacking = [entry for entry in attached if entry.lacking]
-    item.referrers = len(attached)
-    while lacking:
-        some, lacking = lacking[:AT_ONCE], lacking[AT_ONCE:]
+    lacking = left = _lacking(job, item)
+    while left:
+        some, left = left[:AT_ONCE], left[AT_ONCE:]
         for operation in [_begun(job, entry, timeout) for entry in some]:
             waited(operation, timeout, view)
-    return any(entry.lacking for entry in attached)
+    return bool(lacking)
 
 
-def _attached(job: Job, item: ItemResult) -> list[Attachment]:
+def _lacking(job: Job, item: ItemResult) -> list[Attachment]:
     """Found by a plan of the embedded engine, which is never carried out. Only a closed door is no failure here."""
+    lacking: list[Attachment] = []
+
+    def only_look(planned: Planned) -> bool:
+        lacking.extend(attachment for attachment in planned.attachments if attachment.lacking)
+        return False
+
     job = job.renewed()
-    with Embedded(replace(job, request=replace(job.request, identifier=str(item.digest)))) as embedded:
-        planned = embedded.plan()
-        if planned.error is None:
-            return embedded.attached
-    if not isinstance(planned.error, (Denied, Unauthorized, NetworkError, AuthError, CredentialError)):
+    planned = copy_here(replace(job, request=replace(job.request, identifier=str(item.digest))), only_look)
+    if isinstance(planned.error, (Denied, Unauthorized, NetworkError, AuthError, CredentialError)):
+        item.notices += (UNSEEN,)
+    elif planned.error:
         raise planned.error
-    item.notices += (UNSEEN,)
-    return []
+    item.referrers = 0 if planned.error else planned.referrers
+    return lacking
 
 
 def _begun(job: Job, entry: Attachment, timeout: float | None) -> Operation:

@@ -16,6 +16,7 @@ from ._naming import destinations_of, source_of
 from ._options import ImportOptions
 from ._registries import Directory, Registry
 from .engine import (
+    Ahead,
     Cancellation,
     CopyRequest,
     Credential,
@@ -27,7 +28,6 @@ from .engine import (
     RegistryClient,
     RegistryRepository,
     Transport,
-    make_pool,
     open_location,
 )
 
@@ -56,20 +56,9 @@ class Sides:
     def find(self) -> None:
         """Look both up at once; what the source's tag names is asked meanwhile. Raises what the look-ups raise."""
         options = self._options
-        pool = make_pool(1 if options.jobs == 1 else 2)
-        pool.submit(
-            "target", lambda: self._directory.find(options.registry_name, "target", options.resource_group_name)
-        )
-        pool.submit("source", self._find_source)
-        found: dict[str, Any] = {}
-        while len(found) < 2:
-            found |= {done.key: done for done in pool.wait(0.2)}
-        pool.close(0.0)
-        for done in (found["target"], found["source"]):
-            if done.error:
-                raise done.error
-        self.target = found["target"].value
-        self.reference, self.source, self.image = found["source"].value
+        source = None if options.jobs == 1 else Ahead(self._find_source)
+        self.target = self._directory.find(options.registry_name, "target", options.resource_group_name)
+        self.reference, self.source, self.image = source.result() if source else self._find_source()
         if self.source and self.source.host == self.target.host:
             self.source = self.target
         elif self.source and self.source.export_disabled:

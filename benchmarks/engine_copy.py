@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Copy images by the engine alone: ``engine_copy.py SRC DST [--jobs N]``, or ``--list FILE`` for many.
 
-Needs the standard library and requests. The file has lines ``SRC DST``; all of them are one plan, done by one pool in
-one process. Anonymous. Loopback registries are tried with https, then http; REQUESTS_CA_BUNDLE names private CAs. An
+Needs the standard library and requests. The file has lines ``SRC DST``; all of them are copied at once, in one
+process. Anonymous. Loopback registries are tried with https, then http; REQUESTS_CA_BUNDLE names private CAs. An
 existing tag is moved. Prints one line an image; exit code 0 only when every image is whole at its target.
 """
 
@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("target", metavar="DST", nargs="?")
     parser.add_argument("--list", metavar="FILE", help="lines SRC DST; # starts a comment")
     parser.add_argument("--jobs", type=int, help="how many transfers at once (default: the engine's own choice)")
+    parser.add_argument("--dry-run", action="store_true", help="only find out what would be done")
     options = parser.parse_args()
     if (options.list is None) == (options.target is None):
         parser.error("give SRC and DST, or --list FILE")
@@ -35,7 +36,7 @@ def main() -> int:
     except (engine.InvalidReference, ValueError, OSError) as error:
         parser.error(str(error))
     started = time.monotonic()
-    results = copy_all(pairs, options.jobs)
+    results = copy_all(pairs, options.jobs, dry_run=options.dry_run)
     for result in results:
         if result.error:
             print(f"{result.status}: {result.source}: {result.error} [{result.error.code}]", file=sys.stderr)
@@ -75,9 +76,9 @@ def copy(source: engine.Reference, target: engine.Reference, jobs: int | None) -
     return copy_all([(source, target)], jobs)[0]
 
 
-def copy_all(pairs: list[Pair], jobs: int | None) -> list[engine.ItemResult]:
+def copy_all(pairs: list[Pair], jobs: int | None, *, dry_run: bool = False) -> list[engine.ItemResult]:
     """The whole use of the engine, as a program without az would write it."""
-    cancellation, pool = engine.Cancellation(), engine.make_pool(jobs)
+    cancellation = engine.Cancellation()
     places = Places(cancellation)
     requests = [
         engine.CopyRequest(
@@ -88,10 +89,8 @@ def copy_all(pairs: list[Pair], jobs: int | None) -> list[engine.ItemResult]:
         )
         for source, target in pairs
     ]
-    try:
-        return list(engine.run_requests(requests, pool, cancellation).items)
-    finally:
-        pool.close(timeout=1)
+    go_on, count_above = (lambda planned: not dry_run), (-1 if dry_run else None)
+    return list(engine.copy_images(requests, cancellation, jobs=jobs, go_on=go_on, count_above=count_above).items)
 
 
 class Places:

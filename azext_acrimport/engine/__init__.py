@@ -1,23 +1,33 @@
 # SPDX-License-Identifier: MIT
 """The embedded copy engine: images and OCI artifacts from registry to registry, with ``requests`` and nothing else.
 
-    cancellation, pool = Cancellation(), make_pool(jobs=4)
+    cancellation = Cancellation()
     client = RegistryClient("ghcr.io", "ghcr.io", Transport("source", cancellation=cancellation), lambda: ANONYMOUS)
     source = RegistryRepository(client, "contoso/app")
     target = ...  # the same with "target" and another credential
-    plan = make_plan([CopyRequest(source, "1.0", (Destination(target, ("1.0",)),))], pool, cancellation)
-    report = run_plan(plan, pool, cancellation)
+    report = copy_images([CopyRequest(source, "1.0", (Destination(target, ("1.0",)),))], cancellation)
 
 It never prints, never logs above DEBUG, and knows nothing of az.
 """
 
 from __future__ import annotations
 
-from .archive import open_location
+from .auth.credential import ANONYMOUS, Credential, CredentialProvider
 from .cancellation import Cancellation
-from .client import RegistryClient
-from .credential import ANONYMOUS, Credential, CredentialProvider
-from .descriptor import Descriptor, Digest, Platform
+from .content.descriptor import Descriptor
+from .content.digest import Digest
+from .content.manifest import Manifest
+from .content.platform import Platform
+from .content.reference import Reference, is_registry_host, parse_repository_tag
+from .content.store import Source, Target
+from .content.stream import Body
+from .copy.blobs import BlobPlaces
+from .copy.image import Planned
+from .copy.images import copy_images
+from .copy.progress import Progress
+from .copy.referrers import Attachment
+from .copy.report import Change, CopyReport, ItemResult, Tally
+from .copy.request import CopyRequest, Destination
 from .errors import (
     AuthError,
     BlobUnknown,
@@ -49,25 +59,19 @@ from .errors import (
     UnsupportedManifest,
     UploadLost,
 )
-from .location import LayoutReference, parse_location
-from .manifest import Manifest
-from .network import is_loopback
-from .places import BlobPlaces
-from .plan import Attachment, CopyPlan, CopyRequest, Destination
-from .planning import make_plan, survey
-from .pool import make_pool
-from .redaction import redact_url
-from .reference import Reference, is_registry_host, parse_repository_tag
-from .registry import RegistryRepository
-from .report import CopyReport, ItemResult, Progress, Tally
-from .retry import RetryPolicy
-from .run import run_plan, run_requests
-from .store import Source, Target
-from .stream import Body
-from .transport import Transport, TransportOptions
+from .files.archive import open_location
+from .files.location import LayoutReference, parse_location
+from .registry.client import RegistryClient
+from .registry.repository import RegistryRepository
+from .transport.addresses import is_loopback
+from .transport.redaction import redact_url
+from .transport.retry import RetryPolicy
+from .transport.transport import Transport, TransportOptions
+from .waiting import Ahead
 
 __all__ = [
     "ANONYMOUS",
+    "Ahead",
     "Attachment",
     "AuthError",
     "BlobPlaces",
@@ -75,8 +79,8 @@ __all__ = [
     "Body",
     "Cancellation",
     "Cancelled",
+    "Change",
     "ContentError",
-    "CopyPlan",
     "CopyReport",
     "CopyRequest",
     "Credential",
@@ -100,6 +104,7 @@ __all__ = [
     "NoMatchingPlatform",
     "NotFound",
     "Origin",
+    "Planned",
     "Platform",
     "Progress",
     "RateLimited",
@@ -123,15 +128,11 @@ __all__ = [
     "Unauthorized",
     "UnsupportedManifest",
     "UploadLost",
+    "copy_images",
     "is_loopback",
     "is_registry_host",
-    "make_plan",
-    "make_pool",
     "open_location",
     "parse_location",
     "parse_repository_tag",
     "redact_url",
-    "run_plan",
-    "run_requests",
-    "survey",
 ]

@@ -6,13 +6,13 @@ EngineError                    code, origin, subject, message
 ├─ LayoutError                 path, reason: an image layout or archive on this machine
 ├─ NetworkError                host, reason: dns | refused | timeout | reset | proxy | redirect | other
 │  └─ TlsError                 the certificate or the handshake was refused
-├─ RegistryError               host, method, path, status, codes, text, request_id
+├─ RegistryError               host, method, path, status, codes, text, request_id, retry_after
 │  ├─ Unauthorized             401 although a credential (or an anonymous token) was tried; mode
 │  ├─ Denied                   403, or a token that lacks the right; mode
 │  │  └─ Firewall              403 because of this machine's address
 │  ├─ NotFound                 404 with nothing more to try
 │  ├─ Disallowed               405: locked, read-only, quarantined
-│  ├─ RateLimited              429; retry_after in seconds
+│  ├─ RateLimited              429
 │  ├─ TooLarge                 413
 │  ├─ BlobUnknown              a manifest was refused because something it names is not there
 │  ├─ UploadLost               the upload session is gone or out of step
@@ -140,9 +140,10 @@ class TlsError(NetworkError):
 
 
 class RegistryError(EngineError):
-    """A registry answered, but not with what was asked for."""
+    """A registry answered, but not with what was asked for. ``retry_after``: seconds that it asked to wait, or None."""
 
     slug = "registry-error"
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -210,10 +211,9 @@ class Disallowed(RegistryError):
 
 
 class RateLimited(RegistryError):
-    """429 to the end. ``retry_after``: seconds that the registry asked to wait, or None."""
+    """429 to the end."""
 
     slug = "rate-limited"
-    retry_after: float | None = None
 
 
 class TooLarge(RegistryError):

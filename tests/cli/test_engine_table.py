@@ -36,7 +36,7 @@ def chosen(error=None, moving: int = 0, **facts) -> tuple[str, str]:
             **facts,
         }
     )
-    row = next(row for row in TABLE if row.holds(Facts(job, error, lambda: moving)))
+    row = next(row for row in TABLE if row.holds(Facts(job, error, moving)))
     return row.engine, row.reason
 
 

@@ -25,7 +25,7 @@ from azext_acrimport.engine import (
     RetryPolicy,
     Transport,
 )
-from azext_acrimport.engine.transport import TransportOptions
+from azext_acrimport.engine.transport.transport import TransportOptions
 from tests.sandbox.server import Listener, Request, Response
 
 GIGABYTE = 1 << 30

@@ -192,7 +192,7 @@ def test_hostile_archive_is_refused(tmp_path, kind):
 
 def test_bomb_is_not_unpacked(tmp_path, monkeypatch):
     """A gigabyte of nothing in a megabyte; the limits are smaller here to keep the test short."""
-    monkeypatch.setattr("azext_acrimport.engine.files.ALWAYS_ALLOWED", 1_000_000)
+    monkeypatch.setattr("azext_acrimport.engine.files.tar.ALWAYS_ALLOWED", 1_000_000)
     path = tmp_path / "bomb.tar.gz"
     path.write_bytes(gzip.compress(bytes(50_000_000)))
     with pytest.raises(LayoutError, match="times its size"):

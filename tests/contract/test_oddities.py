@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from azext_acrimport.engine import Credential, RegistryClient, RegistryRepository, RetryPolicy, Transport
-from azext_acrimport.engine.transport import TransportOptions
+from azext_acrimport.engine.transport.transport import TransportOptions
 from tests.sandbox import images
 from tests.sandbox.registry import Oddities, Registry, failure
 from tests.sandbox.server import Handler, Listener, Request, Response

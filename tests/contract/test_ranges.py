@@ -21,10 +21,10 @@ from azext_acrimport.engine import (
     RegistryRepository,
     RetryPolicy,
     Transport,
-    ranges,
 )
-from azext_acrimport.engine.stream import Spare
-from azext_acrimport.engine.transport import TransportOptions
+from azext_acrimport.engine.content.stream import Spare
+from azext_acrimport.engine.registry import ranges
+from azext_acrimport.engine.transport.transport import TransportOptions
 from tests.sandbox import images
 from tests.sandbox.registry import Registry
 from tests.sandbox.server import Handler, Listener, Request, Response
@@ -60,7 +60,7 @@ def small_parts(monkeypatch):
     """Every connection counts as slow, and the blob as huge."""
     monkeypatch.setattr(ranges, "PART_BYTES", PART)
     monkeypatch.setattr(ranges.RangedDownload, "_pays", lambda *_: True)
-    monkeypatch.setattr("azext_acrimport.engine.registry.HUGE_BYTES", PART)
+    monkeypatch.setattr("azext_acrimport.engine.registry.repository.HUGE_BYTES", PART)
 
 
 @contextlib.contextmanager
@@ -220,7 +220,7 @@ def test_cancelled_while_parts_hang():
 
 def test_upload_that_breaks_begins_anew(monkeypatch, tmp_path):
     """The helpers of the broken one end, and the next one has its own; by chunks now, and whole."""
-    monkeypatch.setattr("azext_acrimport.engine.upload.CHUNK_BYTES", 7 * PART)
+    monkeypatch.setattr("azext_acrimport.engine.registry.upload.CHUNK_BYTES", 7 * PART)
     registry, uploads = Registry(Storage(tmp_path)), []
 
     def breaking(request: Request) -> Response:

@@ -14,9 +14,7 @@ from azext_acrimport.engine import (
     Descriptor,
     Destination,
     Reference,
-    make_plan,
-    make_pool,
-    run_plan,
+    copy_images,
 )
 from benchmarks.engine_copy import Places, copy_all
 from tests.sandbox import images
@@ -119,12 +117,11 @@ class Memory(BlobPlaces):
 
 def remembered(memory: Memory, source: str, target: str):
     """Copy one image, as a process of its own that has this memory; what became of its blobs."""
-    cancellation, pool = Cancellation(), make_pool(4)
+    cancellation = Cancellation()
     places, here, there = Places(cancellation), Reference.parse(source), Reference.parse(target)
     destination = Destination(places.repository("target", there), (there.tag,))
     request = CopyRequest(places.repository("source", here), here.identifier, (destination,))
-    report = run_plan(make_plan([request], pool, cancellation, memory), pool, cancellation)
-    pool.close(1)
+    report = copy_images([request], cancellation, jobs=4, places=memory)
     assert report.ok
     return report.items[0].blobs
 

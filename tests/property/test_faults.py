@@ -19,9 +19,7 @@ from azext_acrimport.engine import (
     RetryPolicy,
     Transport,
     TransportOptions,
-    make_plan,
-    make_pool,
-    run_plan,
+    copy_images,
 )
 from tests.sandbox import images
 from tests.sandbox.faults import Faults
@@ -59,7 +57,7 @@ schedules = st.lists(st.tuples(faults, actions, st.booleans()), min_size=1, max_
 
 def copy(source: str, target: str, jobs: int):
     """One import with force, with hardly any patience."""
-    cancellation, pool = Cancellation(), make_pool(jobs)
+    cancellation = Cancellation()
     options = TransportOptions(retry=RetryPolicy(attempts=3, base=0.001), read_timeout=5, upload_timeout=5)
     sides = [Transport(origin, options, cancellation) for origin in ("source", "target")]
     stores = [
@@ -67,10 +65,9 @@ def copy(source: str, target: str, jobs: int):
         for host, side in zip((source, target), sides, strict=True)
     ]
     try:
-        plan = make_plan([CopyRequest(stores[0], "1", (Destination(stores[1], ("1",)),), True)], pool, cancellation)
-        return plan.items[0].result if plan.items[0].result.error else run_plan(plan, pool, cancellation).items[0]
+        request = CopyRequest(stores[0], "1", (Destination(stores[1], ("1",)),), True)
+        return copy_images([request], cancellation, jobs=jobs).items[0]
     finally:
-        pool.close(1)
         for side in sides:
             side.close()
 

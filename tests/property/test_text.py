@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from azext_acrimport.engine import Digest, InvalidReference, Reference
-from azext_acrimport.engine.challenge import Challenge, Scope
-from azext_acrimport.engine.reference import MAX_NAME
+from azext_acrimport.engine.auth.challenge import Challenge
+from azext_acrimport.engine.auth.scope import Scope
+from azext_acrimport.engine.content.reference import MAX_NAME
 
 ALPHANUMERIC = string.ascii_lowercase + string.digits
 words = st.text(ALPHANUMERIC, min_size=1, max_size=12)

@@ -13,8 +13,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from azext_acrimport.engine.cancellation import Cancellation
-from azext_acrimport.engine.retry import RetryPolicy
-from azext_acrimport.engine.transport import Transport, TransportOptions
+from azext_acrimport.engine.transport.retry import RetryPolicy
+from azext_acrimport.engine.transport.transport import Transport, TransportOptions
 
 
 def answer(status: int = 200, headers: dict[str, str] | None = None, body: bytes = b"") -> HTTPResponse:

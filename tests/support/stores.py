@@ -24,6 +24,7 @@ class MemoryStore:
         self.tags: dict[str, str] = {}
         self.neighbours: dict[str, MemoryStore] = {}
         self.phantoms: set[str] = set()
+        self.tells_locks = False
         self.calls: list[tuple[str, str]] = []
         self.before: Callable[[str, str], None] = lambda method, what: None
         self.lock = threading.Lock()
@@ -78,6 +79,11 @@ class MemoryStore:
         self._note("referrers", str(subject))
         manifests = [Manifest.parse(raw, kind, Digest.parse(digest)) for digest, (raw, kind) in self.manifests.items()]
         return [m.descriptor for m in manifests if m.subject and m.subject.digest == subject]
+
+    def list_tags(self, pages: int) -> list[str]:
+        """As ``Source.list_tags``."""
+        self._note("list_tags", "")
+        return list(self.tags)
 
     def blob(self, descriptor: Descriptor) -> Body:
         """As ``Source.blob``."""
@@ -169,17 +175,16 @@ def complete(store: MemoryStore, digest: str) -> bool:
 
 
 def copy(source: MemoryStore, *targets: Any, tag: str = "1", jobs: int = 1, force: bool = False, **wanted: Any) -> Any:
-    """Plan and run one request over such stores; the item's result."""
-    from azext_acrimport.engine import Cancellation, CopyRequest, Destination, make_plan, make_pool, run_plan
+    """Copy one image from store to store; its result."""
+    from azext_acrimport.engine import Cancellation, CopyRequest, Destination, copy_images
 
-    cancellation, pool = wanted.pop("cancellation", None) or Cancellation(), make_pool(jobs)
-    destinations = tuple(Destination(target, tuple(wanted.get("tags", (tag,)))) for target in targets)
-    try:
-        content = {name: wanted[name] for name in ("platforms", "referrers") if name in wanted}
-        request = CopyRequest(source, tag, destinations, force, **content)
-        plan = make_plan([request], pool, cancellation)
-        if plan.items[0].result.error:
-            return plan.items[0].result
-        return run_plan(plan, pool, cancellation, wanted.get("on_progress", lambda progress: None)).items[0]
-    finally:
-        pool.close(1)
+    cancellation = wanted.pop("cancellation", None) or Cancellation()
+    destinations = tuple(Destination(target, tuple(wanted.pop("tags", (tag,)))) for target in targets)
+    content = {name: wanted.pop(name) for name in ("platforms", "referrers") if name in wanted}
+    request = CopyRequest(source, tag, destinations, force, **content)
+    return copy_images([request], cancellation, jobs=jobs, **wanted).items[0]
+
+
+def planned(source: MemoryStore, target: Any, **wanted: Any) -> Any:
+    """What a dry run says of the same."""
+    return copy(source, target, go_on=lambda image: False, count_above=-1, **wanted)

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from azext_acrimport.engine import Digest, Disallowed, RegistryClient, RegistryRepository
-from azext_acrimport.engine.credential import ANONYMOUS
+from azext_acrimport.engine.auth.credential import ANONYMOUS
 from tests.support.scripted import Script, answer, transport
 
 DIGEST = Digest.of(b"manifest")

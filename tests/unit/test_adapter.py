@@ -12,7 +12,7 @@ import requests
 import trustme
 from urllib3.connectionpool import HTTPSConnectionPool
 
-from azext_acrimport.engine.adapter import BlockAdapter
+from azext_acrimport.engine.transport.adapter import BlockAdapter
 
 
 def test_context_is_made_once(tmp_path):

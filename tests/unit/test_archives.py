@@ -15,9 +15,11 @@ import tracemalloc
 
 import pytest
 
-from azext_acrimport.engine import LayoutError, gzipped
-from azext_acrimport.engine import files as files_module
-from azext_acrimport.engine.files import Folder, TarArchive
+from azext_acrimport.engine import LayoutError
+from azext_acrimport.engine.files import gzipped
+from azext_acrimport.engine.files import tar as files_module
+from azext_acrimport.engine.files.folder import Folder
+from azext_acrimport.engine.files.tar import TarArchive
 from tests.sandbox import images
 from tests.support import layouts
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from azext_acrimport.engine import Platform, RateLimited, TagConflict
-from azext_acrimport.engine import attachments as attachments_module
+from azext_acrimport.engine.copy import referrers as attachments_module
 from tests.sandbox import images
-from tests.support.stores import MemoryStore, complete, copy
+from tests.support.stores import MemoryStore, complete, copy, planned
 
 CHILDREN = [(p, images.image(f"signed-{p}", platform=p)) for p in ("linux/amd64", "linux/arm64/v8")]
 INDEX = images.index(CHILDREN, attestations=True)
@@ -150,7 +150,7 @@ def test_refusal_at_any_place_is_a_failure(position, jobs):
     count = iter(range(100))
 
     def limit(method: str, _: str) -> None:
-        if method == "referrers" and next(count) == position:
+        if method == "referrers" and next(count) >= position:
             raise RateLimited("source.test", origin="source", status=429)
 
     source.before = limit
@@ -228,7 +228,8 @@ def test_entry_that_is_not_there_is_left_out_and_said():
     from azext_acrimport.engine import Descriptor
 
     entry = Descriptor(gone.media_type, source_of(gone), len(gone.raw))
-    source.referrers = lambda subject: [*honest(subject), *([entry] if subject == source_of(INDEX) else [])]
+    twice = [entry, entry]  # and has written it twice
+    source.referrers = lambda subject: [*honest(subject), *(twice if subject == source_of(INDEX) else [])]
     result = imported(source, target)
     assert (result.status, result.referrers) == ("copied", 5)
     assert any(gone.digest in notice for notice in result.notices)
@@ -255,12 +256,8 @@ def test_more_than_any_real_image_has(monkeypatch, limit, value):
 
 def test_dry_run_counts_them():
     """And writes nothing."""
-    from azext_acrimport.engine import Cancellation, CopyRequest, Destination, make_plan, make_pool, survey
-
     source, target = stores()
-    pool, cancellation = make_pool(1), Cancellation()
-    plan = make_plan([CopyRequest(source, "1", (Destination(target, ("1",)),), referrers=True)], pool, cancellation)
-    survey(plan, pool, cancellation)
-    planned, done = plan.items[0].result, imported(source, MemoryStore("target.test", "new"))
-    assert (planned.status, planned.referrers, planned.blobs) == ("planned", 5, done.blobs)
+    foreseen = planned(source, target, referrers=True)
+    done = imported(source, MemoryStore("target.test", "new"))
+    assert (foreseen.status, foreseen.referrers, foreseen.blobs) == ("planned", 5, done.blobs)
     assert target.manifests == {}

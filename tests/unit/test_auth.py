@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from azext_acrimport.engine import ANONYMOUS, AuthError, Credential, Denied, RegistryClient, Unauthorized
-from azext_acrimport.engine.bearer import Token
-from azext_acrimport.engine.challenge import Scope
+from azext_acrimport.engine.auth.scope import Scope
+from azext_acrimport.engine.auth.token import Token
 from tests.support.scripted import Script, Sent, answer, transport
 
 PASSWORD = Credential(mode="user name and password", username="bob", password="pass:word")
@@ -45,7 +45,7 @@ def client(script: Script, credential: Credential = ANONYMOUS, host: str = "regi
 
 def get(of: RegistryClient, scopes: tuple[Scope, ...] = PULL) -> int:
     """One request."""
-    return of.send("GET", "/v2/app/manifests/1", scopes=scopes, accept={200}).status
+    return of.fetch("GET", "/v2/app/manifests/1", scopes=scopes, accept={200}).status
 
 
 def test_nothing_is_asked_for_where_nothing_is_wanted():
@@ -106,7 +106,7 @@ def test_token_that_is_refused_is_renewed_once():
     script = Script([*texts, answer(body=b'{"token": "t2"}'), answer()])
     of = client(script)
     get(of)
-    of.send("PUT", "/v2/app/manifests/1", scopes=PULL, accept={200}, body=b"manifest")
+    of.fetch("PUT", "/v2/app/manifests/1", scopes=PULL, accept={200}, body=b"manifest")
     assert script.sent[-1].headers["Authorization"] == "Bearer t2"
     assert script.sent[-1].body == b"manifest"
 
@@ -277,6 +277,31 @@ def test_threads_share_one_token():
     assert len(fetched) == 1
 
 
+def test_cached_token_waits_for_nobody():
+    """While that of another repository is being fetched, and however many there are."""
+    hanging, free = threading.Event(), threading.Event()
+
+    def registry(sent: Sent):
+        if "/token" in sent.url:
+            if "other" in sent.url:
+                hanging.set()
+                assert free.wait(30)
+            return answer(body=b'{"token": "t1"}')
+        return answer() if "Authorization" in sent.headers else answer(401, challenge("registry.test"))
+
+    of = client(Script(registry))
+    get(of)
+    thread = threading.Thread(target=get, args=(of, (Scope.pull("other"),)))
+    thread.start()
+    try:
+        assert hanging.wait(30)
+        assert get(of) == 200
+        assert of.tokens.authorization(PULL) == "Bearer t1"
+    finally:
+        free.set()
+        thread.join()
+
+
 @pytest.mark.parametrize(
     ("body", "lifetime"),
     [
@@ -295,9 +320,9 @@ def test_token_ends_a_little_early(body, lifetime, monkeypatch):
     """By expires_in, else by the claims of a JWT, else after a minute; counted on our own clock."""
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
     of = transport(Script([answer(body=json.dumps(body).encode())]))
-    response = of.send("GET", "https://registry.test/token", accept={200})
+    response = of.fetch("GET", "https://registry.test/token", accept={200})
     moment = [50.0]
-    token = Token.from_response(response, "token", "access_token", host="registry.test", clock=lambda: moment[0])
+    token = Token.from_answer(response, "token", "access_token", host="registry.test", clock=lambda: moment[0])
     assert token.expires_at == pytest.approx(50 + lifetime, abs=1)
     moment[0] = 50 + lifetime + 1
     assert token.expired

@@ -21,7 +21,7 @@ from azext_acrimport.engine import (
     Truncated,
     UploadLost,
 )
-from azext_acrimport.engine import upload as upload_module
+from azext_acrimport.engine.registry import upload as upload_module
 from tests.support.scripted import Script, answer, transport
 
 RAW = bytes(range(256)) * 4

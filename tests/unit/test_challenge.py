@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from azext_acrimport.engine.challenge import Challenge, Scope
+from azext_acrimport.engine.auth.challenge import Challenge
+from azext_acrimport.engine.auth.scope import Scope
 
 HUB = 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/nginx:pull"'
 ACR = 'Bearer realm="https://myregistry.azurecr.io/oauth2/token",service="myregistry.azurecr.io"'

@@ -10,17 +10,18 @@ import pytest
 from azext_acrimport.engine import (
     BlobUnknown,
     Cancellation,
+    CopyRequest,
     Denied,
+    Destination,
     ManifestError,
     NotFound,
     ServerError,
     TagConflict,
-    make_plan,
-    survey,
+    copy_images,
 )
-from azext_acrimport.engine import walk as walk_module
+from azext_acrimport.engine.copy import tree as tree_module
 from tests.sandbox import images
-from tests.support.stores import MemoryStore, complete, copy
+from tests.support.stores import MemoryStore, complete, copy, planned
 
 IMAGE = images.image("image")
 INDEX = images.index([(p, images.image(p)) for p in ("linux/amd64", "linux/arm64/v8")], attestations=True)
@@ -87,6 +88,27 @@ def test_conflict_is_found_before_anything_moves():
     assert source.count("manifest") == 0
     assert copy(source, target, force=True).status == "updated"
     assert target.tags["1"] == INDEX.digest
+
+
+def test_changes_tell_what_is_done_to_each_target():
+    """A dry run tells the same before it is done; a conflict, too."""
+    source, target = stores()
+    copy(source, target, tags=["same"])
+    target.hold(IMAGE, "other")
+    wanted = [("new:free", "create", None), ("new:same", "none", INDEX.digest), ("new:other", "move", IMAGE.digest)]
+    tags = ["free", "same", "other"]
+    results = [
+        planned(source, target, tags=tags, force=True),
+        copy(source, target, tags=tags),
+        copy(source, target, tags=tags, force=True),
+    ]
+    for result in results:
+        told = [(change.target, change.action, change.before and str(change.before)) for change in result.changes]
+        assert told == wanted
+    assert [result.status for result in results] == ["planned", "failed", "updated"]
+    empty = MemoryStore("target.test", "empty")
+    before = [copy(source, empty, tags=[]).changes[0] for _ in range(2)]
+    assert [(change.target, change.action) for change in before] == [("empty", "create"), ("empty", "none")]
 
 
 def test_conflict_of_one_tag_stops_all():
@@ -236,25 +258,18 @@ def test_progress_ends_at_the_total(jobs):
 
 def test_survey_tallies_without_writing():
     """A dry run's numbers are those of the run."""
-    from azext_acrimport.engine import CopyRequest, Destination, make_pool
-
     source, target = stores()
     some = next(iter(INDEX.blobs))
     target.blobs[some] = INDEX.blobs[some]
-    pool, cancellation = make_pool(1), Cancellation()
-    plan = make_plan([CopyRequest(source, "1", (Destination(target, ("1",)),))], pool, cancellation)
-    survey(plan, pool, cancellation)
-    planned = plan.items[0].result
-    assert planned.status == "planned"
+    foreseen = planned(source, target)
+    assert foreseen.status == "planned"
     assert {method for method, _ in target.calls} == {"find", "has_blob"}
     done = copy(source, target)
-    assert (planned.blobs, planned.bytes, planned.manifests) == (done.blobs, done.bytes, done.manifests)
+    assert (foreseen.blobs, foreseen.bytes, foreseen.manifests) == (done.blobs, done.bytes, done.manifests)
 
 
 def test_survey_that_gets_no_answer_is_a_failure_of_its_image():
     """Not of the program."""
-    from azext_acrimport.engine import CopyRequest, Destination, make_pool
-
     source, target = stores()
 
     def busy(method: str, _: str) -> None:
@@ -262,22 +277,16 @@ def test_survey_that_gets_no_answer_is_a_failure_of_its_image():
             raise ServerError("target.test", origin="target", status=503)
 
     target.before = busy
-    pool, cancellation = make_pool(1), Cancellation()
-    plan = make_plan([CopyRequest(source, "1", (Destination(target, ("1",)),))], pool, cancellation)
-    survey(plan, pool, cancellation)
-    assert (plan.items[0].result.status, plan.items[0].result.error.code) == ("failed", "target-server-error")
+    result = planned(source, target)
+    assert (result.status, result.error.code) == ("failed", "target-server-error")
 
 
 def test_one_failed_request_leaves_the_others_alone():
     """Shared blobs move once, for whoever can be helped."""
-    from azext_acrimport.engine import CopyRequest, Destination, make_pool, run_plan
-
     source, target = stores()
     source.hold(IMAGE, "2")
-    pool, cancellation = make_pool(4), Cancellation()
     requests = [CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in ("1", "missing", "2")]
-    report = run_plan(make_plan(requests, pool, cancellation), pool, cancellation)
-    pool.close(1)
+    report = copy_images(requests, Cancellation(), jobs=4)
     assert [item.status for item in report.items] == ["copied", "failed", "copied"]
     assert target.tags == {"1": INDEX.digest, "2": IMAGE.digest}
     assert not report.ok
@@ -288,7 +297,7 @@ def test_one_failed_request_leaves_the_others_alone():
 )
 def test_images_beyond_every_measure_are_refused(monkeypatch, limit, value):
     """A source cannot keep us busy for ever."""
-    monkeypatch.setattr(walk_module, limit, value)
+    monkeypatch.setattr(tree_module, limit, value)
     source, target = stores(images.index([("linux/amd64", INDEX)]))
     assert isinstance(copy(source, target).error, ManifestError)
 

@@ -8,7 +8,7 @@ import hashlib
 import pytest
 
 from azext_acrimport.engine import Descriptor, Digest, ManifestError, Platform
-from azext_acrimport.engine.descriptor import (
+from azext_acrimport.engine.content.descriptor import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
     OCI_ARTIFACT,

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from azext_acrimport.engine.error_response import registry_error
+from azext_acrimport.engine.transport.refusal import registry_error
 
 MANIFEST = "https://r.azurecr.io/v2/team/app/manifests/1"
 UPLOAD = "https://r.azurecr.io/v2/team/app/blobs/uploads/uuid?_state=secret"

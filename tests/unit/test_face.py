@@ -12,14 +12,14 @@ from azext_acrimport import engine
 ROOT = Path(__file__).parent.parent.parent
 
 PUBLIC = """
-    ANONYMOUS Attachment AuthError BlobPlaces BlobUnknown Body Cancellation Cancelled ContentError CopyPlan CopyReport
-    CopyRequest Credential CredentialError CredentialProvider Denied Descriptor Destination Digest DigestMismatch
-    Disallowed EngineError Firewall InvalidReference ItemResult LayoutError LayoutReference Manifest
-    ManifestError NetworkError NoMatchingPlatform NotFound Origin Platform Progress RateLimited Reference
-    RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError Source TagConflict
-    Tally Target TimedOut TlsError TooLarge Transport TransportOptions Truncated Unauthorized
-    UnsupportedManifest UploadLost is_loopback is_registry_host make_plan make_pool open_location
-    parse_location parse_repository_tag redact_url run_plan run_requests survey
+    ANONYMOUS Ahead Attachment AuthError BlobPlaces BlobUnknown Body Cancellation Cancelled Change ContentError
+    CopyReport CopyRequest Credential CredentialError CredentialProvider Denied Descriptor Destination Digest
+    DigestMismatch Disallowed EngineError Firewall InvalidReference ItemResult LayoutError LayoutReference
+    Manifest ManifestError NetworkError NoMatchingPlatform NotFound Origin Planned Platform Progress RateLimited
+    Reference RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError Source
+    TagConflict Tally Target TimedOut TlsError TooLarge Transport TransportOptions Truncated Unauthorized
+    UnsupportedManifest UploadLost copy_images is_loopback is_registry_host open_location parse_location
+    parse_repository_tag redact_url
 """.split()
 
 

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from azext_acrimport.engine import Descriptor, Digest, Manifest, ManifestError, UnsupportedManifest
-from azext_acrimport.engine.descriptor import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from azext_acrimport.engine.manifest import MAX_MANIFEST_BYTES
+from azext_acrimport.engine.content.descriptor import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from azext_acrimport.engine.content.manifest import MAX_MANIFEST_BYTES
 from tests.sandbox import images
 
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 import socket
 import ssl
 from http.client import RemoteDisconnected
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from urllib3 import exceptions as urllib3
 
 from azext_acrimport.engine import TlsError
-from azext_acrimport.engine.network import is_loopback, is_private, translate
+from azext_acrimport.engine.transport.addresses import is_loopback, is_private, parted
+from azext_acrimport.engine.transport.failures import translate
 
 
 @pytest.mark.parametrize(
@@ -96,3 +98,21 @@ def test_tls_that_fails_is_told_from_no_tls_at_all(inner, spoken, said):
     translated = translate(requests.exceptions.SSLError(urllib3.SSLError(inner)), "h", "target")
     assert isinstance(translated, TlsError)
     assert (translated.spoken, said in str(translated)) == (spoken, True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://r.test/v2/",
+        "http://127.0.0.1:5000/v2/a/b?n=1&last=x:y#z",
+        "https://[::1]:5000",
+        "https://r.test?x=/y",
+        "https://r.test#/y",
+        "https://r.test:443/a//b/../c?d=e?f",
+    ],
+)
+def test_urls_are_parted_as_the_standard_library_does(url):
+    """Whoever takes a part of a path for the host asks the wrong one."""
+    parts = urlsplit(url)
+    rest = url[len(parts.scheme) + 3 + len(parts.netloc) :]
+    assert parted(url) == (parts.scheme, parts.netloc, rest)

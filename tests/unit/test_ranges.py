@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from azext_acrimport.engine import Body, Cancellation, CopyRequest, Descriptor, Destination, make_plan, run_plan
-from azext_acrimport.engine.pool import InlinePool, Pool, ThreadPool
-from azext_acrimport.engine.ranges import RangedDownload
-from azext_acrimport.engine.run import LARGE
-from azext_acrimport.engine.stream import Spare
+from azext_acrimport.engine import Body, Cancellation, CopyRequest, Descriptor, Destination, copy_images
+from azext_acrimport.engine.content.stream import Spare
+from azext_acrimport.engine.copy.queues import LARGE
+from azext_acrimport.engine.registry.ranges import RangedDownload
 from tests.sandbox import images
 from tests.support.stores import MemoryStore
 
@@ -49,20 +48,19 @@ class Watching(MemoryStore):
         super().put_blob(descriptor, body)
 
 
-def to_spare(pool: Pool, layers: int) -> list[int | None]:
+def to_spare(jobs: int, layers: int) -> list[int | None]:
     """At each large layer of an image with so many of them."""
     image = images.image("spare", shared=[images.layer(f"spare {n}", LARGE + 1) for n in range(layers)])
     source, target, cancellation = MemoryStore("source.test").hold(image, "1"), Watching("t.test"), Cancellation()
     target.seen = []
     request = CopyRequest(source, "1", (Destination(target, ("1",)),))
-    assert run_plan(make_plan([request], pool, cancellation), pool, cancellation).ok
-    pool.close(1)
+    assert copy_images([request], cancellation, jobs=jobs).ok
     return target.seen
 
 
 def test_few_large_blobs_leave_connections_to_spare():
     """At most four, never more than the transfers that are not under way; none with one job, none beside many blobs."""
-    assert to_spare(ThreadPool(8, 8), 1) == [4]
-    assert to_spare(ThreadPool(8, 4), 1) == [3]
-    assert to_spare(InlinePool(), 1) == [None]
-    assert to_spare(ThreadPool(2, 2), 6)[0] == 0
+    assert to_spare(8, 1) == [4]
+    assert to_spare(4, 1) == [3]
+    assert to_spare(1, 1) == [None]
+    assert to_spare(2, 6)[0] == 0

@@ -19,8 +19,8 @@ from azext_acrimport.engine import (
     RegistryRepository,
     ServerError,
 )
-from azext_acrimport.engine.descriptor import OCI_INDEX
-from azext_acrimport.engine.retry import Pace
+from azext_acrimport.engine.content.descriptor import OCI_INDEX
+from azext_acrimport.engine.transport.retry import Pace
 from tests.sandbox import images
 from tests.support.scripted import Patience, Script, Sent, answer, transport
 

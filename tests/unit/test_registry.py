@@ -22,7 +22,7 @@ from azext_acrimport.engine import (
     TlsError,
     Truncated,
 )
-from azext_acrimport.engine.descriptor import OCI_MANIFEST
+from azext_acrimport.engine.content.descriptor import OCI_MANIFEST
 from tests.support.scripted import Script, answer, transport
 
 RAW = b'{"schemaVersion": 2, "layers": []}'
@@ -176,7 +176,7 @@ def test_upload_elsewhere_carries_no_authorization():
     script = Script([answer(201)])
     client.transport._exchange = script
     elsewhere = client.locate("https://uploads.test/1?x=y", "https://r.test/v2/app/blobs/uploads/")
-    client.send("PUT", elsewhere, scopes=(), accept={201}, body=b"x").close()
+    client.fetch("PUT", elsewhere, scopes=(), accept={201}, body=b"x")
     assert "Authorization" not in script.sent[0].headers
     with pytest.raises(NetworkError):
         client.locate("https://10.0.0.1/1", "https://r.test/v2/app/blobs/uploads/")

@@ -6,8 +6,7 @@ from __future__ import annotations
 import pytest
 
 from azext_acrimport.engine import Cancelled, NetworkError, RetryPolicy, TlsError
-from azext_acrimport.engine.network import delay
-from azext_acrimport.engine.retry import Gate, retry_after
+from azext_acrimport.engine.transport.retry import Gate, retry_after
 from tests.support.scripted import Patience
 
 POLICY = RetryPolicy(attempts=6, base=1.0, cap=5.0, patience=120.0, chance=lambda: 1.0)
@@ -82,7 +81,7 @@ def test_retry_after_is_read_in_both_forms(value, seconds):
 )
 def test_failures_that_do_not_pass_are_not_waited_for(error, attempts):
     """A typing error or a certificate is not better in a minute."""
-    made = next(attempt for attempt in range(1, 9) if delay(POLICY, attempt, error) is None)
+    made = next(attempt for attempt in range(1, 9) if POLICY.after(attempt, error) is None)
     assert made == attempts
 
 

@@ -8,17 +8,16 @@ import threading
 import pytest
 
 from azext_acrimport.engine import (
+    BlobPlaces,
     BlobUnknown,
     Cancellation,
     CopyReport,
     CopyRequest,
     Denied,
+    Descriptor,
     Destination,
     Digest,
-    make_plan,
-    make_pool,
-    run_plan,
-    run_requests,
+    copy_images,
 )
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy
@@ -32,24 +31,9 @@ def stores(artifact: images.Artifact = INDEX) -> tuple[MemoryStore, MemoryStore]
     return MemoryStore("source.test").hold(artifact, "1"), MemoryStore("target.test", "new")
 
 
-MEANWHILE = False
-
-
-@pytest.fixture(autouse=True, params=[False, True], ids=["planned first", "planned meanwhile"])
-def meanwhile(request, monkeypatch):
-    """Both ways come to the same."""
-    monkeypatch.setattr(f"{__name__}.MEANWHILE", request.param)
-
-
 def run(requests: list[CopyRequest], jobs: int = 1, cancellation: Cancellation | None = None) -> CopyReport:
-    """Plan and run."""
-    pool, cancellation = make_pool(jobs), cancellation or Cancellation()
-    try:
-        if MEANWHILE:
-            return run_requests(requests, pool, cancellation)
-        return run_plan(make_plan(requests, pool, cancellation), pool, cancellation)
-    finally:
-        pool.close(1)
+    """Copy all of them."""
+    return copy_images(requests, cancellation or Cancellation(), jobs=jobs)
 
 
 def test_inline_and_threaded_runs_give_the_same():
@@ -165,14 +149,13 @@ def test_self_healing_does_not_go_round_in_circles():
     assert target.count("put_manifest") == 2
 
 
-def test_large_blobs_come_first_and_never_too_many_at_once():
+def test_large_blobs_come_first_and_never_too_many_at_once(monkeypatch):
     """The largest is begun first; as many as the pool has transfers; small ones pass by meanwhile."""
     sizes = [2, 5, 3, 4, 6]
     layers = [images.layer(f"large {size}", size * 1024 * 1024) for size in sizes]
     image = images.image("large", shared=layers)
     source, target = stores(image)
-    pool, cancellation = make_pool(), Cancellation()
-    pool.transfers = 2
+    monkeypatch.setattr("azext_acrimport.engine.copy.driver.TRANSFERS", 2)
     begun, under_way, most, small = [], set(), [], threading.Event()
     lock = threading.Lock()
 
@@ -190,14 +173,7 @@ def test_large_blobs_come_first_and_never_too_many_at_once():
             small.set()
 
     target.before = before
-    try:
-        report = run_plan(
-            make_plan([CopyRequest(source, "1", (Destination(target, ("1",)),))], pool, cancellation),
-            pool,
-            cancellation,
-        )
-    finally:
-        pool.close(1)
+    report = copy_images([CopyRequest(source, "1", (Destination(target, ("1",)),))], Cancellation())
     assert report.ok and complete(target, image.digest)
     assert sorted(begun[:2]) == [5, 6] and sorted(begun) == sorted(sizes)
     assert max(most) <= 2
@@ -207,7 +183,7 @@ def test_large_blobs_come_first_and_never_too_many_at_once():
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_progress_never_exceeds_its_totals(monkeypatch, jobs, phantoms):
     """Also when blobs are brought that were said to be there."""
-    monkeypatch.setattr("azext_acrimport.engine.run.PROGRESS_INTERVAL", 0.0)
+    monkeypatch.setattr("azext_acrimport.engine.copy.progress.PROGRESS_INTERVAL", 0.0)
     source, target = stores()
     target.phantoms = set(list(INDEX.blobs)[:phantoms])
     heard = []
@@ -269,10 +245,47 @@ def test_image_that_comes_later_shares_what_is_done_or_failed(jobs):
             raise Denied("target.test", origin="target")
 
     source.before, target.before = late, moving
-    if not MEANWHILE:
-        first.set()
     report = run([CopyRequest(source, str(n), (Destination(target, (str(n),)),)) for n in range(4)], jobs)
     assert [item.status for item in report.items] == ["copied", "copied", "failed", "failed"]
     assert target.tags.keys() == {"0", "1"}
     assert target.calls.count(("put_blob", images.digest_of(good))) == 1
     assert sorted(item.blobs.existing for item in report.items[:2]) == [0, 1]
+
+
+@pytest.mark.parametrize(("there", "outcome"), [(True, "copied"), (False, "failed")])
+def test_remembered_blob_is_mounted_only_for_a_source_that_has_it(there, outcome):
+    """Whoever knows a digest could else get a layer that he may not read."""
+
+    class Remembering(BlobPlaces):
+        def where(self, registry: str, blob: Descriptor) -> str:
+            return "secret"
+
+    source, target = stores(IMAGE)
+    secret = MemoryStore("target.test", "secret")
+    secret.blobs = dict(source.blobs)
+    target.neighbours["secret"] = secret
+    if not there:
+        source.blobs.clear()
+    result = copy(source, target, places=Remembering())
+    assert result.status == outcome
+    assert result.blobs.mounted == (len(IMAGE.blobs) if there else 0)
+    assert target.count("mount_blob") == result.blobs.mounted
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_mount_that_fails_for_good_ends_all_that_wait_for_it(jobs):
+    """Two images of one registry, promoted within it, share a layer that cannot be had."""
+    shared = images.layer("promoted", 100)
+    source, target = MemoryStore("one.test"), MemoryStore("one.test", "new")
+    for number in range(3):
+        source.hold(images.image(f"promoted {number}", shared=[shared]), str(number))
+    target.neighbours["app"] = source
+
+    def fail(method: str, what: str) -> None:
+        if method == "mount_blob" and what == images.digest_of(shared):
+            raise Denied("one.test", origin="target")
+
+    target.before = fail
+    report = run([CopyRequest(source, str(n), (Destination(target, (str(n),)),)) for n in range(3)], jobs)
+    assert [item.error.code for item in report.items] == ["target-denied"] * 3
+    assert target.tags == {}

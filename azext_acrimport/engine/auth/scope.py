@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""What a token is asked for. https://distribution.github.io/distribution/spec/auth/scope/"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["Scope"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Scope:
+    """What a token is asked for: actions on one repository.
+
+    https://distribution.github.io/distribution/spec/auth/scope/
+    """
+
+    repository: str
+    actions: tuple[str, ...]
+
+    @classmethod
+    def pull(cls, repository: str) -> Scope:
+        """Read one repository."""
+        return cls(repository, ("pull",))
+
+    @classmethod
+    def push(cls, repository: str) -> Scope:
+        """Read and write one repository."""
+        return cls(repository, ("pull", "push"))
+
+    @classmethod
+    def parse_all(cls, text: str) -> tuple[Scope, ...]:
+        """The repository scopes of a blank-separated scope parameter; other kinds of scope are left out."""
+        scopes = []
+        for word in text.split():
+            kind, _, rest = word.partition(":")
+            repository, _, actions = rest.rpartition(":")
+            if kind == "repository" and repository and actions:
+                scopes.append(cls(repository, tuple(sorted(set(actions.split(","))))))
+        return tuple(scopes)
+
+    @staticmethod
+    def merged(scopes: Iterable[Scope]) -> tuple[Scope, ...]:
+        """One scope a repository, with all actions that were asked for; the order of first mention is kept."""
+        actions: dict[str, set[str]] = {}
+        for scope in scopes:
+            actions.setdefault(scope.repository, set()).update(scope.actions)
+        return tuple(Scope(repository, tuple(sorted(wanted))) for repository, wanted in actions.items())
+
+    def __str__(self) -> str:
+        return f"repository:{self.repository}:{','.join(self.actions)}"

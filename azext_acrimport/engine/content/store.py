@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""Source and Target: all that copying knows of the places that hold content.
+
+A registry repository is both. One contract suite runs over every implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from .descriptor import Descriptor
+from .digest import Digest
+from .stream import Body
+
+__all__ = ["Outcome", "Source", "Target"]
+
+# How a blob came to be where it is wanted.
+Outcome = Literal["copied", "mounted", "existing"]
+
+
+class Source(Protocol):
+    """Where content is read. All methods may be called from several threads at once."""
+
+    @property
+    def registry(self) -> str:
+        """The host, as people write it; empty for a place that is no registry."""
+
+    @property
+    def repository(self) -> str:
+        """The repository within the registry."""
+
+    def resolve(self, identifier: str) -> Descriptor:
+        """What this tag or digest names now. Size may be -1. Raises NotFound when it names nothing."""
+
+    def read(self, identifier: str) -> tuple[Descriptor, bytes]:
+        """As ``resolve``, with the manifest's bytes: one request where both are wanted."""
+
+    def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
+        """The manifest's bytes, verified against the digest (and the size, unless -1), and its media type."""
+
+    def find(self, identifier: str) -> Descriptor | None:
+        """As ``resolve``, but None when it names nothing. An unclear answer is an exception, never None."""
+
+    def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """The manifests that refer to this one: signatures, SBOMs. An unclear answer is an exception, never none."""
+
+    def list_tags(self, pages: int) -> Sequence[str] | None:
+        """All tags of the repository; None where that takes more pages than so many, or cannot be told."""
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """True only when it holds the blob; an unclear answer is False."""
+
+    def blob(self, descriptor: Descriptor) -> Body:
+        """The blob, to be opened later; nothing is asked of the registry yet."""
+
+
+class Target(Protocol):
+    """Where content is written. All methods may be called from several threads at once, and again after a failure."""
+
+    @property
+    def registry(self) -> str:
+        """The host, as people write it; empty for a place that is no registry."""
+
+    @property
+    def repository(self) -> str:
+        """The repository within the registry."""
+
+    def find(self, identifier: str) -> Descriptor | None:
+        """What this tag or digest names now, or None. An unclear answer is an exception, never None."""
+
+    def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
+        """As ``Source.manifest``, to compare."""
+
+    def referrers(self, subject: Digest) -> Sequence[Descriptor]:
+        """As ``Source.referrers``. The subject need not be there yet."""
+
+    def require_push(self) -> None:
+        """Raise Denied when it is known already that we may not write here; asks nothing to find out."""
+
+    @property
+    def tells_locks(self) -> bool:
+        """Whether ``require_writable`` asks anything."""
+
+    def require_writable(self, tags: Sequence[str], digest: Digest) -> None:
+        """Raise Disallowed when the place tells that it would not take this digest, or move these (existing) tags."""
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """True only when the repository itself holds the blob. An unclear answer is False: copying is safe."""
+
+    def put_blob(self, descriptor: Descriptor, body: Body) -> None:
+        """Store the blob, whole and verified, or raise and leave nothing visible. Idempotent."""
+
+    def bring_blob(self, descriptor: Descriptor, body: Body, from_repository: str = "") -> Outcome:
+        """See to it that the blob is there: taken from another repository of this registry, found, or stored.
+
+        A place may be wrong about what it has; ``put_blob`` stores the blob whatever it says.
+        """
+
+    def put_manifest(self, digest: Digest, media_type: str, raw: bytes) -> None:
+        """Store the manifest under its digest, and list it among its subject's referrers if it has one.
+
+        Raises BlobUnknown when something it names is missing.
+        """
+
+    def tag(self, tag: str, digest: Digest, media_type: str, raw: bytes) -> None:
+        """Store the manifest and make the tag name it, in one step. Raises BlobUnknown as ``put_manifest``."""

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""Who has which blob: of each registry and digest, whether somebody is bringing it, and which repositories hold it.
+
+The first story that needs a blob brings it; the others wait for the outcome and mount it. When the first one fails, the
+next one brings it from its own source, and what went wrong stays with the source that it went wrong at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+from ..content.descriptor import Descriptor
+from ..content.digest import Digest
+from ..content.store import Outcome, Source, Target
+from ..errors import Cancelled, EngineError
+from .driver import Driver
+from .once import UnderWay
+from .progress import Totals
+from .queues import Rank
+
+__all__ = ["BlobPlaces", "Blobs"]
+
+
+class BlobPlaces:
+    """What is remembered from earlier runs of where blobs are. Nothing here; a subclass may remember.
+
+    Only the calling thread asks and tells.
+    """
+
+    def where(self, registry: str, blob: Descriptor) -> str:
+        """A repository of this registry that has held the blob; empty when none is known."""
+        return ""
+
+    def holds(self, registry: str, repository: str, blob: Descriptor) -> None:
+        """Be told that this repository holds the blob now."""
+
+
+class Blobs:
+    """Of one run: all that its stories need to know of each other's blobs."""
+
+    def __init__(self, driver: Driver, places: BlobPlaces, totals: Totals) -> None:
+        self._driver = driver
+        self._places = places
+        self._totals = totals
+        self._held = _Holders()
+        self._foreseen = _Holders()
+        self._under_way = UnderWay(driver.promise)
+        # whether those who wait for what is being brought still want it: it goes on for them, too
+        self._waiting: WeakValueDictionary[tuple[str, Digest], _Waiting] = WeakValueDictionary()
+        # by registry and repository of the target, digest, and source
+        self._failed: dict[tuple[str, str, Digest, str], EngineError] = {}
+        # registries that have opened an upload where a mount was asked for
+        self._no_mount: set[str] = set()
+
+    def forgive(self) -> None:
+        """Before what has failed is tried once more."""
+        self._failed.clear()
+
+    def had_since(self) -> list[EngineError]:
+        """With these errors a blob could not be brought that has come from elsewhere since."""
+        failed = self._failed.items()
+        return [error for (registry, _, digest, _), error in failed if self._held.any(registry, digest)]
+
+    async def bring(
+        self, blob: Descriptor, target: Target, source: Source, rank: Rank, wanted: Callable[[], bool]
+    ) -> Outcome:
+        """See to it that the target has the blob; how it came. ``existing``: nothing had to move for this story.
+
+        ``wanted``: whether the story that asks still goes on. Raises EngineError when nobody could bring it.
+        """
+        here, anywhere = (_key(target), blob.digest), (target.registry, blob.digest)
+        failure = target.registry, target.repository, blob.digest, _key(source)
+        waiting, tried = self._waiting.setdefault(anywhere, _Waiting()), set()
+        while True:
+            if self._held.has(target, blob):
+                return "existing"
+            origin = _origin(self._held, blob, target, source)
+            waiting.append(wanted)
+            waited = await self._under_way.end_of(here, *(() if origin else (anywhere,)))
+            waiting.remove(wanted)
+            if waited:
+                continue
+            if failure in self._failed and (not origin or origin in tried):
+                raise self._failed[failure]
+            tried.add(origin)
+            try:
+                return await self._under_way.at(
+                    here if origin else anywhere,
+                    lambda origin=origin: self._brought(blob, target, source, origin, rank, wanted),  # type: ignore[misc]
+                )
+            except Cancelled:
+                raise
+            except EngineError as error:
+                self._failed[failure] = error
+                if not waiting:
+                    raise
+                await asyncio.sleep(0)  # it is somebody else's turn, with another source perhaps
+
+    async def _brought(
+        self, blob: Descriptor, target: Target, source: Source, origin: str, rank: Rank, wanted: Callable[[], bool]
+    ) -> Outcome:
+        driver, totals, key = self._driver, self._totals, (_key(target), blob.digest)
+        waiting = self._waiting[target.registry, blob.digest]
+        lanes = driver.lanes("blob", ("target", target.registry), ("source", source.registry))
+        moves = not origin or target.registry in self._no_mount
+        remembered = "" if origin else self._places.where(target.registry, blob)
+        # a layer is taken from elsewhere only for whoever has shown that the source has it
+        if remembered not in ("", target.repository) and await driver.ask(
+            "source", source, "blob", lambda: source.has_blob(blob), rank
+        ):
+            origin = remembered
+
+        def needed() -> bool:
+            return wanted() or any(other() for other in tuple(waiting))
+
+        def observe(done: int) -> None:
+            if not needed():
+                raise Cancelled
+            totals.moving(key, blob, done)
+            if driver.inline:
+                totals.tell()  # there is nobody else to do it
+
+        body = source.blob(blob).observed(observe, driver.cancellation, driver.spare)
+        size = blob.size if moves else 0
+        try:
+            outcome = await driver.call(
+                lambda: target.bring_blob(blob, body, origin), lanes, rank, size=size, wanted=needed
+            )
+        finally:
+            totals.still(key)
+        if origin and outcome == "copied":
+            self._no_mount.add(target.registry)
+        self._held.add(target, blob)
+        self._places.holds(target.registry, target.repository, blob)
+        return outcome
+
+    async def push(self, blob: Descriptor, target: Target, source: Source, rank: Rank) -> None:
+        """Store it, whatever the target says that it has."""
+        lanes = self._driver.lanes("blob", ("target", target.registry), ("source", source.registry))
+        body = source.blob(blob).observed(lambda done: None, self._driver.cancellation, self._driver.spare)
+        await self._driver.call(lambda: target.put_blob(blob, body), lanes, rank, size=blob.size)
+
+    async def foresee(self, blob: Descriptor, target: Target, source: Source, rank: Rank) -> Outcome:
+        """What ``bring`` will come to, as far as that can be told; for a plan. Only the target is asked."""
+        if self._foreseen.has(target, blob):
+            return "existing"
+        origin = _origin(self._foreseen, blob, target, source) or self._places.where(target.registry, blob)
+        self._foreseen.add(target, blob)
+        if origin not in ("", target.repository):
+            return "mounted"
+        there = await self._driver.ask("target", target, "blob", lambda: target.has_blob(blob), rank)
+        return "existing" if there else "copied"
+
+
+class _Waiting(list[Callable[[], bool]]):
+    """As long as somebody is at the blob; ten thousand images have many blobs."""
+
+
+class _Holders:
+    """By registry and digest: the repository that holds it, or a set of several. Few bytes for each: there are many."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[bytes, str | set[str]]] = {}
+
+    def any(self, registry: str, digest: Digest) -> str:
+        """A repository that holds it; empty where none is known."""
+        found = self._of(registry).get(_packed(digest), "")
+        return found if isinstance(found, str) else next(iter(found))
+
+    def has(self, target: Target, blob: Descriptor) -> bool:
+        found = self._of(target.registry).get(_packed(blob.digest), "")
+        return found == target.repository if isinstance(found, str) else target.repository in found
+
+    def add(self, target: Target, blob: Descriptor) -> None:
+        known, digest = self._of(target.registry), _packed(blob.digest)
+        found = known.get(digest)
+        if found is None:
+            known[digest] = target.repository
+        elif isinstance(found, set):
+            found.add(target.repository)
+        elif found != target.repository:
+            known[digest] = {found, target.repository}
+
+    def _of(self, registry: str) -> dict[bytes, str | set[str]]:
+        return self._known.setdefault(registry, {})
+
+
+def _origin(held: _Holders, blob: Descriptor, target: Target, source: Source) -> str:
+    """Another repository of the target's registry that is known to hold the blob; the source itself where it is one."""
+    if source.registry == target.registry and source.registry and source.repository != target.repository:
+        return source.repository
+    return held.any(target.registry, blob.digest)
+
+
+def _key(place: Source | Target) -> str:
+    return f"{place.registry}/{place.repository}"
+
+
+def _packed(digest: Digest) -> bytes:
+    return bytes.fromhex(digest.hex)

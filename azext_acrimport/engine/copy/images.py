@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""Many images, each a story of its own: begun in the order in which they are asked for, while workers are free.
+
+When an image has ended, only its result is left. What failed for a reason that may pass is tried once more at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+
+from ..cancellation import Cancellation
+from ..errors import Cancelled, EngineError
+from .blobs import BlobPlaces, Blobs
+from .driver import Driver
+from .image import ImageCopy, Planned, Shared
+from .limits import may_pass
+from .progress import PROGRESS_INTERVAL, Progress, Totals
+from .readings import Readings
+from .report import CopyReport, ItemResult
+from .request import CopyRequest
+
+__all__ = ["copy_images"]
+
+# Images of one source registry that are under way at once, for each job: enough to keep all workers busy, also when
+# some of them wait for each other's blobs.
+IMAGES_A_JOB = 2
+
+
+def copy_images(
+    requests: Sequence[CopyRequest],
+    cancellation: Cancellation,
+    *,
+    jobs: int | None = None,
+    places: BlobPlaces | None = None,
+    go_on: Callable[[Planned], bool] = lambda planned: True,
+    count_above: int | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> CopyReport:
+    """Copy all of them. Every failure is in the report; only bugs are raised.
+
+    ``jobs``: how many requests at once; None for a number that suits most registries and lines, 1 for no thread at all.
+    ``go_on`` is asked of each image when all is known that must be done for it, before anything is written: when it
+    says no, the image stays ``planned``. Where more than ``count_above`` bytes may have to move, its result then tells
+    what would become of each blob. Both callbacks are called in the calling thread.
+
+    On KeyboardInterrupt, and when ``cancellation`` is set elsewhere, what is under way is given up and the images that
+    are not complete are reported as ``cancelled``; the caller decides what to raise.
+    """
+    return _Run(requests, cancellation, jobs, places or BlobPlaces(), go_on, count_above, on_progress).run()
+
+
+class _Run:
+    def __init__(
+        self,
+        requests: Sequence[CopyRequest],
+        cancellation: Cancellation,
+        jobs: int | None,
+        places: BlobPlaces,
+        go_on: Callable[[Planned], bool],
+        count_above: int | None,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._requests = requests
+        self._results = [_blank(request) for request in requests]
+        self._ended = bytearray(len(requests))
+        self._driver = driver = Driver(jobs, cancellation)
+        self._totals = totals = Totals(on_progress)
+        self._blobs = Blobs(driver, places, totals)
+        self._shared = Shared(driver, self._blobs, Readings(driver, requests), totals, go_on, count_above)
+        self._most = 1 if driver.inline else IMAGES_A_JOB * driver.jobs
+        # by source registry: one that is slow, or down, keeps no other's images from being begun
+        self._waiting: dict[str, deque[int]] = {}
+        self._under_way: Counter[str] = Counter()
+        self._stories: set[asyncio.Task[None]] = set()
+        self._end: asyncio.Future[None]
+
+    def run(self) -> CopyReport:
+        """To the end, or to an interruption."""
+        self._driver.on_idle = self._begin
+        self._driver.run(self._all(), self._totals.tell, PROGRESS_INTERVAL)
+        for result, ended in zip(self._results, self._ended, strict=True):
+            if not ended:
+                result.status, result.error, result.seconds = "cancelled", Cancelled(), self._totals.seconds
+        self._totals.tell(last=True)
+        return CopyReport(tuple(self._results), self._totals.seconds)
+
+    async def _all(self) -> None:
+        await self._each(range(len(self._requests)))
+        helped = set(map(id, self._blobs.had_since()))
+        failed = [(number, result.error) for number, result in enumerate(self._results) if result.error]
+        again = [number for number, error in failed if may_pass(error) or id(error) in helped]
+        if len(self._requests) == 1 or not again:
+            return
+        self._blobs.forgive()
+        for number in again:
+            self._results[number] = _blank(self._requests[number])
+        await self._each(again)
+
+    async def _each(self, numbers: Iterable[int]) -> None:
+        self._end = self._driver.promise()
+        for number in numbers:
+            self._waiting.setdefault(self._requests[number].source.registry, deque()).append(number)
+            self._ended[number] = False
+        self._begin(self._driver.jobs)
+        if self._stories:
+            await self._end
+
+    def _begin(self, free: int) -> None:
+        """Begin as many stories as there are workers with nothing to do; the earliest first."""
+        while free > 0 and (number := self._next()) is not None:
+            story = self._driver.start(self._story(number))
+            self._stories.add(story)
+            story.add_done_callback(self._has_ended)
+            free -= 1
+
+    def _next(self) -> int | None:
+        waiting = [
+            (numbers[0], registry)
+            for registry, numbers in self._waiting.items()
+            if numbers and self._under_way[registry] < self._most
+        ]
+        if not waiting:
+            return None
+        number, registry = min(waiting)
+        self._waiting[registry].popleft()
+        self._under_way[registry] += 1
+        return number
+
+    async def _story(self, number: int) -> None:
+        request, result = self._requests[number], self._results[number]
+        try:
+            await ImageCopy(self._shared, request, result, number).run()
+        except Cancelled:
+            return
+        except EngineError as error:
+            result.status, result.error = "failed", error
+        finally:
+            self._under_way[request.source.registry] -= 1
+        result.seconds = self._totals.seconds
+        self._ended[number] = True
+
+    def _has_ended(self, story: asyncio.Task[None]) -> None:
+        self._stories.discard(story)
+        bug = None if story.cancelled() else story.exception()
+        if self._end.done():
+            return
+        if bug is not None:
+            self._end.set_exception(bug)
+            return
+        self._begin(1)
+        if not self._stories:
+            self._end.set_result(None)
+
+
+def _blank(request: CopyRequest) -> ItemResult:
+    return ItemResult(request.name, request.target_names)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""What is reported of each image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..content.digest import Digest
+from ..content.store import Outcome
+from ..errors import EngineError
+
+__all__ = ["Action", "Change", "CopyReport", "ItemResult", "Status", "Tally"]
+
+Status = Literal["planned", "copied", "updated", "unchanged", "failed", "blocked", "cancelled", "accepted"]
+Action = Literal["create", "move", "none"]
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many blobs (or how many bytes of blobs) went which way."""
+
+    copied: int = 0
+    mounted: int = 0
+    existing: int = 0
+
+    def add(self, outcome: Outcome, amount: int) -> None:
+        """Count so many more."""
+        setattr(self, outcome, getattr(self, outcome) + amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Of one target, ``repository:tag`` or a repository: what is, or would be, done, and what it named before.
+
+    ``action`` is None where the target cannot be read.
+    """
+
+    target: str
+    action: Action | None
+    before: Digest | None = None
+
+
+@dataclass(slots=True)
+class ItemResult:
+    """What became of one source image. ``manifests`` counts the image's own manifests that were looked at.
+
+    An unchanged image is seen by its digest alone, so its manifests and blobs are not counted. ``written``: the targets
+    whose tag was written; they are complete, also after an interruption. ``source_digest`` is another than ``digest``
+    where only some platforms were wanted. ``referrers``: how many vouch for the image at the source, and now at the
+    targets; those of an unchanged image's platforms are not looked for. ``changes``: one for each target, once it is
+    known what they name.
+    """
+
+    source: str
+    targets: tuple[str, ...]
+    digest: Digest | None = None
+    status: Status = "planned"
+    manifests: int = 0
+    blobs: Tally = field(default_factory=Tally)
+    bytes: Tally = field(default_factory=Tally)
+    seconds: float = 0.0
+    notices: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    error: EngineError | None = None
+    source_digest: Digest | None = None
+    referrers: int = 0
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """The results in the order of the requests."""
+
+    items: tuple[ItemResult, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """True when every item is where it should be."""
+        return all(item.error is None for item in self.items)

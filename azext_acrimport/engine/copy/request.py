@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""What is asked for: one image, and where it shall go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..content.platform import Platform
+from ..content.store import Source, Target
+
+__all__ = ["CopyRequest", "Destination"]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One target repository. Without tags the image is stored there by its digest only."""
+
+    store: Target
+    tags: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """``registry/repository``: two stores with the same key are the same place."""
+        return f"{self.store.registry}/{self.store.repository}"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRequest:
+    """One image and where it shall go. ``identifier`` is a tag or a digest; ``force`` lets tags move.
+
+    ``platforms``: keep only these of a multi-platform image; none means all. ``referrers``: bring along what refers to
+    the image or to one of its platforms' images.
+    """
+
+    source: Source
+    identifier: str
+    destinations: tuple[Destination, ...]
+    force: bool = False
+    platforms: tuple[Platform, ...] = ()
+    referrers: bool = False
+
+    @property
+    def key(self) -> str:
+        """``registry/repository`` of the source."""
+        return f"{self.source.registry}/{self.source.repository}"
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """``repository:tag``, or the repository alone where no tag is made."""
+        return tuple(
+            f"{d.store.repository}:{tag}" if tag else d.store.repository
+            for d in self.destinations
+            for tag in (d.tags or ("",))
+        )
+
+    @property
+    def name(self) -> str:
+        """As people would write it."""
+        return f"{self.key}{'@' if ':' in self.identifier else ':'}{self.identifier}"

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""Threads that do one blocking piece of work after the other, and know nothing of what they do."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+__all__ = ["Workers"]
+
+
+class Workers:
+    """At most so many threads, started when there is work for them; daemons: a program that must end is not held up."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def submit(self, work: Callable[[], None], under_way: int) -> None:
+        """Have it done. ``under_way``: how many pieces are, with this one; ``work`` raises nothing."""
+        if len(self._threads) < min(self._most, under_way):
+            thread = threading.Thread(target=self._run, name=f"acrimport-{len(self._threads)}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        self._work.put(work)
+
+    def close(self, timeout: float) -> None:
+        """Send the threads home. One that is stuck in the operating system is left to end with the process."""
+        for _ in self._threads:
+            self._work.put(None)
+        deadline = time.monotonic() + timeout
+        threads, self._threads = self._threads, []
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()

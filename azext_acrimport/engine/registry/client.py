@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""One registry host: its address, its authorization, and requests that carry it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from ..auth.challenge import Challenge
+from ..auth.credential import CredentialProvider
+from ..auth.provider import TokenProvider
+from ..auth.scope import Scope
+from ..content.stream import Body, VerifyingReader
+from ..errors import Denied, EngineError, NetworkError, TlsError
+from ..transport import addresses
+from ..transport.response import Answer, Response
+from ..transport.retry import Pace
+from ..transport.transport import MAX_ERROR_BYTES, Transport
+from ..waiting import SingleFlight
+
+__all__ = ["RegistryClient"]
+
+EVERY_STATUS = range(200, 600)
+
+Answered = TypeVar("Answered", Answer, Response)
+Send = Callable[..., Answered]
+# An Azure container registry lets an identity ask for referrers 250 times a minute; we are not the only one to ask.
+ACR_REFERRERS = (200, 60.0)
+
+
+class RegistryClient:
+    """Shared by all repositories of a host on one side, and by all threads.
+
+    ``host`` serves the API (registry-1.docker.io), ``registry`` is its name to people (docker.io). ``acr``: an Azure
+    container registry, which can tell more; ``soft_delete``: one that keeps deleted manifests for some days.
+    """
+
+    def __init__(
+        self,
+        registry: str,
+        host: str,
+        transport: Transport,
+        provide: CredentialProvider,
+        *,
+        acr: bool = False,
+        soft_delete: bool = False,
+    ) -> None:
+        self.registry = registry
+        self.host = host
+        self.acr = acr
+        self.soft_delete = soft_delete
+        self.referrers_pace = Pace(*ACR_REFERRERS)
+        self.transport = transport
+        self.tokens = TokenProvider(host, transport, provide)
+        transport.names[host] = registry
+        self._base = ""
+        self._flights = SingleFlight(transport.cancellation)
+
+    @property
+    def base(self) -> str:
+        """``https://host``; ``http://host`` only where plain http is allowed and https is not spoken."""
+        if not self._base:
+            self._base = self._flights.do("base", lambda: self._base or None, self._probed)
+        return self._base
+
+    def _probed(self) -> str:
+        secure = f"https://{self.host}"
+        plain_allowed = addresses.is_loopback(self.host) or self.host in self.transport.options.plain_http_hosts
+        if not plain_allowed:
+            return secure
+        try:
+            self.transport.open("GET", f"{secure}/v2/", accept=EVERY_STATUS, retry=False).close()
+        except TlsError as error:
+            if error.spoken:
+                raise
+            return f"http://{self.host}"
+        except NetworkError as error:
+            if error.reason != "reset":
+                raise
+            return f"http://{self.host}"
+        return secure
+
+    def fetch(
+        self,
+        method: str,
+        path: str,
+        *,
+        scopes: Iterable[Scope],
+        accept: Collection[int],
+        limit: int = MAX_ERROR_BYTES,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | bytearray | Body | None = None,
+        retry: bool = True,
+    ) -> Answer:
+        """Ask, and have the whole answer, of at most ``limit`` bytes. Raises what Transport.fetch raises.
+
+        With authorization; after a 401, once more with a newer one. ``path`` may be an absolute URL from ``locate``: on
+        another host it is sent without authorization.
+        """
+        return self._sent(
+            partial(self.transport.fetch, limit=limit), method, path, scopes, accept, headers, body, retry
+        )
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        *,
+        scopes: Iterable[Scope],
+        accept: Collection[int],
+        headers: Mapping[str, str] | None = None,
+        retry: bool = True,
+    ) -> Response:
+        """As ``fetch``, with the body still on the wire: for whoever reads it to close."""
+        return self._sent(self.transport.open, method, path, scopes, accept, headers, None, retry)
+
+    def _sent(
+        self,
+        send: Send[Answered],
+        method: str,
+        path: str,
+        scopes: Iterable[Scope],
+        accept: Collection[int],
+        headers: Mapping[str, str] | None,
+        body: bytes | bytearray | Body | None,
+        retry: bool,
+    ) -> Answered:
+        scopes = tuple(scopes)
+
+        def once(url: str, authorization: str | None) -> Answered:
+            sent = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
+            content = body.open() if isinstance(body, Body) else body
+            try:
+                return send(
+                    method,
+                    url,
+                    accept={*accept, 401},
+                    headers=sent,
+                    body=content,
+                    retry=retry,
+                    mode=self.tokens.mode,
+                )
+            finally:
+                if isinstance(content, VerifyingReader):
+                    content.close()
+
+        try:
+            answer = self._authorized(once, path, scopes, wants_401=401 in accept)
+            if answer.status == 401 and 401 not in accept:
+                raise self.transport.refusal(method, answer, self.tokens.mode)
+            return answer
+        except EngineError as error:
+            if error.origin == self.transport.origin:  # not that of the source inside an upload to the target
+                self._complete(error, scopes)
+            raise
+
+    def _complete(self, error: EngineError, scopes: tuple[Scope, ...]) -> None:
+        """What only we know of it: which repository it was for, and who we were."""
+        error.repository = error.repository or (scopes[0].repository if scopes else "")
+        error.mode = error.mode or (self.tokens.mode if self.tokens.asked else "")
+        if isinstance(error, Denied):
+            error.by_repository = self.tokens.by_repository
+
+    def _authorized(
+        self,
+        once: Callable[[str, str | None], Answered],
+        path: str,
+        scopes: tuple[Scope, ...],
+        *,
+        wants_401: bool,
+    ) -> Answered:
+        url = self.base + path if path.startswith("/") else path
+        ours = path.startswith("/") or self._is_ours(url)
+        authorization = self.tokens.authorization(scopes) if ours else None
+        answer = once(url, authorization)
+        # a host that we were redirected to is answered by nobody: its token service is not to see our credential
+        if answer.status != 401 or wants_401 or not ours or not self._is_ours(answer.url):
+            return answer
+        challenges = Challenge.parse_all(answer.headers.get("WWW-Authenticate", ""))
+        try:
+            challenge = self.tokens.learn(challenges, url)
+            newer = self.tokens.renewed(challenge, scopes, rejected=authorization)
+        except BaseException:
+            _close(answer)
+            raise
+        if newer is None:
+            return answer
+        _close(answer)
+        return once(url, newer)
+
+    def _is_ours(self, url: str) -> bool:
+        return urlsplit(url)[:2] == urlsplit(self.base)[:2]
+
+    def locate(self, location: str, url: str) -> str:
+        """The absolute URL of a Location header, kept on this host and scheme where it names this host.
+
+        A registry behind a proxy often names itself by http or without its port. Raises NetworkError when it points
+        somewhere it must not.
+        """
+        target = addresses.join(url, location, self.transport.origin)
+        parts, own = urlsplit(target), urlsplit(self.base)
+        if parts.hostname == own.hostname and parts.port in (own.port, None, 80, 443):
+            return parts._replace(scheme=own.scheme, netloc=own.netloc).geturl()
+        addresses.check_redirect(url, url, target, self.transport.origin)
+        return target
+
+
+def _close(answer: Answer | Response) -> None:
+    if isinstance(answer, Response):
+        answer.close()

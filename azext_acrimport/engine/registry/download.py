@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""Reading one blob from a registry; a connection that breaks is taken up again where it broke."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+
+from ..auth.scope import Scope
+from ..cancellation import Cancellation
+from ..content.descriptor import Descriptor
+from ..content.stream import BLOCK_BYTES
+from ..errors import NetworkError, RegistryError
+from ..transport.response import Response
+from ..waiting import Attempts
+from .client import RegistryClient
+
+__all__ = ["BlobDownload"]
+
+logger = logging.getLogger(__name__)
+
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-")
+
+
+class BlobDownload:
+    """A ByteStream. Attempts start to count anew whenever bytes have come, so a slow, shaky link gets there.
+
+    Every resumption goes through the registry's own URL: signed storage URLs are short-lived.
+    https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-blobs
+    """
+
+    def __init__(
+        self, client: RegistryClient, repository: str, descriptor: Descriptor, scopes: Iterable[Scope]
+    ) -> None:
+        self._client = client
+        self._path = f"/v2/{repository}/blobs/{descriptor.digest}"
+        self._scopes = tuple(scopes)
+        self._cancellation: Cancellation = client.transport.cancellation
+        self._size = descriptor.size  # where to end; with _done an offset in the blob
+        self._done = 0
+        self._failures = 0
+        self._response: Response | None = None
+
+    def start(self) -> None:
+        """Open it, where a wait may still be a reason to come back later."""
+        self._response = self._opened()
+
+    def read(self, size: int = BLOCK_BYTES, /) -> bytes:
+        """The next block; empty at the end, also at an early one that could not be mended."""
+        while True:
+            try:
+                if self._response is None:
+                    with Attempts.staying():
+                        self._response = self._opened()
+                with self._cancellation.waking(self._response.shutdown):
+                    block = self._response.read(size)
+                if not block and self._done < self._size:
+                    raise self._cut()
+            except NetworkError as error:
+                self.close()
+                self._failures += 1
+                delay = self._client.transport.options.retry.delay(self._failures, None)
+                if delay is None or self._done == self._size:
+                    raise
+                logger.debug("%s; going on at byte %d in %.1f s", error, self._done, delay)
+                self._cancellation.wait(delay)
+                continue
+            self._done += len(block)
+            if block:
+                self._failures = 0
+            return block
+
+    def close(self) -> None:
+        """End the connection, or give it back if all was read."""
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+    def _opened(self) -> Response:
+        headers = {"Range": f"bytes={self._done}-"} if self._done else {}
+        accept = {200, 206} if self._done else {200}
+        try:
+            response = self._client.open("GET", self._path, scopes=self._scopes, accept=accept, headers=headers)
+        except RegistryError as error:
+            if error.status != 416:
+                raise
+            raise self._cut() from None
+        start = self._offset(response)
+        if start > self._done:
+            response.close()
+            raise self._cut()
+        self._skip(response, self._done - start)
+        return response
+
+    def _offset(self, response: Response) -> int:
+        """Where the answer starts: a server may ignore Range (200) or have its own idea of it."""
+        match = CONTENT_RANGE.match(response.headers.get("Content-Range", "")) if response.status == 206 else None
+        return int(match[1]) if match else 0
+
+    def _skip(self, response: Response, count: int) -> None:
+        """Read over what is here already: its hash is taken, and it has been sent on."""
+        while count > 0:
+            block = response.read(min(BLOCK_BYTES, count))
+            if not block:
+                raise self._cut()
+            count -= len(block)
+
+    def _cut(self) -> NetworkError:
+        return NetworkError(
+            self._client.registry,
+            "reset",
+            f"the download of a blob ended after {self._done} of {self._size} bytes",
+            origin=self._client.transport.origin,
+        )

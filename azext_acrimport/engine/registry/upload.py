@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""Writing one blob to a registry.
+
+Order of attempts: POST and one PUT with the whole blob; where that is refused as too large, or breaks halfway, POST,
+PATCH by chunks and an empty PUT. A session that fails is never continued, since ACR loses it with any error: it is
+cancelled, and the blob starts anew from a source that is opened anew.
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable
+from urllib.parse import urlencode
+
+from ..auth.scope import Scope
+from ..content.digest import Digest
+from ..content.stream import Body
+from ..errors import EngineError, NetworkError, RateLimited, ServerError, TooLarge, UploadLost
+from ..transport.response import Answer
+from ..waiting import Attempts, Postponed
+from .client import RegistryClient
+
+__all__ = ["BlobUpload"]
+
+logger = logging.getLogger(__name__)
+
+# ECR refuses chunks below 5 MiB and GHCR those above 4 MiB; the target here is ACR, which takes both. One chunk is
+# held in memory for each job, so it is not larger than the goal of 150 MB for a process allows with twelve transfers.
+CHUNK_BYTES = 8 * 1024 * 1024
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+class BlobUpload:
+    """Uploads into one repository. Remembers that the registry takes no large PUT, so it is asked only once."""
+
+    def __init__(self, client: RegistryClient, repository: str, scopes: Iterable[Scope]) -> None:
+        self._client = client
+        self._start = f"/v2/{repository}/blobs/uploads/"
+        self._scopes = tuple(scopes)
+        self._chunked = False
+        # blobs of which a PUT was cut
+        self._cut: set[Digest] = set()
+
+    def put(self, body: Body, session: str = "") -> None:
+        """Store the blob. Errors of the source pass through; those of the target are tried again.
+
+        ``session``: the address of an upload that is open already. Raises Postponed in a worker: to begin it anew.
+        """
+        transport, attempts = self._client.transport, Attempts.current()
+        chunked = self._chunked or body.descriptor.digest in self._cut
+        while True:
+            try:
+                self._attempt(body, chunked, session)
+            except TooLarge:
+                if chunked:
+                    raise
+                self._chunked = chunked = True
+                session = ""
+                continue
+            except (NetworkError, ServerError, RateLimited, UploadLost) as error:
+                if error.origin != transport.origin:
+                    raise
+                asked = error.retry_after if isinstance(error, RateLimited) else None
+                delay = transport.options.retry.delay(attempts.failed(body.descriptor), asked)
+                if delay is None:
+                    raise
+                session = ""
+                if isinstance(error, NetworkError):
+                    chunked = True
+                    self._cut.add(body.descriptor.digest)
+                logger.debug("%s; the blob starts anew in %.1f s", error, delay)
+                attempts.wait(delay, transport.cancellation, error)
+                continue
+            return
+
+    def mount(self, digest: str, from_repository: str) -> str:
+        """Ask for the blob of a repository of this registry: empty when it is here now.
+
+        Else the address of the upload that was opened instead, for ``put`` or ``cancel``. Raises RegistryError.
+        """
+        query = urlencode({"mount": digest, "from": from_repository})
+        scopes = (*self._scopes, Scope.pull(from_repository))
+        answer = self._client.fetch("POST", f"{self._start}?{query}", scopes=scopes, accept={201, 202})
+        return self._location(answer) if answer.status == 202 else ""
+
+    def cancel(self, location: str) -> None:
+        """Best effort, and not when time is short: a session that stays open is the registry's to clean up."""
+        if self._client.transport.cancellation.requested:
+            return
+        with contextlib.suppress(EngineError, Postponed):
+            self._client.fetch("DELETE", location, scopes=self._scopes, accept=range(200, 600), retry=False)
+
+    def _attempt(self, body: Body, chunked: bool, location: str) -> None:
+        if not location:
+            location = self._location(
+                self._client.fetch("POST", self._start, scopes=self._scopes, accept={202}, retry=False)
+            )
+        try:
+            if chunked and body.descriptor.size:
+                location = self._send_chunks(location, body)
+                self._finish(location, body, b"")
+            else:
+                self._finish(location, body, body if body.descriptor.size else b"")
+        except BaseException as error:
+            # a host that does not answer, or that asks for quiet, is not asked one thing more
+            silent = isinstance(error, NetworkError) and error.reason == "timeout"
+            if not silent and not isinstance(error, RateLimited):
+                self.cancel(location)
+            raise
+
+    def _send_chunks(self, location: str, body: Body) -> str:
+        """PATCH after PATCH, each at the Location that the one before it gave."""
+        reader = body.open()
+        done = 0
+        try:
+            while done < body.descriptor.size:
+                chunk = bytearray()
+                while len(chunk) < CHUNK_BYTES and (block := reader.read(CHUNK_BYTES - len(chunk))):
+                    chunk += block
+                headers = {**OCTETS, "Content-Range": f"{done}-{done + len(chunk) - 1}"}
+                answer = self._client.fetch(
+                    "PATCH",
+                    location,
+                    scopes=self._scopes,
+                    accept={201, 202, 204},
+                    headers=headers,
+                    body=chunk,
+                    retry=False,
+                )
+                location = self._location(answer, location)
+                done += len(chunk)
+        finally:
+            reader.close()
+        return location
+
+    def _finish(self, location: str, body: Body, content: Body | bytes) -> None:
+        separator = "&" if "?" in location else "?"
+        url = f"{location}{separator}{urlencode({'digest': str(body.descriptor.digest)})}"
+        self._client.fetch(
+            "PUT", url, scopes=self._scopes, accept={201, 204}, headers=OCTETS, body=content, retry=False
+        )
+
+    def _location(self, answer: Answer, default: str = "") -> str:
+        location = answer.headers.get("Location", default)
+        if not location:
+            origin = self._client.transport.origin
+            raise UploadLost(self._client.registry, origin=origin, text="the upload has no Location")
+        return self._client.locate(location, answer.url)

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""The connections below ``requests``: they send in large blocks, and read the file of trusted authorities once.
+
+urllib3 makes a TLS context for each connection, and loads the authorities into it: 15 ms of CPU with the usual file, as
+much as moving 12 MB. A context may be shared as long as nobody changes it: both sides of an import share theirs.
+What ``requests`` does for each request beyond that (cookies, encodings, proxies, the pool for this host) costs a third
+of all that a small one costs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterable
+from typing import Any
+from weakref import WeakValueDictionary
+
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from ..cancellation import Cancellation
+from ..content.stream import BLOCK_BYTES
+from .addresses import parted
+
+__all__ = ["BlockAdapter"]
+
+
+class SharedContext(ssl.SSLContext):
+    """A client's context that is complete when it is made: urllib3 names the protocol for each connection anew."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> SharedContext:
+        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+
+    def __init__(self, verified: bool, authorities: str | None, folder: str | None) -> None:
+        self.minimum_version = ssl.TLSVersion.TLSv1_2
+        super().set_alpn_protocols(["http/1.1"])
+        if verified:
+            self.load_verify_locations(authorities, folder)
+        else:
+            self.check_hostname = False
+            self.verify_mode = ssl.CERT_NONE
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """They are set; to set them while another thread greets a server is not safe."""
+
+
+# by what they trust, for as long as somebody has connections with them: after that the file is read anew
+_contexts: WeakValueDictionary[tuple[bool, str | None, str | None], SharedContext] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+class _Patient:
+    """Of a pool: the connect timeout ends when there is a connection, and whoever cancels wakes who sends or waits.
+
+    What ``requests`` calls the connect timeout lasts until all of the body is sent, but a registry that pauses for
+    longer than anybody needs to connect is not gone.
+    """
+
+    cancellation: Cancellation
+    patience: float
+
+    def _validate_conn(self, conn: Any) -> None:
+        """As urllib3 calls it before each request; later ones on a connection have the last answer's timeout."""
+        new = conn.is_closed
+        super()._validate_conn(conn)  # type: ignore[misc]
+        if conn.is_closed:
+            conn.connect()
+        if new and conn.sock is not None:
+            conn.sock.settimeout(min(self.patience, self.cancellation.left or self.patience))
+
+    def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
+        with self.cancellation.waking(lambda: _wake(conn)):
+            return super()._make_request(conn, *args, **kwargs)  # type: ignore[misc]
+
+
+def _wake(conn: Any) -> None:
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        # not the method of a TLS socket, which takes away what another thread is just using
+        socket.socket.shutdown(conn.sock, socket.SHUT_RDWR)
+
+
+class _HTTPPool(_Patient, HTTPConnectionPool):
+    pass
+
+
+class _HTTPSPool(_Patient, HTTPSConnectionPool):
+    pass
+
+
+POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class BlockAdapter(HTTPAdapter):
+    """urllib3's own blocks of 16 KiB cost three times the CPU. Safe in any thread."""
+
+    def __init__(self, cancellation: Cancellation | None = None, patience: float = 300.0, **options: Any) -> None:
+        """``patience``: seconds that the other side may take for a part of what is sent."""
+        self._cancellation = cancellation or Cancellation()
+        self._patience = patience
+        # weak: who closes them, and when, stays with requests
+        self._pools: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
+        super().__init__(**options)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """As ``requests`` calls it."""
+        super().init_poolmanager(*args, **kwargs, blocksize=BLOCK_BYTES)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """As ``requests`` calls it."""
+        manager = super().proxy_manager_for(proxy, **kwargs, blocksize=BLOCK_BYTES)
+        if not proxy.lower().startswith("socks"):  # those have pools of their own
+            manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """As ``requests`` calls it: the connections to a host, looked for once."""
+        key = *parted(str(request.url))[:2], verify, cert, *(proxies or {}).items()
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            pool.__dict__.update(cancellation=self._cancellation, patience=self._patience)
+            self._pools[key] = pool
+        return pool
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+        """As ``requests`` calls it."""
+        if proxies:
+            return super().request_url(request, proxies)
+        path = parted(str(request.url))[2].partition("#")[0]
+        return path if path.startswith("/") else f"/{path}"
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """As ``requests`` calls it. No cookie is kept, and no text is decoded."""
+        response = Response()
+        response.status_code, response.headers, response.raw = resp.status, resp.headers, resp
+        response.request, response.connection = req, self
+        return response
+
+    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:
+        """As ``requests`` calls it before each request, to say which authorities the connections trust.
+
+        Raises OSError when their file is not there, and SSLError when it holds none.
+        """
+        if not url.lower().startswith("https") or "ssl_context" in conn.conn_kw:
+            return
+        with _lock:  # nobody gets a connection of this pool before it has its context
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            if cert:
+                return  # a certificate of ours is loaded by urllib3, which knows about its password
+            key = bool(verify), conn.ca_certs, conn.ca_cert_dir
+            context = _contexts.get(key) or SharedContext(*key)
+            _contexts[key] = conn.conn_kw["ssl_context"] = context
+            conn.ca_certs = conn.ca_cert_dir = None

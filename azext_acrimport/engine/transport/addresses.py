@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""Where a registry may send us."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from urllib.parse import urljoin, urlsplit
+
+from ..errors import NetworkError, Origin
+
+__all__ = ["check_redirect", "is_loopback", "is_private", "join", "parted"]
+
+# Host and port as all parsers of URLs read them alike. A backslash, a user name, or letters that IDNA turns into digits
+# are read by one as a public host and by another as a private address.
+END_OF_HOST = re.compile("[/?#]")
+PLAIN_AUTHORITY = re.compile(r"[A-Za-z0-9._:\[\]-]+", re.ASCII)
+
+
+def parted(url: str) -> tuple[str, str, str]:
+    """Scheme, host with port, and all the rest, as ``urlsplit`` parts them, which costs ten times as much.
+
+    For absolute URLs that we have made, or that have passed ``join``.
+    """
+    scheme, _, rest = url.partition("://")
+    end = END_OF_HOST.search(rest)
+    at = end.start() if end else len(rest)
+    return scheme, rest[:at], rest[at:]
+
+
+def is_loopback(host: str) -> bool:
+    """True for localhost and loopback addresses, with or without a port."""
+    name = _name(host)
+    address = _address(name)
+    return name == "localhost" or name.endswith(".localhost") or (address is not None and address.is_loopback)
+
+
+def is_private(host: str) -> bool:
+    """True for loopback, and for addresses (not names) that are private, link-local or otherwise not public."""
+    address = _address(_name(host))
+    return is_loopback(host) or (address is not None and not address.is_global)
+
+
+def join(url: str, location: str, origin: Origin) -> str:
+    """The absolute URL of what a registry names at ``url``. Raises NetworkError when it is no usable address."""
+    try:
+        target = urljoin(url, location)
+        parts = urlsplit(target)
+        usable = PLAIN_AUTHORITY.fullmatch(parts.netloc) and parts.hostname and (parts.port or 1)
+    except ValueError:
+        usable = None
+    if not usable:
+        host = urlsplit(url).netloc
+        raise NetworkError(host, "redirect", "it redirects to something that is no usable address", origin=origin)
+    return target
+
+
+def check_redirect(first: str, url: str, target: str, origin: Origin) -> None:
+    """Raise NetworkError when a registry sends us where it must not: to plain http, or into a private network.
+
+    ``first`` is the URL that the caller asked for: a registry that is itself at a private address may stay there.
+    """
+    to = urlsplit(target)
+    host = urlsplit(first).netloc
+    if to.scheme not in ("https", "http"):
+        raise NetworkError(host, "redirect", f"it redirects to a {to.scheme} URL", origin=origin)
+    if to.scheme == "http" and urlsplit(url).scheme == "https":
+        raise NetworkError(host, "redirect", "it redirects from https to plain http", origin=origin)
+    if is_private(to.netloc) and not is_private(host):
+        raise NetworkError(host, "redirect", f"it redirects to the private address {to.hostname}", origin=origin)
+
+
+def _name(host: str) -> str:
+    return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        try:  # 0x7f000001, 127.1 and 2130706433 are loopback too, to everything that calls inet_aton
+            address = ipaddress.ip_address(socket.inet_aton(name))
+        except (OSError, UnicodeError):
+            return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address

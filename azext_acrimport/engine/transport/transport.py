@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: MIT
+"""HTTP as registries need it: one retry layer, redirects that carry no secret, answers of bounded size.
+
+Only this package imports ``requests``. It uses what is below ``requests.Session``: a session reads netrc
+and the environment, keeps cookies, and reads a redirect's whole body, none of which a registry client wants.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from requests.utils import get_environ_proxies, select_proxy
+
+from ..cancellation import Cancellation
+from ..content.stream import VerifyingReader
+from ..errors import EngineError, NetworkError, Origin, RegistryError, ServerError
+from ..waiting import Attempts
+from . import addresses
+from .adapter import BlockAdapter
+from .failures import translate
+from .redaction import redact_url
+from .refusal import registry_error
+from .response import Answer, Response
+from .retry import Gate, RetryPolicy
+
+__all__ = ["Transport", "TransportOptions"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Content = bytes | bytearray | VerifyingReader
+
+# An error body beyond this is not for people. (Tokens and manifests have limits of their own, given at the call.)
+MAX_ERROR_BYTES = 1024 * 1024
+MAX_REDIRECTS = 10
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Connections kept open for each host, and hosts; more than any sensible number, since idle ones cost nothing.
+KEPT_CONNECTIONS = 128
+KEPT_HOSTS = 64
+
+
+def _environment_verify() -> bool | str:
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+
+
+@dataclass(frozen=True, slots=True)
+class TransportOptions:
+    """Times are in seconds. ``verify``: as in requests, True, False or the path of a CA bundle.
+
+    The read timeout is the longest silence before and in an answer. What is sent may meet a long one, also after its
+    last byte, while the registry hashes what it got: the upload timeout is for that, whatever form the body has.
+    ``authorities`` (path of a CA bundle) and ``certificates`` (paths of a client certificate and its key) are for
+    single hosts, port included where it is named.
+    """
+
+    verify: bool | str = field(default_factory=_environment_verify)
+    user_agent: str = "acrimport"
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    upload_timeout: float = 300.0
+    plain_http_hosts: frozenset[str] = frozenset()
+    authorities: Mapping[str, str] = field(default_factory=dict)
+    certificates: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    retry: RetryPolicy = RetryPolicy()
+
+
+class Transport:
+    """Requests to one side. Shared by all threads: the connection pool below is thread-safe, nothing else is kept."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        options: TransportOptions | None = None,
+        cancellation: Cancellation | None = None,
+        *,
+        exchange: Callable[..., requests.Response] | None = None,
+    ) -> None:
+        self.origin: Origin = origin
+        self.options = options or TransportOptions()
+        self.cancellation = cancellation or Cancellation()
+        self._adapter = BlockAdapter(
+            self.cancellation,
+            self.options.upload_timeout,
+            pool_connections=KEPT_HOSTS,
+            pool_maxsize=KEPT_CONNECTIONS,
+            max_retries=0,
+        )
+        self._exchange = exchange or self._adapter.send
+        # how people call a host whose API is elsewhere (registry-1.docker.io is docker.io); errors say that
+        self.names: dict[str, str] = {}
+        # identity: a proxy that compresses would change the bytes that digests are taken of
+        self._always = {"User-Agent": self.options.user_agent, "Accept-Encoding": "identity"}
+        self._gates: dict[str, Gate] = {}
+        self._proxies: dict[str, dict[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._adapter.close()
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        accept: Collection[int],
+        headers: Mapping[str, str] | None = None,
+        body: Content | None = None,
+        retry: bool = True,
+        mode: str = "",
+    ) -> Response:
+        """Send until the answer's status is in ``accept``; any other becomes a RegistryError. The body is on the wire.
+
+        A request whose body is a stream is sent once: only its owner can open the stream again. Redirects of GET
+        and HEAD are followed, unless their status is wanted. Raises NetworkError, TlsError, RegistryError, Cancelled.
+        """
+        retry = retry and not isinstance(body, VerifyingReader)
+        return self._tried((method, url), lambda: self._opened(method, url, headers, body, accept, mode), retry)
+
+    def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        accept: Collection[int],
+        limit: int = MAX_ERROR_BYTES,
+        headers: Mapping[str, str] | None = None,
+        body: Content | None = None,
+        retry: bool = True,
+        mode: str = "",
+    ) -> Answer:
+        """As ``open``, with the whole body, which has at most ``limit`` bytes: one that breaks off is asked for again.
+
+        Raises ManifestError for a larger one, but for that of a status above 399, which is then left out.
+        """
+
+        def whole() -> Answer:
+            response = self._opened(method, url, headers, body, accept, mode)
+            if response.status >= 400:
+                raw = _short(response)
+            elif response.has_body:
+                with self.cancellation.waking(response.shutdown):
+                    raw = response.read_all(limit)
+            else:
+                response.close()
+                raw = b""
+            return Answer(response.status, response.headers, response.url, self.origin, raw)
+
+        return self._tried((method, url), whole, retry and not isinstance(body, VerifyingReader))
+
+    def _tried(self, what: tuple[str, str], work: Callable[[], T], retry: bool) -> T:
+        """Where a request is sent again. What takes several, such as a blob, is begun anew by its own module."""
+        attempts: Attempts | None = None
+        while True:
+            try:
+                return work()
+            except (NetworkError, RegistryError) as error:
+                attempts = attempts or Attempts.current()
+                delay = self.options.retry.after(attempts.failed(what), error) if retry else None
+                if delay is None:
+                    raise
+                logger.debug("%s; again in %.1f s", error, delay)
+                attempts.wait(delay, self.cancellation, error)
+
+    def _opened(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: Content | None,
+        accept: Collection[int],
+        mode: str,
+    ) -> Response:
+        response = self._follow(method, url, dict(headers or {}), body, accept)
+        if response.status in accept:
+            return response
+        error = self.refusal(method, response, mode)
+        asked = error.retry_after
+        if response.status == 429 and asked is not None and asked <= self.options.retry.patience:
+            self._gate(urlsplit(response.url).netloc).close(asked, self.cancellation)
+        raise error
+
+    def refusal(self, method: str, response: Response | Answer, mode: str = "") -> RegistryError:
+        """The exception for an answer that was not wanted; reads its body."""
+        body = response.body if isinstance(response, Answer) else _short(response)
+        host = urlsplit(response.url).netloc
+        name = self.names.get(host, host)
+        if response.status < 300:
+            return ServerError(
+                name,
+                origin=self.origin,
+                method=method,
+                path=urlsplit(response.url).path,
+                status=response.status,
+                text="which is not an answer to this request",
+                mode=mode,
+            )
+        return registry_error(
+            self.origin, method, response.url, response.status, response.headers, body, mode=mode, name=name
+        )
+
+    def _follow(
+        self, method: str, url: str, headers: dict[str, str], body: Content | None, accept: Collection[int]
+    ) -> Response:
+        """One request, and for GET and HEAD the redirects behind it.
+
+        Authorization stays with the host, port and scheme that it was made for.
+        """
+        first = url
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._once(method, url, headers, body)
+            location = response.headers.get("Location")
+            followed = method in ("GET", "HEAD") and response.status in REDIRECTS and response.status not in accept
+            if not followed or not location:
+                return response
+            response.close()
+            target = addresses.join(url, location, self.origin)
+            addresses.check_redirect(first, url, target, self.origin)
+            if urlsplit(target)[:2] != urlsplit(url)[:2]:
+                headers.pop("Authorization", None)
+            url = target
+        raise NetworkError(urlsplit(first).netloc, "redirect", "it redirects without end", origin=self.origin)
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: Content | None) -> Response:
+        self.cancellation.check()
+        options = self.options
+        left = self.cancellation.left or options.upload_timeout
+        silence = options.read_timeout if body is None else options.upload_timeout
+        host = addresses.parted(url)[1]
+        self._gate(host).passing(self.cancellation)
+        started = time.monotonic()
+        try:
+            answer = self._exchange(
+                _prepared(method, url, {**self._always, **headers}, body or None),
+                stream=True,
+                timeout=(min(options.connect_timeout, left), min(silence, left)),
+                verify=options.verify and options.authorities.get(host, options.verify),
+                cert=options.certificates.get(host),
+                proxies=self._proxies_for(url),
+            )
+        except EngineError:
+            raise  # born in the body that was being read: the blame is already where it belongs
+        except Exception as error:
+            self.cancellation.check()  # whoever cancels ends the connection as well
+            raise translate(error, self.names.get(host, host), self.origin) from None
+        if logger.isEnabledFor(logging.DEBUG):
+            elapsed = (time.monotonic() - started) * 1000
+            logger.debug("%s %s -> %d in %.0f ms", method, redact_url(url), answer.status_code, elapsed)
+        return Response(answer, self.origin, url)
+
+    def _gate(self, host: str) -> Gate:
+        gate = self._gates.get(host)
+        if gate is None:
+            with self._lock:
+                gate = self._gates.setdefault(host, Gate())
+        return gate
+
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        """The environment's proxy for this host, read once: at bulk rates the reading costs as much as a request.
+
+        As with Go's clients, loopback is never asked for through a proxy: it would be another machine's.
+        """
+        scheme, host, _ = addresses.parted(url)
+        key = f"{scheme}/{host}"
+        if key not in self._proxies:
+            proxy = None if addresses.is_loopback(host) else select_proxy(url, get_environ_proxies(url))
+            self._proxies[key] = {scheme: proxy} if proxy else {}
+        return self._proxies[key]
+
+
+def _prepared(method: str, url: str, headers: Mapping[str, str], body: Content | None) -> requests.PreparedRequest:
+    """A request without what ``requests`` adds for sessions and people; that costs as much as sending a small one."""
+    request = requests.PreparedRequest()
+    request.method, request.url, request.body = method, url, body  # type: ignore[assignment]
+    length = {} if method in ("GET", "HEAD") else {"Content-Length": str(len(body or b""))}
+    request.headers = {**headers, **length}  # type: ignore[assignment]
+    return request
+
+
+def _short(response: Response) -> bytes:
+    """The body of an error; nothing of one that is not to be had, or too large to be for people."""
+    if not response.has_body:
+        response.close()
+        return b""
+    try:
+        return response.read_all(MAX_ERROR_BYTES)
+    except EngineError:
+        return b""

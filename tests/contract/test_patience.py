@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""How long is waited for what: each kind of wait has its own patience, and one deadline ends all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from azext_acrimport.engine import (
+    ANONYMOUS,
+    Body,
+    Cancellation,
+    CopyRequest,
+    Descriptor,
+    Destination,
+    Digest,
+    RegistryClient,
+    RegistryRepository,
+    RetryPolicy,
+    Transport,
+    TransportOptions,
+    copy_images,
+)
+from tests.sandbox import images
+from tests.sandbox.faults import Faults
+from tests.sandbox.registry import Registry
+from tests.sandbox.server import Listener, Request, Response
+from tests.sandbox.storage import Storage
+from tests.support.content import everything
+from tests.support.stores import MemoryStore
+
+IMAGE = images.image("patience")
+
+
+def repository(side: str, address: str, cancellation: Cancellation, **options: float) -> RegistryRepository:
+    """``app`` there; a test closes nothing, since what it connects to is gone after it."""
+    transport = Transport(side, TransportOptions(retry=RetryPolicy(attempts=2, base=0.0), **options), cancellation)
+    client = RegistryClient(address, address, transport, lambda: ANONYMOUS)
+    client._base = f"http://{address}"
+    return RegistryRepository(client, "app")
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[str]:
+    """Takes connections, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept: list[socket.socket] = []
+
+        def take() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    kept.append(server.accept()[0])
+
+        threading.Thread(target=take, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        for connection in kept:
+            connection.close()
+
+
+def test_target_that_pauses_while_a_body_is_sent_is_not_given_up():
+    """For longer than a connection may take to be made: that is made already."""
+    raw = bytes(30_000_000)  # more than the buffers of both sides take
+
+    def slow(request: Request) -> Response:
+        if request.method == "PUT":
+            request.body.read(1000)
+            time.sleep(1.2)
+            return Response(201)
+        return Response(202, {"Location": f"{request.path}1"})
+
+    blob = Descriptor("x", Digest.of(raw), len(raw))
+    with Listener(slow) as listener:
+        target = repository("target", listener.address, Cancellation(), connect_timeout=0.5)
+        source = MemoryStore()
+        source.blobs[str(blob.digest)] = raw
+        target.put_blob(blob, Body(blob, source.blob(blob).opener))
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_deadline_ends_every_wait(jobs, side):
+    """Also that for an answer which never begins; and it is known that it was the time."""
+    cancellation, store = Cancellation(), MemoryStore("other.test").hold(IMAGE, "1")
+    with silent() as address:
+        there = repository(side, address, cancellation)
+        source, target = (there, store) if side == "source" else (store, there)
+        started = time.monotonic()
+        with cancellation.within(0.7):
+            request = CopyRequest(source, "1", (Destination(target, ("1",)),))
+            item = copy_images([request], cancellation, jobs=jobs).items[0]
+        elapsed = time.monotonic() - started
+    assert (item.status, item.error.code, cancellation.expired) == ("cancelled", "cancelled", True)
+    assert elapsed < 5  # a read timeout would be a minute
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize(
+    "path", ["/v2/app/manifests/1", "/v2/app/manifests/sha256:.*", "/v2/app/referrers/.*", "/v2/app/blobs/.*"]
+)
+def test_answer_that_breaks_off_once_is_asked_for_again(tmp_path: Path, jobs, path):
+    """Small ones as a whole."""
+    index = images.index([("linux/amd64", IMAGE)])
+    content, target = Registry(Storage(tmp_path / "source")), Registry(Storage(tmp_path / "target"))
+    index.push(content, "app", "1")
+    images.artifact("sbom", subject=index.descriptor()).push(content, "app")
+    faults = Faults()
+    fault = faults.add(method="GET", path=path, cut_after=3)
+    with Listener(faults.around(content)) as here, Listener(target) as there:
+        cancellation = Cancellation()
+        stores = [repository("source", here.address, cancellation), repository("target", there.address, cancellation)]
+        requests = [
+            CopyRequest(stores[0], "1", (Destination(stores[1], (tag,)),), referrers=True) for tag in ("first", "1")
+        ]
+        report = copy_images(requests, cancellation, jobs=jobs)
+    assert report.ok
+    assert fault.seen > 1
+    assert everything(target, "app", "1") == everything(content, "app", "1")

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""The driver: the same with threads and without; an end that does not hang."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from azext_acrimport.engine import Cancellation, Cancelled
+from azext_acrimport.engine.copy.driver import Driver, gather
+
+
+def done(jobs: int | None, *works, cancellation: Cancellation | None = None) -> list[object]:
+    """Have all of them done at once; their values, or the first error."""
+    driver = Driver(jobs, cancellation or Cancellation())
+    values: list[object] = []
+
+    async def story(number: int, work):
+        return await driver.call(work, driver.lanes("read", ("source", "r.test")), (number, 0))
+
+    async def all_of_them() -> None:
+        values.extend(await gather(*(story(*entry) for entry in enumerate(works))))
+
+    driver.run(all_of_them(), lambda: None, 0.2)
+    return values
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_work_is_done_and_its_errors_are_raised(jobs):
+    """In any order; each story hears of its own."""
+    assert done(jobs, *(lambda number=number: 10 // number for number in range(1, 20))) == [
+        10 // number for number in range(1, 20)
+    ]
+    with pytest.raises(ZeroDivisionError):
+        done(jobs, lambda: 1, lambda: 10 // 0)
+
+
+def test_one_job_has_no_thread_and_keeps_the_order():
+    """Recordings of HTTP depend on it."""
+    order, before = [], threading.active_count()
+    done(1, *(lambda number=number: order.append((number, threading.current_thread())) for number in range(5)))
+    assert order == [(number, threading.main_thread()) for number in range(5)]
+    assert threading.active_count() == before
+
+
+def test_threads_are_as_many_as_are_needed():
+    """Not more than jobs, not more than pieces of work."""
+    most, lock, now = [], threading.Lock(), []
+
+    def work() -> None:
+        with lock:
+            now.append(1)
+            most.append(len(now))
+        time.sleep(0.01)
+        with lock:
+            now.pop()
+
+    done(4, *[work] * 20)
+    assert max(most) == 4
+    most.clear()
+    done(4, *[work] * 2)
+    assert max(most) <= 2
+
+
+def test_without_a_number_questions_overlap_more_than_transfers():
+    """A block of memory for each transfer; nothing for a question."""
+    for jobs, more in ((None, True), (3, False)):
+        driver = Driver(jobs, Cancellation())
+        driver._loop.close()
+        assert (1 < driver.transfers < driver.jobs) is more
+
+
+def test_end_does_not_wait_for_what_hangs():
+    """The process can end."""
+    never, cancellation = threading.Event(), Cancellation()
+    threading.Timer(0.1, cancellation.cancel).start()
+    started = time.monotonic()
+    assert done(2, never.wait, cancellation=cancellation) == []
+    assert time.monotonic() - started < 5
+    never.set()
+
+
+def test_cancellation_wakes_and_ends_waits():
+    """Whoever waits, and whoever is stuck in a read that knows how to be woken."""
+    cancellation, woken = Cancellation(), []
+    with cancellation.waking(lambda: woken.append("inner")):
+        cancellation.cancel()
+    assert woken == ["inner"]
+    for call in (cancellation.check, lambda: cancellation.wait(60)):
+        with pytest.raises(Cancelled):
+            call()
+    with pytest.raises(Cancelled), cancellation.waking(lambda: None):
+        pass
