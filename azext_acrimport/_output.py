@@ -11,7 +11,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .engine import ItemResult, Progress
+    from .engine import ItemResult, Progress, Tally
 
 # In a pipeline: often enough to show life, seldom enough to keep the log readable.
 LINE_INTERVAL = 10.0
@@ -28,9 +28,13 @@ def to_result(
     operation: str = "",
     checked: bool = True,
 ) -> dict[str, Any]:
-    """The object that ``az acr import`` writes to stdout; ``operation`` only where the service was not waited for."""
+    """The object that ``az acr import`` writes to stdout; ``operation`` only where the service was not waited for.
+
+    What only the service knows, and does not tell, is null.
+    """
     from . import _errors
 
+    counted = engine != "service" or item.status == "unchanged"
     return {
         "source": source,
         "sourceDigest": str(item.source_digest) if item.source_digest else None,
@@ -42,12 +46,20 @@ def to_result(
         "engineReason": engine_reason,
         "manifests": item.manifests,
         "referrers": item.referrers,
-        "blobs": {"copied": item.blobs.copied, "mounted": item.blobs.mounted, "existing": item.blobs.existing},
-        "bytes": {"copied": item.bytes.copied, "mounted": item.bytes.mounted, "existing": item.bytes.existing},
+        "blobs": _tally(item.blobs) if counted else None,
+        "bytes": _tally(item.bytes) if counted else None,
+        "changes": [
+            {"target": change.target, "action": change.action, "before": str(change.before) if change.before else None}
+            for change in item.changes
+        ],
         "seconds": round(item.seconds, 3),
         "error": _errors.to_json(item.error) if item.error else None,
         **({"operation": operation} if operation else {}),
     }
+
+
+def _tally(tally: Tally) -> dict[str, int]:
+    return {"copied": tally.copied, "mounted": tally.mounted, "existing": tally.existing}
 
 
 def table_row(result: dict[str, Any]) -> OrderedDict[str, Any]:
@@ -59,8 +71,8 @@ def table_row(result: dict[str, Any]) -> OrderedDict[str, Any]:
             ("TARGET", ", ".join(f"{result['registry'] or ''}/{target}" for target in result["targets"])),
             ("STATUS", result["status"]),
             ("DIGEST", digest[: len("sha256:") + 12]),
-            ("BLOBS", ", ".join(f"{count} {way}" for way, count in result["blobs"].items() if count) or "0"),
-            ("SIZE", human_bytes(result["bytes"]["copied"])),
+            ("BLOBS", ", ".join(f"{count} {way}" for way, count in (result["blobs"] or {}).items() if count) or "-"),
+            ("SIZE", human_bytes(result["bytes"]["copied"]) if result["bytes"] else "-"),
             ("SECONDS", result["seconds"]),
         ]
     )

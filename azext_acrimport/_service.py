@@ -18,7 +18,7 @@ from ._import_request import begun, require_right, require_target, waited
 from ._job import Job, Outcome, with_facts
 from ._output import ProgressView
 from ._service_referrers import import_referrers
-from ._service_targets import UNCHECKED, Named, lacking, named_now, require_digest, require_no_conflict
+from ._service_targets import UNCHECKED, Named, changes, lacking, named_now, require_digest, require_no_conflict
 from .engine import CredentialError, Digest, EngineError, ItemResult, NotFound
 
 logger = get_logger(__name__)
@@ -36,6 +36,7 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
     try:
         item.digest = item.source_digest = _pinned(job, needed=look_first)
         before = named_now(job, item.digest)
+        item.changes = changes(job, before, item.digest)
         if look_first:
             require_no_conflict(job, before, item.digest)
         tags, repositories = lacking(job, before, item.digest) if look_first else (job.tags, job.options.repositories)

@@ -10,7 +10,7 @@ from knack.log import get_logger
 
 from ._arm_errors import TAG_MOVED, ServiceError
 from ._job import Job
-from .engine import Digest, EngineError, TagConflict
+from .engine import Change, Digest, EngineError, TagConflict
 
 logger = get_logger(__name__)
 
@@ -35,6 +35,18 @@ def named_now(job: Job, digest: Digest | None) -> Named:
             with readable():
                 seen[store.repository] = digest if store.find(str(digest)) else None
     return seen
+
+
+def changes(job: Job, there: Named, digest: Digest | None) -> tuple[Change, ...]:
+    """What is, or would be, done at each target; of one that cannot be read from here nobody can tell."""
+
+    def change(name: str) -> Change:
+        if digest is None or name not in there:
+            return Change(name, None)
+        before = there[name]
+        return Change(name, "create" if before is None else "none" if before == digest else "move", before)
+
+    return tuple(map(change, job.request.target_names))
 
 
 def lacking(job: Job, there: Named, digest: Digest | None) -> tuple[list[str], list[str]]:

@@ -49,6 +49,8 @@ def test_result_is_that_of_any_engine(sandbox, az, new):
     assert result.json["engineReason"] == "named by the user"
     assert result.json["digest"] == tag_digest(sandbox.content(TARGET), new, "1")
     assert "by the import service" in result.stderr
+    assert (result.json["blobs"], result.json["bytes"]) == (None, None)  # the service does not tell
+    assert result.json["changes"] == [{"target": f"{new}:1", "action": "create", "before": None}]
     before = len(sandbox.world.imports)
     again = az(*words(new))
     assert (again.code, again.json["status"]) == (0, "unchanged"), again.stderr
@@ -56,7 +58,9 @@ def test_result_is_that_of_any_engine(sandbox, az, new):
     assert (refused.code, refused.json["error"]["code"]) == (1, "target-tag-conflict")
     assert refused.json["digest"] in refused.stderr and result.json["digest"] in refused.stderr
     assert az(*words(new, "--force")).json["status"] == "unchanged"
-    assert az(*words(new, "--force", source="mysourceregistry.azurecr.io/app/web:v1")).json["status"] == "updated"
+    moved = az(*words(new, "--force", source="mysourceregistry.azurecr.io/app/web:v1")).json
+    assert (moved["status"], moved["changes"][0]["action"]) == ("updated", "move")
+    assert moved["changes"][0]["before"] == result.json["digest"]
     assert len(sandbox.world.imports) == before + 4
 
 
