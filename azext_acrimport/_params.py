@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from azure.cli.core.commands.parameters import (
@@ -12,6 +13,16 @@ from azure.cli.core.commands.parameters import (
 )
 
 from ._validators import ENGINES, REFERRERS
+
+
+class Single(argparse.Action):
+    """An option that is given once: argparse would take the last one, and say nothing."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """As argparse calls it."""
+        if getattr(namespace, self.dest, None) is not None:
+            raise argparse.ArgumentError(self, f"one image a call; it was given as '{values}' as well")
+        setattr(namespace, self.dest, values)
 
 
 def load_arguments(loader: Any) -> None:
@@ -30,6 +41,7 @@ def load_arguments(loader: Any) -> None:
         c.argument(
             "source_image",
             options_list=["--source"],
+            action=Single,
             help="The image to import: registry/repository:tag or registry/repository@sha256:digest. With --registry "
             "just repository:tag. Without a tag, latest is meant. Or files of this machine: oci:DIR[:TAG], "
             "oci-archive:FILE[:TAG], docker-archive:FILE[:REPOSITORY:TAG].",
@@ -58,7 +70,8 @@ def load_arguments(loader: Any) -> None:
             options_list=["--image", "-t"],
             action="append",
             arg_group="Target",
-            help="The target: repository:tag. Repeat it for several tags. Default: repository and tag of the source.",
+            help="The target: repository:tag. Repeat it for several tags. Default: repository and tag of the source; a "
+            "registry in front must be the target's own, and is cut.",
         )
         c.argument(
             "repository",
@@ -77,8 +90,8 @@ def load_arguments(loader: Any) -> None:
             action="append",
             arg_group="Content",
             help="Keep only this platform of a multi-platform image: os/architecture[/variant], for example "
-            "linux/arm64; Windows with its version: windows/amd64:10.0.20348. Repeat it for several. The index is "
-            "written anew, so its digest changes; attestations follow what they attest. Default: all platforms.",
+            "linux/arm64; Windows with its version: windows/amd64:10.0.20348. Several with commas between. The index "
+            "is written anew, so its digest changes; attestations follow what they attest. Default: all platforms.",
         )
         c.argument(
             "referrers",

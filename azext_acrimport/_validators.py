@@ -8,6 +8,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from knack.log import get_logger
+
+logger = get_logger(__name__)
+
 USERNAME_VARIABLE = "ACRIMPORT_SOURCE_USERNAME"
 PASSWORD_VARIABLE = "ACRIMPORT_SOURCE_PASSWORD"  # noqa: S105  the name of a variable, not a secret
 
@@ -17,6 +21,8 @@ REFERRERS = ("all", "none")
 
 # The rule of the service. https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 NAME = re.compile(r"[a-zA-Z0-9]{5,50}")
+
+FILE = re.compile(r"\.(tar|tgz|tar\.\w+)$", re.IGNORECASE)
 
 # More connections than this help nobody and are an attack to some registries.
 MAX_JOBS = 64
@@ -48,7 +54,6 @@ def validate_import(cmd: Any, namespace: Any) -> None:
     which knows only names and login servers of one cloud.
     """
     from . import _errors
-    from .engine import InvalidReference
 
     try:
         _validate_registries(namespace)
@@ -57,13 +62,7 @@ def validate_import(cmd: Any, namespace: Any) -> None:
         _validate_jobs(cmd, namespace)
         _validate_source(namespace)
         _validate_platforms(namespace)
-        _validate_targets(namespace)
-    except InvalidReference as error:
-        _errors.exit_for_usage(
-            error.message,
-            "Write it as registry/repository:tag, for example "
-            "myregistry.azurecr.io/app:1.0 or docker.io/library/alpine:3.20.",
-        )
+        _validate_targets(cmd, namespace)
     except ValueError as error:
         _errors.exit_for_usage(*error.args)
 
@@ -91,6 +90,13 @@ def _registry(text: str, option: str) -> str:
 
 
 def _validate_credentials(namespace: Any) -> None:
+    for option, value in (("--username", namespace.username), ("--password", namespace.password)):
+        # az has put the content of a file that it could read in the place of its name
+        if value and value.startswith("@"):
+            raise ValueError(
+                f"{option}: the file '{value[1:]}' cannot be read.",
+                f"Check its name. A value that begins with @ itself goes into the variable {PASSWORD_VARIABLE}.",
+            )
     if namespace.username is None and namespace.password is None:
         namespace.username = os.environ.get(USERNAME_VARIABLE) or None
         namespace.password = os.environ.get(PASSWORD_VARIABLE) or None
@@ -141,19 +147,41 @@ def _validate_source(namespace: Any) -> None:
     """With --registry the host is not known yet: the handler puts it in front of what is checked here."""
     from .engine import InvalidReference, LayoutReference, Reference, parse_location, parse_repository_tag
 
-    if not namespace.source_registry:
-        source = parse_location(namespace.source_image)
-        if isinstance(source, LayoutReference):
-            _validate_layout(namespace, source)
-        namespace.source_image = SourceImage(namespace.source_image.partition("/")[2], source)
-        return
+    text = namespace.source_image
     try:
-        parse_repository_tag(namespace.source_image)
-    except InvalidReference:
-        if "/" not in namespace.source_image or ":" not in namespace.source_image.partition("/")[0]:
-            raise
-        Reference.parse(namespace.source_image)  # a login server with a port, said once more
-    namespace.source_image = SourceImage(namespace.source_image)
+        if not namespace.source_registry:
+            source = parse_location(text)
+            if isinstance(source, LayoutReference):
+                _validate_layout(namespace, source)
+            namespace.source_image = SourceImage(text.partition("/")[2], source)
+            return
+        try:
+            parse_repository_tag(text)
+        except InvalidReference:
+            if "/" not in text or ":" not in text.partition("/")[0]:
+                raise
+            Reference.parse(text)  # a login server with a port, said once more
+    except InvalidReference as error:
+        raise ValueError(error.message, _how_to_write(text)) from None
+    namespace.source_image = SourceImage(text)
+
+
+def _how_to_write(source: str) -> str:
+    """What was most likely meant by a --source that is none."""
+    first, slash, rest = source.partition("/")
+    if source.startswith((".", "/", "~")) or FILE.search(source) or os.path.exists(source):
+        return (
+            f"For files of this machine write docker-archive:{source} (docker save), oci-archive:{source} or oci:DIR."
+        )
+    if slash and NAME.fullmatch(first):
+        return (
+            f"For an Azure container registry write --source {first}.azurecr.io/{rest}, or "
+            f"--source {rest} --registry {first}."
+        )
+    return (
+        "Write it as registry/repository:tag, for example "
+        "myregistry.azurecr.io/app:1.0 or docker.io/library/alpine:3.20."
+    )
 
 
 def _validate_layout(namespace: Any, source: Any) -> None:
@@ -176,7 +204,8 @@ def _validate_platforms(namespace: Any) -> None:
             "The import service imports all platforms of an image.", "Leave out --platform, or --engine and --no-wait."
         )
     try:
-        namespace.platform = [Platform.parse(text) for text in namespace.platform or ()]
+        texts = [text for value in namespace.platform or () for text in value.split(",")]
+        namespace.platform = [Platform.parse(text) for text in texts]
     except ValueError as error:
         raise ValueError(
             f"--platform: {error}.",
@@ -184,20 +213,47 @@ def _validate_platforms(namespace: Any) -> None:
         ) from None
 
 
-def _validate_targets(namespace: Any) -> None:
+def _validate_targets(cmd: Any, namespace: Any) -> None:
     from .engine import InvalidReference, parse_repository_tag
 
-    targets = []
-    for text in namespace.target_tags or ():
-        repository, tag, digest = parse_repository_tag(text)
-        if digest:
-            raise InvalidReference(text, "a target has a tag, never a digest")
-        targets.append((repository, tag))
-    for text in namespace.repository or ():
-        repository, tag, digest = parse_repository_tag(text)
-        if tag or digest:
-            raise ValueError(
-                f"--repository takes a repository without a tag, not '{text}'.", f"For a tag: --image {text}"
-            )
+    targets, repositories = [], []
+    try:
+        for text in namespace.target_tags or ():
+            repository, tag, digest = parse_repository_tag(_in_target(cmd, namespace, "--image", text))
+            if digest:
+                raise InvalidReference(text, "a target has a tag, never a digest")
+            targets.append((repository, tag))
+        for text in namespace.repository or ():
+            repository, tag, digest = parse_repository_tag(_in_target(cmd, namespace, "--repository", text))
+            if tag or digest:
+                raise ValueError(
+                    f"--repository takes a repository without a tag, not '{text}'.", f"For a tag: --image {text}"
+                )
+            repositories.append(repository)
+    except InvalidReference as error:
+        raise ValueError(error.message, "Write it as repository:tag, for example app/web:1.0.") from None
     namespace.target_tags = targets
-    namespace.repository = list(namespace.repository or ())
+    namespace.repository = repositories
+
+
+def _in_target(cmd: Any, namespace: Any, option: str, text: str) -> str:
+    """The text without the target's own registry in front, which --name has said already.
+
+    A dot alone makes no host of it: docker.io/library/alpine is a repository that many have in their registry.
+    """
+    from ._registries import is_acr_host
+
+    host, slash, rest = text.partition("/")
+    host, target = host.lower(), namespace.registry_name
+    if not slash or not (host == target or ":" in host or is_acr_host(cmd.cli_ctx, host)):
+        return text
+    # also behind a resource ID, a regional endpoint, or with the hash of a domain label
+    name = target.rpartition("/")[2].partition(".")[0].lower()
+    label = host.partition(".")[0]
+    if host != target and label != name and not label.startswith(f"{name}-"):
+        raise ValueError(
+            f"{option}: '{text}' names the registry {host}, but the target is {target}.",
+            f"Leave the registry out, and name it once: --name {host} {option} {rest}",
+        )
+    logger.warning("The login server %s in %s is ignored: --name names the registry already.", host, option)
+    return rest

@@ -204,9 +204,10 @@ def test_dry_run_tells_and_changes_nothing(sandbox, az, repository):
     assert not [e for e in sandbox.log.find(since=mark, host=TARGET, path="/v2/") if e["method"] != "HEAD"]
     done = az(*words).json
     assert planned.json["status"] == "planned"
-    assert {name: planned.json[name] for name in ("blobs", "bytes", "digest", "manifests")} == {
-        name: done[name] for name in ("blobs", "bytes", "digest", "manifests")
+    assert {name: planned.json[name] for name in ("blobs", "bytes", "changes", "digest", "manifests")} == {
+        name: done[name] for name in ("blobs", "bytes", "changes", "digest", "manifests")
     }
+    assert done["changes"] == [{"target": f"{repository}:1", "action": "create", "before": None}]
 
 
 def test_table_has_one_row(sandbox, az, repository):
@@ -233,3 +234,24 @@ def test_two_plain_registries_without_azure(sandbox, extensions, tmp_path):
         result = az("acr", "import", "-n", target.address, "--source", source)
     assert result.code == 0, result.stderr
     assert tree(content, "app/web", "v1") == tree(sandbox.content("plain"), "app/web", "v1")
+
+
+def test_login_server_in_front_of_a_target_is_cut(sandbox, az, repository):
+    """As core's own documentation writes targets of other commands; other names with a dot are repositories."""
+    source = ("acr", "import", "-n", "myregistry", "--source", "mcr.microsoft.com/hello-world")
+    result = az(*source, "-t", f"myregistry.azurecr.io/{repository}:1", "-t", f"docker.io/{repository}:2")
+    assert (result.code, result.json["targets"]) == (0, [f"{repository}:1", f"docker.io/{repository}:2"]), result.stderr
+    assert "The login server myregistry.azurecr.io in --image is ignored" in result.stderr
+
+
+def test_platforms_by_commas(sandbox, az, repository):
+    """The same as repeated."""
+    source = ("acr", "import", "-n", "myregistry", "--source", "docker.io/library/web:1.0", "--force")
+    digests = [
+        az(*source, "-t", f"{repository}:1", *platforms).json["digest"]
+        for platforms in (
+            ("--platform", "linux/amd64,linux/arm64"),
+            ("--platform", "linux/amd64", "--platform", "linux/arm64"),
+        )
+    ]
+    assert digests[0] == digests[1] is not None
