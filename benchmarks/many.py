@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""Ten thousand tags: what the engine takes for each of them. ``many.py --help``
+
+Each tag names an index of four platforms with an attestation each: nine manifests, eight blobs of its own and two that
+all share. Source and target are one process that makes what is asked for and keeps of what it gets only the names, so
+that thousands of tags fit into memory and time. Needs nothing but Python; peak memory is asked of the system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+OCI = "application/vnd.oci.image"
+MANIFEST, INDEX = f"{OCI}.manifest.v1+json", f"{OCI}.index.v1+json"
+PLATFORMS = ("amd64", "arm64", "ppc64le", "s390x")
+REQUEST = re.compile(rb"(\w+) (\S+) HTTP/1.1\r\n")
+LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+
+
+def digest_of(raw: bytes) -> str:
+    """sha256."""
+    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+
+class Content:
+    """What the source has: made when a tag is first asked for."""
+
+    def __init__(self) -> None:
+        self.manifests: dict[str, tuple[str, bytes]] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.tags: dict[str, str] = {}
+        self.layer = self._blob(b"a layer that all images have " * 40)
+        self.empty = self._blob(b"{}")
+
+    def _blob(self, raw: bytes, kind: str = "layer.v1.tar") -> dict[str, object]:
+        self.blobs[digest_of(raw)] = raw
+        return {"mediaType": f"{OCI}.{kind}", "digest": digest_of(raw), "size": len(raw)}
+
+    def _manifest(self, body: dict[str, object], media_type: str = MANIFEST) -> dict[str, object]:
+        raw = json.dumps({"schemaVersion": 2, "mediaType": media_type, **body}).encode()
+        self.manifests[digest_of(raw)] = media_type, raw
+        return {"mediaType": media_type, "digest": digest_of(raw), "size": len(raw)}
+
+    def tag(self, name: str) -> str:
+        """The digest that it names."""
+        if name not in self.tags:
+            entries: list[dict[str, object]] = []
+            for number, platform in enumerate(PLATFORMS):
+                config = self._blob(f'{{"tag": "{name}", "platform": {number}}}'.encode(), "config.v1+json")
+                image = self._manifest({"config": config, "layers": [self.layer]})
+                statement = self._blob(f"statement about {name} {number}".encode())
+                attested = self._manifest({"config": self.empty, "layers": [statement]})
+                entries.append({**image, "platform": {"os": "linux", "architecture": platform}})
+                note = {
+                    "vnd.docker.reference.digest": image["digest"],
+                    "vnd.docker.reference.type": "attestation-manifest",
+                }
+                other = {"os": "unknown", "architecture": "unknown"}
+                entries.append({**attested, "platform": other, "annotations": note})
+            self.tags[name] = str(self._manifest({"manifests": entries}, INDEX)["digest"])
+        return self.tags[name]
+
+
+class Peer(asyncio.Protocol):
+    """One connection to the source, or to the target."""
+
+    def __init__(self, content: Content, held: dict[str, str] | None, asked: dict[str, int]) -> None:
+        self.content, self.held, self.asked, self.rest = content, held, asked, b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As asyncio calls it."""
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """As asyncio calls it."""
+        self.rest += data
+        if self.rest[:1] not in (b"G", b"H", b"P", b"D"):  # a greeting of TLS, to which the answer is none
+            self.transport.write(b"HTTP/1.1 400 x\r\nContent-Length: 0\r\n\r\n")
+            self.transport.close()
+        while (end := self.rest.find(b"\r\n\r\n")) >= 0:
+            head = self.rest[: end + 4]
+            match, length = REQUEST.match(head), LENGTH.search(head)
+            size = int(length[1]) if length else 0
+            if match is None:
+                self.transport.close()
+                return
+            if len(self.rest) < end + 4 + size:
+                return
+            body, self.rest = self.rest[end + 4 : end + 4 + size], self.rest[end + 4 + size :]
+            method, path = match[1].decode(), match[2].decode()
+            self.asked[method] = self.asked.get(method, 0) + 1
+            status, headers, raw = self.answer(method, path.partition("?")[0], path, body)
+            lines = [f"HTTP/1.1 {status} x", f"Content-Length: {len(raw)}", *headers, "\r\n"]
+            self.transport.write("\r\n".join(lines).encode() + (b"" if method == "HEAD" else raw))
+
+    def answer(self, method: str, path: str, whole: str, body: bytes) -> tuple[int, list[str], bytes]:
+        """Status, headers and body."""
+        name = path.rpartition("/")[2]
+        if path == "/asked":
+            return 200, [], json.dumps(self.asked).encode()
+        if self.held is None:
+            if "/manifests/" in path:
+                digest = name if ":" in name else self.content.tag(name)
+                media_type, raw = self.content.manifests[digest]
+                return 200, [f"Content-Type: {media_type}", f"Docker-Content-Digest: {digest}"], raw
+            return (200, [], self.content.blobs[name]) if "/blobs/" in path else (200, [], b"{}")
+        if method == "PUT" and "/manifests/" in path:
+            self.held[name] = digest_of(body)
+            return 201, [f"Docker-Content-Digest: {self.held[name]}"], b""
+        if method == "PUT":
+            self.held[whole.partition("digest=sha256%3A")[2]] = ""
+            return 201, [], b""
+        if method == "POST":
+            there = whole.partition("mount=sha256%3A")[2].partition("&")[0] in self.held
+            return (201, [], b"") if there else (202, [f"Location: {path}1"], b"")
+        found = self.held.get(name)
+        return (200, [f"Docker-Content-Digest: {found}", f"Content-Type: {INDEX}"], b"") if found else (404, [], b"")
+
+
+async def serve() -> None:
+    """Both registries, until standard input ends; prints their ports."""
+    loop, content, held = asyncio.get_running_loop(), Content(), {}
+    asked: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    source = await loop.create_server(lambda: Peer(content, None, asked[0]), "127.0.0.1", 0)
+    target = await loop.create_server(lambda: Peer(content, held, asked[1]), "127.0.0.1", 0)
+    print(*(server.sockets[0].getsockname()[1] for server in (source, target)), flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+def measure(root: Path, count: int, jobs: int | None) -> None:
+    """A dry run, a first and a second run of so many tags; a line for each."""
+    with (
+        subprocess.Popen(
+            [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as server,
+        tempfile.NamedTemporaryFile("w") as listing,
+    ):
+        source, target = server.stdout.readline().split()
+        listing.write("".join(f"127.0.0.1:{source}/app:{n} 127.0.0.1:{target}/app:{n}\n" for n in range(count)))
+        listing.flush()
+        for run in ("dry", "first", "again"):
+            command = [sys.executable, str(root / "benchmarks" / "engine_copy.py"), "--list", listing.name]
+            command += ["--dry-run"] if run == "dry" else []
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                [*command, *(["--jobs", str(jobs)] if jobs else [])],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds, cpu = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+            peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            print(
+                f"| {count} | {run} | {seconds:.1f} | {cpu:.1f} | {cpu / count * 1000:.2f} | {peak / 1e6:.0f} | "
+                f"{peak / count / 1000:.1f} | {'ok' if status == 0 else status} |",
+                flush=True,
+            )
+        server.stdin.close()
+
+
+def main() -> None:
+    """Parse and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("counts", type=int, nargs="*", default=[1000, 10_000], help="how many tags (1000 10000)")
+    parser.add_argument("--jobs", type=int, help="as of engine_copy.py")
+    parser.add_argument("--root", type=Path, default=HERE.parent, help="the checkout to measure (this one)")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        asyncio.run(serve())
+        return
+    print("| tags | run | s | CPU s | CPU ms a tag | peak MB | kB a tag | |\n|--:|---|--:|--:|--:|--:|--:|---|")
+    for count in options.counts:
+        measure(options.root, count, options.jobs)
+
+
+if __name__ == "__main__":
+    main()
