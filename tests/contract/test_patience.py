@@ -67,12 +67,16 @@ def test_target_that_pauses_while_a_body_is_sent_is_not_given_up():
     """For longer than a connection may take to be made: that is made already."""
     raw = bytes(30_000_000)  # more than the buffers of both sides take
 
+    asked = []
+
     def slow(request: Request) -> Response:
+        asked.append(request.method)
         if request.method == "PUT":
             request.body.read(1000)
             time.sleep(1.2)
             return Response(201)
-        return Response(202, {"Location": f"{request.path}1"})
+        # the body goes over a connection that is made for it
+        return Response(202, {"Location": f"{request.path}1", "Connection": "close"})
 
     blob = Descriptor("x", Digest.of(raw), len(raw))
     with Listener(slow) as listener:
@@ -80,6 +84,7 @@ def test_target_that_pauses_while_a_body_is_sent_is_not_given_up():
         source = MemoryStore()
         source.blobs[str(blob.digest)] = raw
         target.put_blob(blob, Body(blob, source.blob(blob).opener))
+    assert asked == ["POST", "PUT"]
 
 
 @pytest.mark.parametrize("jobs", [1, 4])

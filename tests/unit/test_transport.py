@@ -175,6 +175,14 @@ def test_large_answers_are_cut():
     assert len(str(caught.value)) < 1000
 
 
+def test_answer_that_is_shorter_than_it_says_is_asked_for_again():
+    """As a whole, where a whole is wanted; what is below may not look at lengths."""
+    script = Script([answer(200, {"Content-Length": "10"}, b"manifes"), answer(body=b"manifest")])
+    of = transport(script)
+    assert of.fetch("GET", URL, accept={200}, limit=100).body == b"manifest"
+    assert of.cancellation.waits == [1.0]
+
+
 def test_cancelled_work_sends_nothing_more():
     """Not even a first request."""
     script = Script([answer()])

@@ -63,13 +63,11 @@ class _Patient:
     patience: float
 
     def _validate_conn(self, conn: Any) -> None:
-        """As urllib3 calls it before each request; later ones on a connection have the last answer's timeout."""
-        new = conn.is_closed
+        """As urllib3 calls it before each request, which it then sends with the connection's own timeout."""
         super()._validate_conn(conn)  # type: ignore[misc]
         if conn.is_closed:
             conn.connect()
-        if new and conn.sock is not None:
-            conn.sock.settimeout(min(self.patience, self.cancellation.left or self.patience))
+        conn.timeout = min(self.patience, self.cancellation.left or self.patience)
 
     def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
         with self.cancellation.waking(lambda: _wake(conn)):
