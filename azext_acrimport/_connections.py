@@ -7,27 +7,48 @@ https://github.com/containers/image/blob/main/docs/containers-certs.d.5.md
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .engine import CredentialError, Origin, TransportOptions
 
 
-def options_for(cli_ctx: Any, host: str, side: Origin) -> TransportOptions:
-    """For one registry. Raises CredentialError for a client certificate without its key."""
+@contextlib.contextmanager
+def options_for(cli_ctx: Any, host: str, side: Origin) -> Iterator[TransportOptions]:
+    """For one registry, while it is needed. Raises CredentialError for a client certificate without its key."""
     from azure.cli.core.util import get_az_user_agent
 
-    authority, certificate = _certificates(host, side)
-    options: dict[str, Any] = {
-        "user_agent": f"acrimport {get_az_user_agent()}",
-        "plain_http_hosts": _plain_http_hosts(cli_ctx),
-        "authorities": {host: authority} if authority else {},
-        "certificates": {host: certificate} if certificate else {},
-    }
-    if os.environ.get("AZURE_CLI_DISABLE_CONNECTION_VERIFICATION"):
-        options["verify"] = False
-    return TransportOptions(**options)
+    authorities, certificate = _certificates(host, side)
+    with _one_file(authorities, host, side) as authority:
+        options: dict[str, Any] = {
+            "user_agent": f"acrimport {get_az_user_agent()}",
+            "plain_http_hosts": _plain_http_hosts(cli_ctx),
+            "authorities": {host: authority} if authority else {},
+            "certificates": {host: certificate} if certificate else {},
+        }
+        if os.environ.get("AZURE_CLI_DISABLE_CONNECTION_VERIFICATION"):
+            options["verify"] = False
+        yield TransportOptions(**options)
+
+
+@contextlib.contextmanager
+def _one_file(paths: list[Path], host: str, side: Origin) -> Iterator[str | None]:
+    """The path of all of them in one, which is what ``requests`` takes."""
+    if len(paths) < 2:
+        yield str(paths[0]) if paths else None
+        return
+    with tempfile.TemporaryDirectory(prefix="acrimport-") as folder:
+        bundle = Path(folder) / "authorities.crt"
+        try:
+            bundle.write_bytes(b"\n".join(path.read_bytes() for path in paths))
+        except OSError as error:
+            said = f"{error.filename} cannot be read ({error.strerror})."
+            raise CredentialError(said, origin=side, subject=host) from None
+        yield str(bundle)
 
 
 def _plain_http_hosts(cli_ctx: Any) -> frozenset[str]:
@@ -35,8 +56,8 @@ def _plain_http_hosts(cli_ctx: Any) -> frozenset[str]:
     return frozenset(cli_ctx.config.get("acrimport", "plain_http", fallback="").lower().replace(",", " ").split())
 
 
-def _certificates(host: str, side: Origin) -> tuple[str | None, tuple[str, str] | None]:
-    """CA bundle and client certificate of the first folder that is named like the host."""
+def _certificates(host: str, side: Origin) -> tuple[list[Path], tuple[str, str] | None]:
+    """Authorities and client certificate of the first folder that is named like the host."""
     for place in _places():
         folder = place / host
         if not folder.is_dir():
@@ -46,16 +67,12 @@ def _certificates(host: str, side: Origin) -> tuple[str | None, tuple[str, str] 
             key = certificate.with_suffix(".key")
             if not key.is_file():
                 raise CredentialError(f"{certificate} has no key beside it ({key.name}).", origin=side, subject=host)
-            return _text(authorities), (str(certificate), str(key))
-        return _text(authorities), None
-    return None, None
+            return authorities, (str(certificate), str(key))
+        return authorities, None
+    return [], None
 
 
 def _places() -> list[Path]:
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     own = [config / "containers" / "certs.d", Path.home() / ".docker" / "certs.d"]
     return [*own, Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d")]
-
-
-def _text(paths: list[Path]) -> str | None:
-    return str(paths[0]) if paths else None

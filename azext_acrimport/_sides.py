@@ -122,18 +122,19 @@ def side(
 ) -> Iterator[RegistryClient]:
     """The client of one registry, for as long as it is needed."""
     credentials = _told(given, registry.host, origin)
-    transport = Transport(origin, options_for(cli_ctx, registry.host, origin), cancellation)
-    try:
-        yield RegistryClient(
-            registry.host,
-            Reference(registry.host, "").host,
-            transport,
-            credentials,
-            acr=registry.is_acr,
-            soft_delete=registry.soft_delete,
-        )
-    finally:
-        transport.close()
+    with options_for(cli_ctx, registry.host, origin) as options:
+        transport = Transport(origin, options, cancellation)
+        try:
+            yield RegistryClient(
+                registry.host,
+                Reference(registry.host, "").host,
+                transport,
+                credentials,
+                acr=registry.is_acr,
+                soft_delete=registry.soft_delete,
+            )
+        finally:
+            transport.close()
 
 
 def _told(provide: CredentialProvider, host: str, side: str) -> CredentialProvider:

@@ -111,6 +111,8 @@ def test_private_authority_and_client_certificate(sandbox, az, private, tmp_path
         assert said in refused.stderr
     folder = tmp_path / ".config" / "containers" / "certs.d" / listener.address
     folder.mkdir(parents=True)
+    # two: the one that counts is not the first
+    trustme.CA().cert_pem.write_to_path(str(folder / "another.crt"))
     authority.cert_pem.write_to_path(str(folder / "ca.crt"))
     client = authority.issue_cert("client.test")
     client.cert_chain_pems[0].write_to_path(str(folder / "client.cert"))
