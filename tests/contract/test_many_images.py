@@ -328,3 +328,5 @@ class TestWhatIsAskedOnce:
         tags = [int(path.rpartition("/")[2]) for path in puts[: blobs[len(blobs) // 2]] if "/manifests/" in path]
         assert 22 <= len(tags) <= 38
         assert max(tags) < 45
+        ends = [int(path.rpartition("/")[2]) for path in puts if "/manifests/" in path]
+        assert max(abs(number - place) for place, number in enumerate(ends)) <= 12  # nobody is passed by many others

@@ -104,6 +104,21 @@ def test_deadline_ends_every_wait(jobs, side):
     assert elapsed < 5  # a read timeout would be a minute
 
 
+def test_whoever_cancels_ends_a_wait_for_an_answer_at_once():
+    """With one job, too, where the thread that waits is the only one."""
+    cancellation, store = Cancellation(), MemoryStore("other.test").hold(IMAGE, "1")
+    with silent() as address:
+        timer = threading.Timer(0.3, cancellation.cancel)
+        timer.start()
+        started = time.monotonic()
+        request = CopyRequest(store, "1", (Destination(repository("target", address, cancellation), ("1",)),))
+        item = copy_images([request], cancellation, jobs=1).items[0]
+        elapsed = time.monotonic() - started
+        timer.join()
+    assert item.status == "cancelled"
+    assert elapsed < 5  # a read timeout would be a minute
+
+
 @pytest.mark.parametrize("jobs", [1, 4])
 @pytest.mark.parametrize(
     "path", ["/v2/app/manifests/1", "/v2/app/manifests/sha256:.*", "/v2/app/referrers/.*", "/v2/app/blobs/.*"]

@@ -289,3 +289,40 @@ def test_mount_that_fails_for_good_ends_all_that_wait_for_it(jobs):
     report = run([CopyRequest(source, str(n), (Destination(target, (str(n),)),)) for n in range(3)], jobs)
     assert [item.error.code for item in report.items] == ["target-denied"] * 3
     assert target.tags == {}
+
+
+def test_failed_image_lets_go_of_what_only_it_wants():
+    """Its other blob, of whatever size, is not brought to its end while the images of others are still under way."""
+    slow, denied = images.layer("slow", 500), images.layer("denied", 100)
+    failing, other = images.image("lets go", shared=[slow, denied]), images.image("other")
+    source = MemoryStore("source.test").hold(failing, "1").hold(other, "2")
+    was_denied, other_is_there, slow_has_ended = threading.Event(), threading.Event(), threading.Event()
+
+    class Target(MemoryStore):
+        def put_blob(self, descriptor, body):
+            try:
+                super().put_blob(descriptor, body)
+            finally:
+                if str(descriptor.digest) == images.digest_of(slow):
+                    slow_has_ended.set()
+
+    target = Target("target.test")
+
+    def at_source(method: str, what: str) -> None:
+        if method == "read" and what == "2":
+            assert was_denied.wait(30)
+
+    def at_target(method: str, what: str) -> None:
+        if (method, what) == ("put_blob", images.digest_of(denied)):
+            was_denied.set()
+            raise Denied("target.test", origin="target")
+        if (method, what) == ("put_blob", images.digest_of(slow)):
+            assert other_is_there.wait(30)
+        if (method, what) == ("tag", "2"):
+            other_is_there.set()
+            assert slow_has_ended.wait(30)
+
+    source.before, target.before = at_source, at_target
+    report = run([CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in ("1", "2")], jobs=6)
+    assert [item.status for item in report.items] == ["failed", "copied"]
+    assert images.digest_of(slow) not in target.blobs
