@@ -7,7 +7,6 @@ next one brings it from its own source, and what went wrong stays with the sourc
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
@@ -72,7 +71,7 @@ class Blobs:
         """
         here, anywhere = (_key(target), blob.digest), (target.registry, blob.digest)
         failure = target.registry, target.repository, blob.digest, _key(source)
-        waiting, tried = self._waiting.setdefault(anywhere, _Waiting()), set()
+        waiting = self._waiting.setdefault(anywhere, _Waiting())
         while True:
             if self._held.has(target, blob):
                 return "existing"
@@ -80,23 +79,19 @@ class Blobs:
             waiting.append(wanted)
             waited = await self._under_way.end_of(here, *(() if origin else (anywhere,)))
             waiting.remove(wanted)
-            if waited:
-                continue
-            if failure in self._failed and (not origin or origin in tried):
-                raise self._failed[failure]
-            tried.add(origin)
-            try:
-                return await self._under_way.at(
-                    here if origin else anywhere,
-                    lambda origin=origin: self._brought(blob, target, source, origin, rank, wanted),  # type: ignore[misc]
-                )
-            except Cancelled:
-                raise
-            except EngineError as error:
-                self._failed[failure] = error
-                if not waiting:
-                    raise
-                await asyncio.sleep(0)  # it is somebody else's turn, with another source perhaps
+            if not waited:
+                break
+        if failure in self._failed and not origin:
+            raise self._failed[failure]
+        try:
+            return await self._under_way.at(
+                here if origin else anywhere, lambda: self._brought(blob, target, source, origin, rank, wanted)
+            )
+        except Cancelled:
+            raise
+        except EngineError as error:
+            self._failed[failure] = error  # what comes from another source since is found by had_since
+            raise
 
     async def _brought(
         self, blob: Descriptor, target: Target, source: Source, origin: str, rank: Rank, wanted: Callable[[], bool]
