@@ -297,4 +297,9 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
         azclierror.InvalidArgumentValueError, "Choose among these with --platform, or leave it out to import all."
     ),
     engine.Cancelled: _plain(azclierror.ManualInterrupt, AGAIN),
+    _arm_errors.ServiceGoesOn: lambda error: (
+        azclierror.ManualInterrupt,
+        error.message,
+        f"To see how it ends: az acr import-wait --operation '{error.operation}'",
+    ),
 }

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .engine import EngineError, redact_url
+from .engine import Cancelled, EngineError, redact_url
 
 GUID = r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}"
 CORRELATION = re.compile(rf"Correlation ?ID:?\s*'?({GUID})'?\.?", re.IGNORECASE)
@@ -281,6 +281,14 @@ UNKNOWN = Known(
 
 # Not found in texts: what this program sees for itself.
 OWN = (TIMED_OUT, THROTTLED, UNREACHABLE, TAG_MOVED, UNKNOWN)
+
+
+class ServiceGoesOn(Cancelled):
+    """Ctrl-C while the service works. ``operation``: where to ask how it is getting on."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__("Interrupted here; the import service goes on, and may still succeed.")
+        self.operation = operation
 
 
 class ServiceError(EngineError):

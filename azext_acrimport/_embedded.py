@@ -42,7 +42,8 @@ def copy_here(
     item = report.items[0]
     item.seconds = time.monotonic() - started
     if item.status == "cancelled":
-        if not job.cancellation.expired:
-            raise _errors.interrupted(report)
-        item.status, item.error = "failed", TimedOut(job.timeout or 0.0)
+        if job.cancellation.expired:
+            item.status, item.error = "failed", TimedOut(job.timeout or 0.0)
+        else:
+            item.error = _errors.interrupted(item)
     return item

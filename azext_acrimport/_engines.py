@@ -123,6 +123,8 @@ def run(job: Job, view: ProgressView) -> Outcome:
 
     item = _copied_here(job, embedded_is_chosen, view)
     row = rows[-1] if rows else _chosen(Facts(job, item.error))
+    if item.status == "cancelled":
+        return Outcome(item, row.engine, row.reason)
     if row.engine == "embedded":
         return _or_by_service(job, Outcome(item, "embedded", row.reason), view)
     return _or_embedded(job, item.error, row, view)

@@ -3,17 +3,25 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 from urllib.parse import urlsplit
 
 from azure.cli.core import azclierror
 
 from . import _arm_errors, engine
-from ._advice import AGAIN, advice_for
+from ._advice import advice_for
 from .engine import EngineError
+
+AzCLIError: TypeAlias = azclierror.AzCLIError
+
+# at the end of each of our messages
+CODE = re.compile(r"\[([a-z]+(?:-[a-z]+)*)\]$")
 
 
 def to_azclierror(error: EngineError) -> azclierror.AzCLIError:
@@ -34,15 +42,34 @@ def to_json(error: EngineError) -> dict[str, str | None]:
     }
 
 
+def coded(error: azclierror.AzCLIError) -> dict[str, str | None] | None:
+    """The member ``error`` of a result, for what went wrong before any engine was asked; None for what is az's own."""
+    match = CODE.search(str(error.error_msg))
+    if not match:
+        return None
+    side = match[1].partition("-")[0]
+    return {
+        "code": match[1],
+        "side": side if side in ("source", "target", "arm") else "local",
+        "message": str(error.error_msg)[: match.start()].rstrip(),
+        "recommendation": " ".join(error.recommendations) or None,
+        "correlationId": None,
+    }
+
+
 @contextmanager
 def explained() -> Iterator[None]:
-    """Where az ends without a word (Ctrl-C) or with a traceback (Entra ID out of reach), say what has become."""
+    """Where az ends without a word (Ctrl-C) or with a traceback (Entra ID out of reach), say what has become.
+
+    SIGTERM is Ctrl-C by another hand: pipelines send it when a job is cancelled.
+    """
     from requests.exceptions import RequestException, SSLError
 
     try:
-        yield
+        with _terminated_as_interrupted():
+            yield
     except KeyboardInterrupt:
-        raise interrupted(None) from None
+        raise to_azclierror(interrupted()) from None
     except EngineError as error:
         raise to_azclierror(error) from error
     except SSLError:
@@ -51,13 +78,28 @@ def explained() -> Iterator[None]:
         raise azure_unreachable(error) from error
 
 
-def raise_after_output(cli_ctx: Any, error: EngineError) -> None:
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what becomes of signals
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def raise_after_output(cli_ctx: Any, error: azclierror.AzCLIError) -> None:
     """az prints a result or an error, not both, unless the error comes when the result is out."""
     from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
 
     def fail(*_: Any, **__: Any) -> None:
         cli_ctx.unregister_event(EVENT_CLI_SUCCESSFUL_EXECUTE, fail)
-        raise to_azclierror(error)
+        raise error
 
     cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, fail)
 
@@ -133,20 +175,17 @@ def user_name_needed(host: str) -> azclierror.AzCLIError:
     )
 
 
-def interrupted(report: engine.CopyReport | None) -> azclierror.AzCLIError:
+def interrupted(item: engine.ItemResult | None = None) -> engine.Cancelled:
     """Ctrl-C: what is complete, what is not."""
-    items = report.items if report else ()
-    written = [target for item in items for target in item.written]
-    left = [target for item in items for target in item.targets if target not in written]
-    blobs = sum(item.blobs.copied + item.blobs.mounted for item in items)
+    written = item.written if item else ()
+    left = [target for target in item.targets if target not in written] if item else []
+    blobs = item.blobs.copied + item.blobs.mounted if item else 0
     state = (
         f"Complete: {', '.join(written)}. Not written: {', '.join(left)}"
         if written
         else "No tag was written or changed"
     )
-    return azclierror.ManualInterrupt(
-        f"Interrupted. {state}; {blobs} blob(s) were copied. [cancelled]", recommendation=AGAIN
-    )
+    return engine.Cancelled(f"Interrupted. {state}; {blobs} blob(s) were copied.")
 
 
 def clearer(first: EngineError, second: EngineError) -> EngineError:
@@ -156,14 +195,6 @@ def clearer(first: EngineError, second: EngineError) -> EngineError:
         "registry-not-found",
     )
     return first if unable else second
-
-
-def service_goes_on(operation: str) -> azclierror.AzCLIError:
-    """Ctrl-C while the service works."""
-    return azclierror.ManualInterrupt(
-        "Interrupted here; the import service goes on, and may still succeed. [cancelled]",
-        recommendation=f"To see how it ends: az acr import-wait --operation '{operation}'",
-    )
 
 
 def not_for_service(host: str) -> azclierror.AzCLIError:

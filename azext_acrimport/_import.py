@@ -21,7 +21,27 @@ logger = get_logger(__name__)
 
 
 def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
-    """The result is returned, and thereby printed, also when it says that the import failed."""
+    """The result is returned, and thereby printed, also when it says that the import failed or was interrupted."""
+    started = time.monotonic()
+    try:
+        with _errors.explained():
+            return _imported(cli_ctx, options)
+    except _errors.AzCLIError as error:
+        told_error = _errors.coded(error)
+        if told_error is None:
+            raise
+        _errors.raise_after_output(cli_ctx, error)
+        tags = [f"{repository}:{tag}" if tag else repository for repository, tag in options.target_tags]
+        return _output.failed_result(
+            source=options.source_image.typed,
+            registry=options.registry_name,
+            targets=[*tags, *options.repositories],
+            error=told_error,
+            seconds=time.monotonic() - started,
+        )
+
+
+def _imported(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
     with ExitStack() as stack:
         sides = Sides(cli_ctx, options, stack)
         sides.find()
@@ -55,7 +75,7 @@ def told(
     """The result, with a last word to people; the command fails after it when there was an error."""
     view.end(outcome.item, outcome.engine)
     if outcome.item.error:
-        _errors.raise_after_output(cli_ctx, outcome.item.error)
+        _errors.raise_after_output(cli_ctx, _errors.to_azclierror(outcome.item.error))
     return _output.to_result(
         outcome.item,
         source=source,

@@ -96,7 +96,7 @@ def waited(operation: Operation, timeout: float | None, view: ProgressView) -> d
     try:
         return operation.wait(timeout, view.waiting)
     except KeyboardInterrupt:
-        raise _errors.service_goes_on(operation.url) from None
+        raise _arm_errors.ServiceGoesOn(operation.url) from None
 
 
 def _names(job: Job) -> dict[str, str]:

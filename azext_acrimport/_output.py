@@ -58,6 +58,29 @@ def to_result(
     }
 
 
+def failed_result(
+    *, source: str, registry: str, targets: list[str], error: dict[str, str | None], seconds: float
+) -> dict[str, Any]:
+    """Of an import that ended before an engine could tell of it: what was typed, and why it ended."""
+    return {
+        "source": source,
+        "sourceDigest": None,
+        "registry": registry,
+        "targets": targets,
+        "digest": None,
+        "status": "cancelled" if error["code"] == "cancelled" else "failed",
+        "engine": None,
+        "engineReason": None,
+        "manifests": None,
+        "referrers": None,
+        "blobs": None,
+        "bytes": None,
+        "changes": [],
+        "seconds": round(seconds, 3),
+        "error": error,
+    }
+
+
 def _tally(tally: Tally) -> dict[str, int]:
     return {"copied": tally.copied, "mounted": tally.mounted, "existing": tally.existing}
 

@@ -19,7 +19,7 @@ from ._job import Job, Outcome, with_facts
 from ._output import ProgressView
 from ._service_referrers import import_referrers
 from ._service_targets import UNCHECKED, Named, changes, lacking, named_now, require_digest, require_no_conflict
-from .engine import CredentialError, Digest, EngineError, ItemResult, NotFound
+from .engine import Cancelled, CredentialError, Digest, EngineError, ItemResult, NotFound
 
 logger = get_logger(__name__)
 
@@ -27,7 +27,7 @@ NO_REFERRERS = "Signatures, SBOMs and what else refers to the image do not come 
 
 
 def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float | None) -> Outcome:
-    """Import one image. A failure is in the outcome's item; Ctrl-C raises what says that the service goes on."""
+    """Import one image. A failure is in the outcome's item, and so is Ctrl-C: then the service goes on."""
     item = ItemResult(str(job.reference), job.request.target_names)
     outcome = Outcome(item, "service", reason)
     if not job.target.is_acr:
@@ -52,7 +52,7 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
         if job.request.referrers and item.digest and not job.options.dry_run:
             _bring_referrers(job, item, timeout, view)
     except EngineError as error:
-        item.status, item.error = "failed", error
+        item.status, item.error = "cancelled" if isinstance(error, Cancelled) else "failed", error
         if isinstance(error, ServiceError):
             _confirm(job, error)
     return outcome

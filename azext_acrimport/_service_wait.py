@@ -13,7 +13,7 @@ from ._operation import Operation
 from ._output import ProgressView
 from ._registries import management_client
 from ._service_targets import UNCHECKED, readable, require_digest
-from .engine import Digest, EngineError, InvalidReference, ItemResult, is_registry_host, parse_repository_tag
+from .engine import Cancelled, Digest, EngineError, InvalidReference, ItemResult, is_registry_host, parse_repository_tag
 
 
 def wait_for(
@@ -55,7 +55,7 @@ def wait_for(
         if not outcome.checked:
             item.notices += (UNCHECKED,)
     except EngineError as error:
-        item.status, item.error = "failed", error
+        item.status, item.error = "cancelled" if isinstance(error, Cancelled) else "failed", error
     return outcome, {"source": source, "registry": registry}
 
 

@@ -31,10 +31,14 @@ MAX_TIMEOUT = 7 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """What --source says: repository and tag or digest as typed, and with the registry in front what it means."""
+    """What --source says: repository and tag or digest as typed, and with the registry in front what it means.
+
+    ``typed``: all of it.
+    """
 
     text: str
     location: Any = None
+    typed: str = ""
 
 
 def validate_wait(namespace: Any) -> None:
@@ -153,7 +157,7 @@ def _validate_source(namespace: Any) -> None:
             source = parse_location(text)
             if isinstance(source, LayoutReference):
                 _validate_layout(namespace, source)
-            namespace.source_image = SourceImage(text.partition("/")[2], source)
+            namespace.source_image = SourceImage(text.partition("/")[2], source, text)
             return
         try:
             parse_repository_tag(text)
@@ -163,7 +167,7 @@ def _validate_source(namespace: Any) -> None:
             Reference.parse(text)  # a login server with a port, said once more
     except InvalidReference as error:
         raise ValueError(error.message, _how_to_write(text)) from None
-    namespace.source_image = SourceImage(text)
+    namespace.source_image = SourceImage(text, typed=text)
 
 
 def _how_to_write(source: str) -> str:

@@ -33,31 +33,28 @@ def import_image(
 ) -> dict[str, Any]:
     """Import an image or OCI artifact from any registry into an Azure container registry, without Docker."""
     hide_queries()
-    from ._errors import explained
+    from ._import import import_image as run
+    from ._options import ImportOptions
 
-    with explained():
-        from ._import import import_image as run
-        from ._options import ImportOptions
-
-        options = ImportOptions(
-            registry_name=registry_name,
-            source_image=source_image,
-            source_registry=source_registry,
-            username=username,
-            password=password,
-            target_tags=target_tags or [],
-            repositories=repository or [],
-            resource_group_name=resource_group_name,
-            force=force,
-            no_wait=hand_over,
-            engine=engine or "auto",
-            jobs=jobs,
-            timeout=timeout,
-            dry_run=dry_run,
-            platforms=tuple(platform or ()),
-            referrers=referrers == "all",
-        )
-        return run(cmd.cli_ctx, options)
+    options = ImportOptions(
+        registry_name=registry_name,
+        source_image=source_image,
+        source_registry=source_registry,
+        username=username,
+        password=password,
+        target_tags=target_tags or [],
+        repositories=repository or [],
+        resource_group_name=resource_group_name,
+        force=force,
+        no_wait=hand_over,
+        engine=engine or "auto",
+        jobs=jobs,
+        timeout=timeout,
+        dry_run=dry_run,
+        platforms=tuple(platform or ()),
+        referrers=referrers == "all",
+    )
+    return run(cmd.cli_ctx, options)
 
 
 def import_wait(cmd: Any, operation: str, timeout: float | None = None) -> dict[str, Any]:

@@ -40,7 +40,7 @@ OTHERS = {
     "arm-unreachable": "Entra ID or Azure Resource Manager did not answer.",
     "target-not-azure": "The service imports into Azure container registries only.",
     "target-sku": "The service does not import into a classic registry.",
-    "cancelled": "Ctrl-C.",
+    "cancelled": "Ctrl-C or SIGTERM: what is complete stays, and the same command does the rest.",
 }
 
 
@@ -53,7 +53,7 @@ def text() -> str:
     rows = [
         f"| `{kind.slug if kind in local else f'SIDE-{kind.slug}'}` | {_first_line(kind)} |"
         for kind in kinds
-        if kind is not engine.Cancelled
+        if not issubclass(kind, engine.Cancelled)
     ]
     rows += [f"| {', '.join(f'`{code}`' for code in codes.split(', '))} | {said} |" for codes, said in OTHERS.items()]
     service = [

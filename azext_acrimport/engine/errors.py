@@ -340,8 +340,8 @@ class Cancelled(EngineError):
 
     slug = "cancelled"
 
-    def __init__(self) -> None:
-        super().__init__("Cancelled.")
+    def __init__(self, message: str = "Cancelled.") -> None:
+        super().__init__(message)
 
 
 def _repository(path: str) -> str:

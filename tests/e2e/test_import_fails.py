@@ -96,10 +96,13 @@ def test_import_fails_with_one_clear_error(sandbox, az, options, code, error_cod
     assert result.stderr.count("ERROR:") == 1
     assert f"[{error_code}]" in result.stderr or not error_code
     assert not sandbox.log.find(since=mark, method="PUT")
-    if result.stdout:
-        assert result.json["status"] == "failed"
-        assert result.json["error"]["code"] == error_code
-        assert result.json["error"]["side"] == error_code.split("-")[0]
+    if not error_code:  # wrong usage has no result
+        assert not result.stdout
+        return
+    assert result.json["status"] == "failed"
+    assert result.json["error"]["code"] == error_code
+    side = error_code.split("-")[0]
+    assert result.json["error"]["side"] == (side if side in ("source", "target", "arm") else "local")
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run", "--engine", "embedded")], ids=["import", "dry run"])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -32,8 +33,8 @@ def words(name: str) -> tuple[str, ...]:
 @posix
 @pytest.mark.parametrize(
     ("number", "jobs"),
-    [(signal.SIGKILL, 1), (signal.SIGINT, 1), (signal.SIGINT, 4)],
-    ids=["killed", "interrupted", "interrupted at four jobs"],
+    [(signal.SIGKILL, 1), (signal.SIGINT, 1), (signal.SIGINT, 4), (signal.SIGTERM, 4)],
+    ids=["killed", "interrupted", "interrupted at four jobs", "terminated"],
 )
 def test_stopped_in_the_middle(sandbox, az, number, jobs):
     """No tag is there; a second run moves only what is missing."""
@@ -49,12 +50,16 @@ def test_stopped_in_the_middle(sandbox, az, number, jobs):
     process = az.start(*words(name), "--jobs", str(jobs))
     assert reached.wait(30)
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=20)
     go_on.set()
     assert process.returncode != 0
     assert tag_digest(sandbox.content(TARGET), name, "1") is None
-    if number == signal.SIGINT:
+    if number != signal.SIGKILL:
         assert process.returncode == 1
+        result = json.loads(stdout)
+        assert (result["status"], result["error"]["code"]) == ("cancelled", "cancelled")
+        assert (result["engine"], result["targets"]) == ("embedded", [f"{name}:1"])
+        assert result["sourceDigest"] == image.digest
         assert "Interrupted. No tag was written" in stderr
         assert "Traceback" not in stderr
     sandbox.faults.clear()

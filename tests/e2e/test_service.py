@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import time
@@ -196,9 +197,12 @@ def test_ctrl_c_says_that_the_service_goes_on(sandbox, az, new):
         time.sleep(0.05)
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "the import service goes on" in stderr and "az acr import-wait --operation" in stderr
+    result = json.loads(stdout)
+    assert (result["status"], result["engine"], result["error"]["code"]) == ("cancelled", "service", "cancelled")
+    assert "az acr import-wait --operation" in result["error"]["recommendation"]
     assert "Traceback" not in stderr
 
 
