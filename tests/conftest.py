@@ -31,7 +31,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that would be published, built from a copy so that the checkout stays clean."""
     folder = tmp_path_factory.mktemp("wheel")
     copy = folder / "source"
-    shutil.copytree(ROOT / "azext_acrimport", copy / "azext_acrimport")
+    compiled = shutil.ignore_patterns("__pycache__")  # written meanwhile by the other processes of this run
+    shutil.copytree(ROOT / "azext_acrimport", copy / "azext_acrimport", ignore=compiled)
     for name in ("setup.py", "README.md", "HISTORY.rst", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     command = [sys.executable, "setup.py", "-q", "bdist_wheel", "--dist-dir", str(folder)]

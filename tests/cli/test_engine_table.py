@@ -10,7 +10,7 @@ import pytest
 from azext_acrimport import _engines
 from azext_acrimport._engines import LARGE, TABLE, Facts
 from azext_acrimport._registries import Registry
-from azext_acrimport.engine import Denied, Firewall, NetworkError, TlsError, Unauthorized
+from azext_acrimport.engine import Cancelled, Denied, Firewall, ItemResult, NetworkError, TlsError, Unauthorized
 
 TARGET = Registry("target.azurecr.io", is_acr=True, resource_id="/t")
 SOURCE = Registry("source.azurecr.io", is_acr=True, resource_id="/s")
@@ -86,3 +86,22 @@ def test_patience_leaves_time_for_the_other_engine(monkeypatch):
     assert _engines._patience(job) == 50
     job.timeout = None
     assert _engines._patience(job) == _engines.PATIENCE
+
+
+def test_nothing_is_begun_after_an_interruption(monkeypatch):
+    """Also when the service has been chosen the moment before."""
+
+    def interrupted(job, go_on, *_):
+        assert not go_on(SimpleNamespace(result=SimpleNamespace(bytes=SimpleNamespace(copied=LARGE + 1)), counted=True))
+        return ItemResult("source", ("target",), status="cancelled", error=Cancelled())
+
+    begun = []
+    monkeypatch.setattr(_engines, "copy_here", interrupted)
+    monkeypatch.setattr(_engines, "import_by_service", lambda *_: begun.append(1))
+    options = SimpleNamespace(no_wait=False, password=None, engine="auto", dry_run=False)
+    request = SimpleNamespace(platforms=())
+    job = SimpleNamespace(options=options, source=SOURCE, target=TARGET, request=request, same_tenant=lambda: True)
+    job.renewed = lambda: job
+    job.timeout, job.cli_ctx = 100.0, SimpleNamespace(config=SimpleNamespace(get=lambda *_, **__: ""))
+    assert _engines.run(job, None).item.status == "cancelled"
+    assert not begun
