@@ -13,7 +13,7 @@ from .descriptor import Descriptor
 from .digest import Digest
 from .stream import Body
 
-__all__ = ["Outcome", "Source", "Target"]
+__all__ = ["Outcome", "Source", "Target", "key_of"]
 
 # How a blob came to be where it is wanted.
 Outcome = Literal["copied", "mounted", "existing"]
@@ -105,3 +105,8 @@ class Target(Protocol):
 
     def tag(self, tag: str, digest: Digest, media_type: str, raw: bytes) -> None:
         """Store the manifest and make the tag name it, in one step. Raises BlobUnknown as ``put_manifest``."""
+
+
+def key_of(place: Source | Target) -> str:
+    """``registry/repository``: two stores with the same key are the same place."""
+    return f"{place.registry}/{place.repository}"

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from ..content.descriptor import Descriptor
 from ..content.digest import Digest
-from ..content.store import Outcome, Source, Target
+from ..content.store import Outcome, Source, Target, key_of
 from ..errors import Cancelled, EngineError
 from .driver import Driver
 from .once import UnderWay
@@ -69,8 +69,8 @@ class Blobs:
 
         ``wanted``: whether the story that asks still goes on. Raises EngineError when nobody could bring it.
         """
-        here, anywhere = (_key(target), blob.digest), (target.registry, blob.digest)
-        failure = target.registry, target.repository, blob.digest, _key(source)
+        here, anywhere = (key_of(target), blob.digest), (target.registry, blob.digest)
+        failure = target.registry, target.repository, blob.digest, key_of(source)
         waiting = self._waiting.setdefault(anywhere, _Waiting())
         while True:
             if self._held.has(target, blob):
@@ -96,7 +96,7 @@ class Blobs:
     async def _brought(
         self, blob: Descriptor, target: Target, source: Source, origin: str, rank: Rank, wanted: Callable[[], bool]
     ) -> Outcome:
-        driver, totals, key = self._driver, self._totals, (_key(target), blob.digest)
+        driver, totals, key = self._driver, self._totals, (key_of(target), blob.digest)
         waiting = self._waiting[target.registry, blob.digest]
         lanes = driver.lanes("blob", ("target", target.registry), ("source", source.registry))
         moves = not origin or target.registry in self._no_mount
@@ -187,10 +187,6 @@ def _origin(held: _Holders, blob: Descriptor, target: Target, source: Source) ->
     if source.registry == target.registry and source.registry and source.repository != target.repository:
         return source.repository
     return held.any(target.registry, blob.digest)
-
-
-def _key(place: Source | Target) -> str:
-    return f"{place.registry}/{place.repository}"
 
 
 def _packed(digest: Digest) -> bytes:

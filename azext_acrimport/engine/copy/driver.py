@@ -97,9 +97,18 @@ class Driver:
         """Something that stories may wait for."""
         return self._loop.create_future()
 
-    async def ask(self, side: Origin, store: Source | Target, kind: Kind, work: Callable[[], T], rank: Rank) -> T:
+    async def ask(
+        self,
+        side: Origin,
+        store: Source | Target,
+        kind: Kind,
+        work: Callable[[], T],
+        rank: Rank,
+        *,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> T:
         """``call`` for a piece of work that has to do with one place only."""
-        return await self.call(work, self.lanes(kind, (side, store.registry)), rank)
+        return await self.call(work, self.lanes(kind, (side, store.registry)), rank, wanted=wanted)
 
     async def call(
         self,

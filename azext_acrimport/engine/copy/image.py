@@ -338,15 +338,14 @@ class ImageCopy:
             await self._put_once(destination, manifest, tag)
 
     async def _put_once(self, destination: Destination, manifest: Manifest, tag: str) -> None:
-        store, driver = destination.store, self._shared.driver
+        store = destination.store
         digest, media_type, raw = manifest.descriptor.digest, manifest.descriptor.media_type, manifest.raw
         work = (
             (lambda: store.tag(tag, digest, media_type, raw))
             if tag
             else (lambda: store.put_manifest(digest, media_type, raw))
         )
-        lanes = driver.lanes("write", ("target", store.registry))
-        await driver.call(work, lanes, self._writing_rank, wanted=self._goes_on)
+        await self._shared.driver.ask("target", store, "write", work, self._writing_rank, wanted=self._goes_on)
 
     async def _at_once(self, *works: Coroutine[Any, Any, None]) -> None:
         """All of them; the first error ends the story, and what has not begun by then never begins."""

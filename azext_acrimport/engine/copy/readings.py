@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.manifest import Manifest
-from ..content.store import Source
+from ..content.store import Source, key_of
 from ..errors import EngineError
 from .driver import Driver
 from .queues import Rank
@@ -49,13 +49,13 @@ class Readings:
 
     def shares_digests(self, source: Source) -> bool:
         """Whether it is better to ask what a tag names before it is read: then several tags cost one reading."""
-        return source.registry in COUNTS_PULLS or _key(source) in self._shared
+        return source.registry in COUNTS_PULLS or key_of(source) in self._shared
 
     def learn(self, source: Source, manifest: Manifest, media_type: str) -> None:
         """Keep what was read in another way: by its tag."""
-        key = _key(source), manifest.descriptor.digest, media_type
+        key = key_of(source), manifest.descriptor.digest, media_type
         if self._manifests.has(key):
-            self._shared.add(_key(source))
+            self._shared.add(key_of(source))
         self._manifests.keep(key, manifest)
 
     async def manifest(self, source: Source, descriptor: Descriptor, rank: Rank, *, as_served: bool) -> Manifest:
@@ -67,7 +67,7 @@ class Readings:
             )
             return Manifest.parse(raw, media_type if as_served else descriptor.media_type, descriptor.digest)
 
-        return await self._manifests.get((_key(source), descriptor.digest, descriptor.media_type), read)
+        return await self._manifests.get((key_of(source), descriptor.digest, descriptor.media_type), read)
 
     async def referrers(self, source: Source, subject: Digest, rank: Rank) -> Sequence[Descriptor]:
         """As ``Source.referrers``."""
@@ -75,7 +75,7 @@ class Readings:
         async def read() -> Sequence[Descriptor]:
             return await self._driver.ask("source", source, "referrers", lambda: source.referrers(subject), rank)
 
-        return await self._referrers.get((_key(source), subject), read)
+        return await self._referrers.get((key_of(source), subject), read)
 
     async def named(self, source: Source, tag: str, rank: Rank) -> Descriptor | None:
         """As ``Source.find``, for a tag that is no image's."""
@@ -83,11 +83,11 @@ class Readings:
         async def read() -> Descriptor | None:
             return await self._driver.ask("source", source, "read", lambda: source.find(tag), rank)
 
-        return await self._named.get((_key(source), tag), read)
+        return await self._named.get((key_of(source), tag), read)
 
     async def tags(self, source: Source, rank: Rank) -> frozenset[str] | None:
         """All tags of the repository; None where asking for single ones is cheaper, or where it cannot be told."""
-        images = self._images[_key(source)]
+        images = self._images[key_of(source)]
         if images < 2:
             return None
 
@@ -96,7 +96,7 @@ class Readings:
             found = await self._driver.ask("source", source, "read", lambda: source.list_tags(pages), rank)
             return None if found is None else frozenset(found)
 
-        return await self._tags.get(_key(source), read)
+        return await self._tags.get(key_of(source), read)
 
 
 class _Kept(Generic[V]):
@@ -138,7 +138,3 @@ class _Kept(Generic[V]):
         future.set_result(value)
         self.keep(key, value)
         return value
-
-
-def _key(source: Source) -> str:
-    return f"{source.registry}/{source.repository}"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..content.platform import Platform
-from ..content.store import Source, Target
+from ..content.store import Source, Target, key_of
 
 __all__ = ["CopyRequest", "Destination"]
 
@@ -20,8 +20,8 @@ class Destination:
 
     @property
     def key(self) -> str:
-        """``registry/repository``: two stores with the same key are the same place."""
-        return f"{self.store.registry}/{self.store.repository}"
+        """See ``key_of``."""
+        return key_of(self.store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class CopyRequest:
     @property
     def key(self) -> str:
         """``registry/repository`` of the source."""
-        return f"{self.source.registry}/{self.source.repository}"
+        return key_of(self.source)
 
     @property
     def target_names(self) -> tuple[str, ...]:

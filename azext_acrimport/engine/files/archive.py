@@ -16,7 +16,7 @@ from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
 from ..content.stream import Body
 from ..errors import LayoutError, NotFound
 from .folder import Files, Folder
-from .layout import OciLayout, blob_name, load_json
+from .layout import NamedImages, OciLayout, blob_name, load_json
 from .location import LayoutReference
 from .tar import TarArchive
 
@@ -30,7 +30,7 @@ BLOCK = 1024 * 1024
 MAX_ROOTS = 5000
 
 
-class DockerArchive:
+class DockerArchive(NamedImages):
     """Source (see ``store``). ``manifest.json`` names its images by repository and tag; an empty name is the only one.
 
     The old form has no manifest that a registry would take: it is made here, the same each time, with the layers as
@@ -39,9 +39,7 @@ class DockerArchive:
     """
 
     def __init__(self, files: Files) -> None:
-        self._files = files
-        self.registry = ""
-        self.repository = files.path
+        super().__init__(files)
         self._entries = load_json(files, "manifest.json")
         if not isinstance(self._entries, list) or not all(isinstance(entry, dict) for entry in self._entries):
             raise LayoutError(files.path, "its manifest.json is not a list of images")
@@ -55,10 +53,7 @@ class DockerArchive:
         if len(found) != 1:
             names = sorted({tag for entry in self._entries for tag in _tags(entry)})
             listed = f"it has {', '.join(names)}" if names else "none has a name"
-            if not identifier and found:
-                raise LayoutError(self._files.path, f"it holds several images, and one must be named: {listed}")
-            why = "several images have" if found else "no image has"
-            raise LayoutError(self._files.path, f"{why} the name '{identifier}'; {listed}", missing=not found)
+            raise self._none_or_several(identifier, bool(found), listed)
         kept = self._kept(found[0])
         if kept:
             self._manifests[kept.descriptor.digest] = kept.raw, kept.descriptor.media_type
@@ -67,15 +62,6 @@ class DockerArchive:
         digest = Digest.of(raw)
         self._manifests[digest] = raw, OCI_MANIFEST
         return Descriptor(OCI_MANIFEST, digest, len(raw))
-
-    def find(self, identifier: str) -> Descriptor | None:
-        """As ``Source.find``."""
-        try:
-            return self.resolve(identifier)
-        except LayoutError as error:
-            if error.missing:
-                return None
-            raise
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """As ``Source.referrers``: Docker saves none."""
@@ -89,11 +75,6 @@ class DockerArchive:
         """As ``Source.has_blob``."""
         return descriptor.digest in self._places
 
-    def read(self, identifier: str) -> tuple[Descriptor, bytes]:
-        """As ``Source.read``."""
-        descriptor = self.resolve(identifier)
-        return descriptor, self.manifest(descriptor.digest, descriptor.size)[0]
-
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
         if digest not in self._manifests:
@@ -103,10 +84,6 @@ class DockerArchive:
     def blob(self, descriptor: Descriptor) -> Body:
         """As ``Source.blob``."""
         return Body(descriptor, lambda: self._files.open(self._places[descriptor.digest]))
-
-    def close(self) -> None:
-        """Let go of the archive."""
-        self._files.close()
 
     def _kept(self, entry: dict[str, Any]) -> Manifest | None:
         """The image's own manifest, from the layout in the same archive, if all that it names is there as well."""

@@ -7,6 +7,7 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,20 +19,59 @@ from ..content.stream import Body
 from ..errors import DigestMismatch, LayoutError, ManifestError, Truncated
 from .folder import Files
 
-__all__ = ["OciLayout", "blob_name", "load_json", "read_json"]
+__all__ = ["NamedImages", "OciLayout", "blob_name", "load_json", "read_json"]
 
 REF_NAME = "org.opencontainers.image.ref.name"
 # containerd and Docker write the whole name of the image here, and only the tag into the other.
 IMAGE_NAME = "io.containerd.image.name"
 
 
-class OciLayout:
-    """Source (see ``store``) over files. ``index.json`` names its images; an empty identifier is the only one."""
+class NamedImages(ABC):
+    """What sources over files have in common: images that are found by the names in a list."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self.registry = ""
         self.repository = files.path
+
+    @abstractmethod
+    def resolve(self, identifier: str) -> Descriptor:
+        """As ``Source.resolve``. Raises LayoutError, with the names that there are, when it names none or several."""
+
+    @abstractmethod
+    def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
+        """As ``Source.manifest``."""
+
+    def find(self, identifier: str) -> Descriptor | None:
+        """As ``Source.find``."""
+        try:
+            return self.resolve(identifier)
+        except LayoutError as error:
+            if error.missing:
+                return None
+            raise
+
+    def read(self, identifier: str) -> tuple[Descriptor, bytes]:
+        """As ``Source.read``."""
+        descriptor = self.resolve(identifier)
+        return descriptor, self.manifest(descriptor.digest, descriptor.size)[0]
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._files.close()
+
+    def _none_or_several(self, identifier: str, several: bool, listed: str) -> LayoutError:
+        if not identifier and several:
+            return LayoutError(self._files.path, f"it holds several images, and one must be named: {listed}")
+        why = "several images have" if several else "no image has"
+        return LayoutError(self._files.path, f"{why} the name '{identifier}'; {listed}", missing=not several)
+
+
+class OciLayout(NamedImages):
+    """Source (see ``store``) over files. ``index.json`` names its images; an empty identifier is the only one."""
+
+    def __init__(self, files: Files) -> None:
+        super().__init__(files)
         self._subjects: dict[Digest, Digest | None] = {}
         version = read_json(files, "oci-layout").get("imageLayoutVersion")
         if not isinstance(version, str) or not version.startswith("1."):
@@ -52,15 +92,7 @@ class OciLayout:
             return next(iter(found.values()))
         there = sorted({name for root in self.roots for name in _names(root) or {f"@{root.digest}"}})
         listed = f"it has {', '.join(there)}" if there else "it is empty"
-        if not identifier and found:
-            raise LayoutError(self._files.path, f"it holds several images, and one must be named: {listed}")
-        why = "several images have" if found else "no image has"
-        raise LayoutError(self._files.path, f"{why} the name '{identifier}'; {listed}", missing=not found)
-
-    def read(self, identifier: str) -> tuple[Descriptor, bytes]:
-        """As ``Source.read``."""
-        descriptor = self.resolve(identifier)
-        return descriptor, self.manifest(descriptor.digest, descriptor.size)[0]
+        raise self._none_or_several(identifier, bool(found), listed)
 
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
@@ -78,15 +110,6 @@ class OciLayout:
             raise DigestMismatch(f"manifest {digest}", str(digest), str(actual), origin="source")
         known = next((root.media_type for root in self.roots if root.digest == digest), "application/json")
         return raw, known
-
-    def find(self, identifier: str) -> Descriptor | None:
-        """As ``Source.find``."""
-        try:
-            return self.resolve(identifier)
-        except LayoutError as error:
-            if error.missing:
-                return None
-            raise
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """As ``Source.referrers``: what ``index.json`` names besides, and the list under the fallback tag."""
@@ -116,10 +139,6 @@ class OciLayout:
     def blob(self, descriptor: Descriptor) -> Body:
         """As ``Source.blob``."""
         return Body(descriptor, lambda: self._files.open(blob_name(descriptor.digest)))
-
-    def close(self) -> None:
-        """Let go of the files."""
-        self._files.close()
 
     def _main(self) -> list[Descriptor]:
         """What is meant without a name: not what refers to another image, nor what cosign named after one."""
