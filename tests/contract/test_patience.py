@@ -49,18 +49,23 @@ def repository(side: str, address: str, cancellation: Cancellation, **options: f
 @contextlib.contextmanager
 def silent() -> Iterator[str]:
     """Takes connections, and says nothing."""
+    ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        kept: list[socket.socket] = []
+        server.settimeout(0.05)
 
         def take() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    kept.append(server.accept()[0])
+            with contextlib.ExitStack() as kept:
+                while not ended.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        kept.enter_context(server.accept()[0])
 
-        threading.Thread(target=take, daemon=True).start()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
-        for connection in kept:
-            connection.close()
+        thread = threading.Thread(target=take)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            ended.set()
+            thread.join()
 
 
 def test_target_that_pauses_while_a_body_is_sent_is_not_given_up():
