@@ -1,12 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""What was asked for, as one value."""
+"""What was asked for, as values. Loaded with every command, so the engine stands here for types only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from ._validators import SourceImage
-from .engine import Platform
+if TYPE_CHECKING:
+    from .engine import LayoutReference, Platform, Reference
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """What --source says: repository and tag or digest as typed, and with the registry in front what it means.
+
+    ``location`` is None where --registry names the registry; ``typed``: all of it.
+    """
+
+    text: str
+    location: Reference | LayoutReference | None = None
+    typed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from knack.log import get_logger
+
+from ._options import SourceImage
 
 logger = get_logger(__name__)
 
@@ -29,26 +30,14 @@ MAX_JOBS = 64
 MAX_TIMEOUT = 7 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class SourceImage:
-    """What --source says: repository and tag or digest as typed, and with the registry in front what it means.
-
-    ``typed``: all of it.
-    """
-
-    text: str
-    location: Any = None
-    typed: str = ""
-
-
 def validate_wait(namespace: Any) -> None:
     """Of ``az acr import-wait``."""
-    from . import _errors
+    from .output import errors
 
     try:
         _validate_timeout(namespace)
     except ValueError as error:
-        _errors.exit_for_usage(*error.args)
+        errors.exit_for_usage(*error.args)
 
 
 def validate_import(cmd: Any, namespace: Any) -> None:
@@ -57,7 +46,7 @@ def validate_import(cmd: Any, namespace: Any) -> None:
     A validator of the whole command takes the place of those of single options, so of core's check of names, too,
     which knows only names and login servers of one cloud.
     """
-    from . import _errors
+    from .output import errors
 
     try:
         _validate_registries(namespace)
@@ -68,7 +57,7 @@ def validate_import(cmd: Any, namespace: Any) -> None:
         _validate_platforms(namespace)
         _validate_targets(cmd, namespace)
     except ValueError as error:
-        _errors.exit_for_usage(*error.args)
+        errors.exit_for_usage(*error.args)
 
 
 def _validate_registries(namespace: Any) -> None:
@@ -245,7 +234,7 @@ def _in_target(cmd: Any, namespace: Any, option: str, text: str) -> str:
 
     A dot alone makes no host of it: docker.io/library/alpine is a repository that many have in their registry.
     """
-    from ._registries import is_acr_host
+    from .registries.directory import is_acr_host
 
     host, slash, rest = text.partition("/")
     host, target = host.lower(), namespace.registry_name

@@ -23,8 +23,8 @@ class AcrImportCommandsLoader(AzCommandsLoader):
 
     def load_command_table(self, args: Any) -> Any:
         """What ``az`` can call."""
-        from ._output import table_row
         from ._validators import validate_import, validate_wait
+        from .output.result import table_row
 
         with self.command_group("acr") as group:
             group.custom_command(

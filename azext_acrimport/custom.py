@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._output import hide_queries
+from .output.logs import hide_queries
 
 if TYPE_CHECKING:
-    from ._validators import SourceImage
+    from ._options import SourceImage
     from .engine import Platform
 
 
@@ -33,8 +33,8 @@ def import_image(
 ) -> dict[str, Any]:
     """Import an image or OCI artifact from any registry into an Azure container registry, without Docker."""
     hide_queries()
-    from ._import import import_image as run
     from ._options import ImportOptions
+    from .imports.image import import_image as run
 
     options = ImportOptions(
         registry_name=registry_name,
@@ -60,9 +60,9 @@ def import_image(
 def import_wait(cmd: Any, operation: str, timeout: float | None = None) -> dict[str, Any]:
     """Wait for an import that the registry's own service does."""
     hide_queries()
-    from ._errors import explained
+    from .output.errors import explained
 
     with explained():
-        from ._import_wait import import_wait as run
+        from .imports.wait import import_wait as run
 
         return run(cmd.cli_ctx, operation, timeout)

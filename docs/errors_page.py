@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from azext_acrimport import _advice, _arm_errors, engine
+from azext_acrimport import engine
+from azext_acrimport.output import advice, catalogue
 
 PAGE = Path(__file__).with_name("errors.md")
 
@@ -46,9 +47,7 @@ OTHERS = {
 
 def text() -> str:
     """The page."""
-    kinds = sorted(
-        (kind for kind in _advice.ADVICE if kind is not _arm_errors.ServiceError), key=lambda kind: kind.slug
-    )
+    kinds = sorted((kind for kind in advice.ADVICE if kind is not catalogue.ServiceError), key=lambda kind: kind.slug)
     local = (engine.InvalidReference, engine.TimedOut, engine.Cancelled)
     rows = [
         f"| `{kind.slug if kind in local else f'SIDE-{kind.slug}'}` | {_first_line(kind)} |"
@@ -58,12 +57,12 @@ def text() -> str:
     rows += [f"| {', '.join(f'`{code}`' for code in codes.split(', '))} | {said} |" for codes, said in OTHERS.items()]
     service = [
         f"| `{_side(row)}-{row.slug}` | {row.meaning} | {_what_to_do(row)} | {'yes' if row.elsewhere else 'no'} |"
-        for row in (*_arm_errors.CATALOGUE, *_arm_errors.OWN)
+        for row in (*catalogue.CATALOGUE, *catalogue.OWN)
     ]
     return HEAD + "\n".join(rows) + "\n" + SERVICE + "\n".join(service) + "\n"
 
 
-def _side(row: _arm_errors.Known) -> str:
+def _side(row: catalogue.Known) -> str:
     return "SIDE" if row.side == "named" else row.side
 
 
@@ -71,7 +70,7 @@ def _first_line(kind: type) -> str:
     return (kind.__doc__ or "").strip().partition("\n")[0].replace("``", "`")
 
 
-def _what_to_do(row: _arm_errors.Known) -> str:
+def _what_to_do(row: catalogue.Known) -> str:
     facts = {name: name.upper() for name in ("name", "repository", "source", "target", "operation")}
     return row.advice.format(**facts).replace("|", "\\|")
 

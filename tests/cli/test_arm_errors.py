@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from azext_acrimport import _arm_errors, _errors
-from azext_acrimport._arm_errors import CATALOGUE, understand
+from azext_acrimport.output import catalogue, errors
+from azext_acrimport.output.catalogue import CATALOGUE, understand
 from docs import errors_page
 
 GUID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
@@ -92,7 +92,7 @@ def test_text_is_understood(text, arm_code, code):
     error = understand(text, arm_code=arm_code, source="source.azurecr.io", target="target.azurecr.io")
     assert error.code == code
     assert error.request_id == (GUID if "Correlation" in text else "")
-    mapped = _errors.to_azclierror(error)
+    mapped = errors.to_azclierror(error)
     assert mapped.recommendations and "{" not in mapped.recommendations[0].replace('"{public', "")
     assert (type(mapped).__name__ == "ResourceNotFoundError") == error.known.missing
 
@@ -115,14 +115,14 @@ def test_signed_addresses_are_not_shown():
 
 def test_unknown_text_says_so():
     """With its words and its ids."""
-    mapped = _errors.to_azclierror(understand(f"Never seen. CorrelationId: {GUID}", arm_code="Odd"))
+    mapped = errors.to_azclierror(understand(f"Never seen. CorrelationId: {GUID}", arm_code="Odd"))
     assert "not known to acrimport" in mapped.error_msg
     assert "Odd Never seen" in mapped.error_msg and GUID in mapped.error_msg
 
 
 def test_rows_have_codes_of_their_own():
     """A code means one thing."""
-    rows = [*CATALOGUE, *_arm_errors.OWN]
+    rows = [*CATALOGUE, *catalogue.OWN]
     assert len({(row.slug, row.side) for row in rows}) == len(rows)
 
 

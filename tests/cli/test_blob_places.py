@@ -8,9 +8,9 @@ import os
 
 import pytest
 
-from azext_acrimport import _blob_places
-from azext_acrimport._blob_places import NAME, WORTH_BYTES, RememberedPlaces
 from azext_acrimport.engine import Descriptor, Digest
+from azext_acrimport.registries import blob_places
+from azext_acrimport.registries.blob_places import NAME, WORTH_BYTES, RememberedPlaces
 
 HOST = "myregistry.azurecr.io"
 BLOBS = [Descriptor("x", Digest.of(bytes([n])), WORTH_BYTES) for n in range(6)]
@@ -39,7 +39,7 @@ def test_next_process_knows(tmp_path):
 
 def test_oldest_entries_go(tmp_path, monkeypatch):
     """And one that is seen again is young."""
-    monkeypatch.setattr(_blob_places, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(blob_places, "MAX_ENTRIES", 3)
     remember(tmp_path, "a", *BLOBS[:3])
     remember(tmp_path, "b", BLOBS[0])
     remember(tmp_path, "c", BLOBS[3])

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from azext_acrimport import _docker_config
 from azext_acrimport.engine import CredentialError
+from azext_acrimport.registries import docker_config
 
 AUTH = base64.b64encode(b"bob:pass:word").decode()
 
@@ -59,7 +59,7 @@ def helper(tmp_path, monkeypatch):
 
 def facts(registry: str = "ghcr.io", repository: str = "team/app") -> tuple[str, str, str] | None:
     """User name, password and refresh token."""
-    found = _docker_config.find_credential(registry, repository, "source")
+    found = docker_config.find_credential(registry, repository, "source")
     return (found.username, found.password, found.refresh_token) if found else None
 
 
@@ -155,7 +155,7 @@ def test_helper_that_knows_nothing(configured, helper):
 )
 def test_broken_helper_is_said(configured, helper, monkeypatch, body, said):
     """Which one, and how; never what it printed."""
-    monkeypatch.setattr(_docker_config, "HELPER_TIMEOUT", 0.5)
+    monkeypatch.setattr(docker_config, "HELPER_TIMEOUT", 0.5)
     helper("all", body)
     configured({"credsStore": "all"})
     with pytest.raises(CredentialError, match="docker-credential-all") as caught:

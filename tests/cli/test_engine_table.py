@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from azext_acrimport import _engines
-from azext_acrimport._engines import LARGE, TABLE, Facts
-from azext_acrimport._registries import Registry
 from azext_acrimport.engine import Cancelled, Denied, Firewall, ItemResult, NetworkError, TlsError, Unauthorized
+from azext_acrimport.imports import choice
+from azext_acrimport.imports.choice import LARGE, TABLE, Facts
+from azext_acrimport.registries.directory import Registry
 
 TARGET = Registry("target.azurecr.io", is_acr=True, resource_id="/t")
 SOURCE = Registry("source.azurecr.io", is_acr=True, resource_id="/s")
@@ -83,9 +83,9 @@ def test_much_between_two_registries(facts, engine):
 def test_patience_leaves_time_for_the_other_engine(monkeypatch):
     """Half of --timeout, and never more than what is configured."""
     job = SimpleNamespace(timeout=100.0, cli_ctx=SimpleNamespace(config=SimpleNamespace(get=lambda *_, **__: "")))
-    assert _engines._patience(job) == 50
+    assert choice._patience(job) == 50
     job.timeout = None
-    assert _engines._patience(job) == _engines.PATIENCE
+    assert choice._patience(job) == choice.PATIENCE
 
 
 def test_nothing_is_begun_after_an_interruption(monkeypatch):
@@ -96,12 +96,12 @@ def test_nothing_is_begun_after_an_interruption(monkeypatch):
         return ItemResult("source", ("target",), status="cancelled", error=Cancelled())
 
     begun = []
-    monkeypatch.setattr(_engines, "copy_here", interrupted)
-    monkeypatch.setattr(_engines, "import_by_service", lambda *_: begun.append(1))
+    monkeypatch.setattr(choice, "copy_here", interrupted)
+    monkeypatch.setattr(choice, "import_by_service", lambda *_: begun.append(1))
     options = SimpleNamespace(no_wait=False, password=None, engine="auto", dry_run=False)
     request = SimpleNamespace(platforms=())
     job = SimpleNamespace(options=options, source=SOURCE, target=TARGET, request=request, same_tenant=lambda: True)
     job.renewed = lambda: job
     job.timeout, job.cli_ctx = 100.0, SimpleNamespace(config=SimpleNamespace(get=lambda *_, **__: ""))
-    assert _engines.run(job, None).item.status == "cancelled"
+    assert choice.run(job, None).item.status == "cancelled"
     assert not begun

@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 from azure.cli.core import azclierror
 
-from azext_acrimport import _advice, _errors, engine
+from azext_acrimport import engine
+from azext_acrimport.output import advice, errors
 
 KINDS = {kind for kind in vars(engine).values() if isinstance(kind, type) and issubclass(kind, engine.EngineError)}
 SAID = {"origin": "target", "method": "PUT", "path": "/v2/team/app/manifests/1", "status": 400, "text": "words."}
@@ -39,8 +40,8 @@ def sample(kind: type[engine.EngineError], host: str = "myregistry.azurecr.io", 
 @pytest.mark.parametrize("mode", ["anonymous", "user name and password", "az login identity"])
 def test_error_is_mapped(kind, host, mode):
     """Directly, not through its parent; code, message and recommendation are for people."""
-    assert kind in _advice.ADVICE
-    mapped = _errors.to_azclierror(sample(kind, host, mode=mode))
+    assert kind in advice.ADVICE
+    mapped = errors.to_azclierror(sample(kind, host, mode=mode))
     assert isinstance(mapped, azclierror.AzCLIError)
     assert type(mapped) not in (azclierror.AzCLIError, azclierror.UserFault, azclierror.ClientError)
     assert mapped.error_msg.endswith("]")
@@ -52,19 +53,19 @@ def test_error_is_mapped(kind, host, mode):
 def test_only_missing_things_exit_with_3():
     """az's exit code for them; all else is 1."""
     missing = {kind for kind in KINDS - {engine.EngineError}
-               if isinstance(_errors.to_azclierror(sample(kind)), azclierror.ResourceNotFoundError)}  # fmt: skip
+               if isinstance(errors.to_azclierror(sample(kind)), azclierror.ResourceNotFoundError)}  # fmt: skip
     assert missing == {engine.NotFound}
 
 
 def test_json_of_an_error():
     """The same facts for scripts."""
     error = sample(engine.Denied, request_id="guid-1")
-    assert _errors.to_json(error) == {
+    assert errors.to_json(error) == {
         "code": "target-denied",
         "side": "target",
         "message": "myregistry.azurecr.io (target) denied push to repository team/app; signed in with az login "
         "identity. It said: words. Request id guid-1.",
-        "recommendation": _errors.to_azclierror(error).recommendations[0],
+        "recommendation": errors.to_azclierror(error).recommendations[0],
         "correlationId": "guid-1",
     }
 
@@ -76,4 +77,4 @@ def test_bugs_are_not_mapped():
         pass
 
     with pytest.raises(Unheard):
-        _errors.to_azclierror(Unheard("x"))
+        errors.to_azclierror(Unheard("x"))

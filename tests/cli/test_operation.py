@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 from azure.core.exceptions import DecodeError, HttpResponseError, IncompleteReadError, ServiceRequestError
 
-from azext_acrimport import _errors, _operation
-from azext_acrimport._arm_errors import ServiceError
+from azext_acrimport.output import errors
+from azext_acrimport.output.catalogue import ServiceError
+from azext_acrimport.service import operation
 
 ARM = "https://management.azure.com/subscriptions/s/providers/P/locations/L"
 URL = f"{ARM}/operationResults/registries-1?t=0"
@@ -37,7 +38,7 @@ class Clock:
 def clock(monkeypatch) -> Clock:
     """In place of the real one."""
     clock = Clock()
-    monkeypatch.setattr(_operation, "time", clock)
+    monkeypatch.setattr(operation, "time", clock)
     return clock
 
 
@@ -83,7 +84,7 @@ CUT = IncompleteReadError("cut off")
 def wait(arm: Arm, timeout: float | None = None) -> tuple[dict, list[str]]:
     """Its last answer, and what was told meanwhile."""
     told: list[str] = []
-    return _operation.Operation(arm, URL).wait(timeout, lambda _, said: told.append(said)), told
+    return operation.Operation(arm, URL).wait(timeout, lambda _, said: told.append(said)), told
 
 
 @pytest.mark.parametrize(
@@ -158,13 +159,13 @@ def test_time_is_kept(clock):
         wait(Arm(RUNS), timeout=10)
     assert caught.value.code == "arm-timeout"
     assert clock.slept == [7, 3]
-    assert f"az acr import-wait --operation '{URL}'" in _errors.to_json(caught.value)["recommendation"]
+    assert f"az acr import-wait --operation '{URL}'" in errors.to_json(caught.value)["recommendation"]
 
 
-def begin(service: Service, timeout: float | None = None) -> _operation.Operation:
+def begin(service: Service, timeout: float | None = None) -> operation.Operation:
     """Ask it."""
     identifier = "/subscriptions/s/resourceGroups/Group/providers/P/registries/target"
-    return _operation.begin(service, identifier, "parameters", timeout)
+    return operation.begin(service, identifier, "parameters", timeout)
 
 
 BUSY = (429, {"Retry-After": "5"})

@@ -9,8 +9,8 @@ import types
 
 import pytest
 
-from azext_acrimport import _output
 from azext_acrimport.engine import Digest, ItemResult, Progress, Tally
+from azext_acrimport.output import logs, progress
 
 
 class Terminal(io.StringIO):
@@ -38,15 +38,15 @@ def moment(done: int, total: int = 20_000_000) -> Progress:
 )  # fmt: skip
 def test_bytes_are_readable(amount, text):
     """In powers of 1000."""
-    assert _output.human_bytes(amount) == text
+    assert progress.human_bytes(amount) == text
 
 
 def test_pipe_gets_lines_now_and_then(monkeypatch):
     """One at the start, one every ten seconds, one at the end."""
     clock = [100.0]
-    monkeypatch.setattr(_output.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
     stream = io.StringIO()
-    view = _output.ProgressView(context(), "Importing a to b", stream=stream)
+    view = progress.ProgressView(context(), "Importing a to b", stream=stream)
     for second in range(25):
         clock[0] = 100.0 + second
         view(moment(4_000_000))
@@ -67,7 +67,7 @@ def test_terminal_gets_azs_own_bar():
     heard = []
     bar = types.SimpleNamespace(add=lambda **values: heard.append(values))
     stream = Terminal()
-    view = _output.ProgressView(context(bar=bar), "Importing", stream=stream)
+    view = progress.ProgressView(context(bar=bar), "Importing", stream=stream)
     view(moment(5_000_000))
     view(moment(30_000_000))
     view(moment(0, 0))
@@ -82,7 +82,7 @@ def test_terminal_gets_azs_own_bar():
 def test_silence_is_kept(settings):
     """--only-show-errors and core.disable_progress_bar."""
     stream = Terminal()
-    view = _output.ProgressView(context(**settings), "Importing", stream=stream)
+    view = progress.ProgressView(context(**settings), "Importing", stream=stream)
     view(moment(1))
     view.end(ItemResult("a", ("app:1",), Digest.of(b"x"), "copied"))
     assert stream.getvalue() == ""
@@ -92,6 +92,6 @@ def test_signatures_are_hidden_in_other_peoples_logs():
     """urllib3 writes whole URLs with --debug."""
     arguments = ("https", "s.test", 443, "GET", "/blob?sv=1&sig=secret", "HTTP/1.1", 200, "5")
     record = logging.LogRecord("urllib3.connectionpool", 10, "", 0, '%s://%s:%s "%s %s %s" %s %s', arguments, None)
-    assert _output.QueryFilter().filter(record)
+    assert logs.QueryFilter().filter(record)
     assert "secret" not in record.getMessage()
     assert "/blob?sv=REDACTED&sig=REDACTED" in record.getMessage()

@@ -8,9 +8,10 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from . import _docker_config, _errors
-from ._registries import Registry
-from .engine import ANONYMOUS, Credential, CredentialProvider, Origin
+from ..engine import ANONYMOUS, Credential, CredentialProvider, Origin
+from ..output import errors
+from . import docker_config
+from .directory import Registry
 
 DEFAULT_AUDIENCE = "https://containerregistry.azure.net"
 # A token that is nearer to its end than this, in seconds, is not worth exchanging.
@@ -41,7 +42,7 @@ class Identity:
         try:
             credential = self._credential(registry, self._audience())
         except Exception as error:
-            if registry.arm_tokens and _errors.is_refused_by_entra(error):
+            if registry.arm_tokens and errors.is_refused_by_entra(error):
                 return otherwise()
             raise
         return replace(credential, otherwise=otherwise if registry.arm_tokens else None)
@@ -93,4 +94,4 @@ def provider(
         return lambda: given
     if registry.is_acr:
         return lambda: identity.credential(registry)
-    return lambda: _docker_config.find_credential(registry.host, repository, side) or ANONYMOUS
+    return lambda: docker_config.find_credential(registry.host, repository, side) or ANONYMOUS

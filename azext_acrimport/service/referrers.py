@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ._embedded import copy_here
-from ._import_request import begun, waited
-from ._job import Job
-from ._operation import Operation
-from ._output import ProgressView
-from .engine import Attachment, AuthError, CredentialError, Denied, ItemResult, NetworkError, Planned, Unauthorized
+from ..engine import Attachment, AuthError, CredentialError, Denied, ItemResult, NetworkError, Planned, Unauthorized
+from ..job.embedded import copy_here
+from ..job.job import Job
+from ..output.progress import ProgressView
+from .operation import Operation
+from .request import begun, waited
 
 # Operations at once: ARM limits what one identity may ask it in a while.
 AT_ONCE = 10

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from knack.log import get_logger
 
-from ._registries import Directory, Registry
-from ._validators import SourceImage
-from .engine import LayoutReference, Reference
+from .._options import SourceImage
+from ..engine import LayoutReference, Reference
+from .directory import Directory, Registry
 
 logger = get_logger(__name__)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from ._options import ImportOptions
-from ._registries import Registry
-from .engine import Cancellation, CopyRequest, ItemResult, LayoutReference, Reference
+from .._options import ImportOptions
+from ..engine import Cancellation, CopyRequest, ItemResult, LayoutReference, Reference
+from ..registries.directory import Registry
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .engine import CredentialError, Origin, TransportOptions
+from ..engine import CredentialError, Origin, TransportOptions
 
 
 @contextlib.contextmanager

@@ -9,13 +9,15 @@ from typing import Any
 
 from knack.log import get_logger
 
-from . import _errors, _output
-from ._engines import run
-from ._job import Job, Outcome
-from ._naming import typed_tags
-from ._options import ImportOptions
-from ._registries import Registry
-from ._sides import Sides
+from .._options import ImportOptions
+from ..job.job import Job, Outcome
+from ..job.sides import Sides
+from ..output import errors
+from ..output.progress import ProgressView
+from ..output.result import failed_result, to_result
+from ..registries.directory import Registry
+from ..registries.naming import typed_tags
+from .choice import run
 
 logger = get_logger(__name__)
 
@@ -24,15 +26,15 @@ def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
     """The result is returned, and thereby printed, also when it says that the import failed or was interrupted."""
     started = time.monotonic()
     try:
-        with _errors.explained():
+        with errors.explained():
             return _imported(cli_ctx, options)
-    except _errors.AzCLIError as error:
-        told_error = _errors.coded(error)
+    except errors.AzCLIError as error:
+        told_error = errors.coded(error)
         if told_error is None:
             raise
-        _errors.raise_after_output(cli_ctx, error)
+        errors.raise_after_output(cli_ctx, error)
         tags = [f"{repository}:{tag}" if tag else repository for repository, tag in options.target_tags]
-        return _output.failed_result(
+        return failed_result(
             source=options.source_image.typed,
             registry=options.registry_name,
             targets=[*tags, *options.repositories],
@@ -62,7 +64,7 @@ def _imported(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
             opened=sides.open,
             same_tenant=lambda: source is not None and sides.identity.tenant(source) == sides.identity.tenant(target),
         )
-        view = _output.ProgressView(cli_ctx, f"Importing {reference} to {target.host}")
+        view = ProgressView(cli_ctx, f"Importing {reference} to {target.host}")
         started = time.monotonic()
         outcome = run(job, view)
         outcome.item.seconds = time.monotonic() - started
@@ -70,13 +72,13 @@ def _imported(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
 
 
 def told(
-    cli_ctx: Any, view: _output.ProgressView, outcome: Outcome, *, source: str | None, registry: str | None
+    cli_ctx: Any, view: ProgressView, outcome: Outcome, *, source: str | None, registry: str | None
 ) -> dict[str, Any]:
     """The result, with a last word to people; the command fails after it when there was an error."""
     view.end(outcome.item, outcome.engine)
     if outcome.item.error:
-        _errors.raise_after_output(cli_ctx, _errors.to_azclierror(outcome.item.error))
-    return _output.to_result(
+        errors.raise_after_output(cli_ctx, errors.to_azclierror(outcome.item.error))
+    return to_result(
         outcome.item,
         source=source,
         registry=registry,

@@ -7,8 +7,8 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import _errors
-from .engine import is_registry_host
+from ..engine import is_registry_host
+from ..output import errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Directory:
 
     def find(self, text: str, side: str, resource_group: str | None = None) -> Registry:
         """``text``: a validated name, host or ID. Raises ResourceNotFoundError (exit code 3) when it names nothing."""
+        from azure.cli.core._profile import Profile
         from azure.mgmt.core.tools import is_valid_resource_id, parse_resource_id
 
         if is_valid_resource_id(text):
@@ -65,7 +66,8 @@ class Directory:
         home = home_of(self._cli_ctx, text)
         found = self._find_listed(home or text, side, by_name=not login_server)
         if found is None and not login_server:
-            raise _errors.registry_not_found(self._cli_ctx, text, side)
+            subscription = Profile(cli_ctx=self._cli_ctx).get_subscription()
+            raise errors.registry_not_found(self._cli_ctx, text, side, subscription)
         # not found: in another subscription, or no right to list it; the data plane will tell
         found = found or Registry(text, is_acr=True)
         return replace(found, host=text, home=home) if home else found
@@ -85,7 +87,7 @@ class Directory:
                     self._listed = list(self._client(None).registries.list())
                 except HttpResponseError as error:
                     if by_name:
-                        raise _errors.arm_error(error, text, side) from error
+                        raise errors.arm_error(error, text, side) from error
                     self._listed = []
         for found in self._listed:
             if (found.login_server or "").lower() == text or (by_name and found.name.lower() == text):
@@ -98,7 +100,7 @@ class Directory:
         try:
             return _from_arm(self._client(subscription).registries.get(resource_group, name))
         except HttpResponseError as error:
-            raise _errors.arm_error(error, name, side) from error
+            raise errors.arm_error(error, name, side) from error
 
     def _client(self, subscription: str | None) -> Any:
         """Made by one thread at a time: az imports the SDK on the way."""

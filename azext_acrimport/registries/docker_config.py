@@ -16,7 +16,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from .engine import Credential, CredentialError, Origin
+from ..engine import Credential, CredentialError, Origin
 
 # Docker Hub's name in these files, since before it had another.
 HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")

@@ -6,11 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from . import _errors
-from ._blob_places import RememberedPlaces
-from ._job import Job
-from ._output import ProgressView
-from .engine import ItemResult, Planned, TimedOut, copy_images
+from ..engine import ItemResult, Planned, TimedOut, copy_images
+from ..output import errors
+from ..output.progress import ProgressView
+from ..registries.blob_places import RememberedPlaces
+from .job import Job
 
 
 def copy_here(
@@ -45,5 +45,5 @@ def copy_here(
         if job.cancellation.expired:
             item.status, item.error = "failed", TimedOut(job.timeout or 0.0)
         else:
-            item.error = _errors.interrupted(item)
+            item.error = errors.interrupted(item)
     return item

@@ -1,104 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""What people see while it runs (stderr) and what scripts get when it ends (stdout)."""
+"""What people see while an import runs, on stderr."""
 
 from __future__ import annotations
 
-import logging
-import re
 import sys
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .engine import ItemResult, Progress, Tally
+    from ..engine import ItemResult, Progress
 
 # In a pipeline: often enough to show life, seldom enough to keep the log readable.
 LINE_INTERVAL = 10.0
 UNITS = ("B", "KB", "MB", "GB", "TB")
-
-
-def to_result(
-    item: ItemResult,
-    *,
-    source: str | None,
-    registry: str | None,
-    engine: str,
-    engine_reason: str,
-    operation: str = "",
-    checked: bool = True,
-) -> dict[str, Any]:
-    """The object that ``az acr import`` writes to stdout; ``operation`` only where the service was not waited for.
-
-    What only the service knows, and does not tell, is null.
-    """
-    from . import _errors
-
-    counted = engine != "service" or item.status == "unchanged"
-    return {
-        "source": source,
-        "sourceDigest": str(item.source_digest) if item.source_digest else None,
-        "registry": registry,
-        "targets": list(item.targets),
-        "digest": str(item.digest) if item.digest and checked else None,
-        "status": item.status,
-        "engine": engine,
-        "engineReason": engine_reason,
-        "manifests": item.manifests,
-        "referrers": item.referrers,
-        "blobs": _tally(item.blobs) if counted else None,
-        "bytes": _tally(item.bytes) if counted else None,
-        "changes": [
-            {"target": change.target, "action": change.action, "before": str(change.before) if change.before else None}
-            for change in item.changes
-        ],
-        "seconds": round(item.seconds, 3),
-        "error": _errors.to_json(item.error) if item.error else None,
-        **({"operation": operation} if operation else {}),
-    }
-
-
-def failed_result(
-    *, source: str, registry: str, targets: list[str], error: dict[str, str | None], seconds: float
-) -> dict[str, Any]:
-    """Of an import that ended before an engine could tell of it: what was typed, and why it ended."""
-    return {
-        "source": source,
-        "sourceDigest": None,
-        "registry": registry,
-        "targets": targets,
-        "digest": None,
-        "status": "cancelled" if error["code"] == "cancelled" else "failed",
-        "engine": None,
-        "engineReason": None,
-        "manifests": None,
-        "referrers": None,
-        "blobs": None,
-        "bytes": None,
-        "changes": [],
-        "seconds": round(seconds, 3),
-        "error": error,
-    }
-
-
-def _tally(tally: Tally) -> dict[str, int]:
-    return {"copied": tally.copied, "mounted": tally.mounted, "existing": tally.existing}
-
-
-def table_row(result: dict[str, Any]) -> OrderedDict[str, Any]:
-    """One readable row for ``--output table``."""
-    digest = result["digest"] or ""
-    return OrderedDict(
-        [
-            ("SOURCE", result["source"]),
-            ("TARGET", ", ".join(f"{result['registry'] or ''}/{target}" for target in result["targets"])),
-            ("STATUS", result["status"]),
-            ("DIGEST", digest[: len("sha256:") + 12]),
-            ("BLOBS", ", ".join(f"{count} {way}" for way, count in (result["blobs"] or {}).items() if count) or "-"),
-            ("SIZE", human_bytes(result["bytes"]["copied"]) if result["bytes"] else "-"),
-            ("SECONDS", result["seconds"]),
-        ]
-    )
 
 
 def human_bytes(amount: float) -> str:
@@ -176,26 +90,3 @@ class ProgressView:
 def _amounts(progress: Progress) -> str:
     rate = progress.bytes_done / progress.seconds if progress.seconds > 0 else 0
     return f"{human_bytes(progress.bytes_done)} of {human_bytes(progress.bytes_total)}, {human_bytes(rate)}/s"
-
-
-class QueryFilter(logging.Filter):
-    """Hides query values in what urllib3 writes with --debug: signatures of storage, states of uploads."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record's arguments; keep the record."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(_hidden(value) if isinstance(value, str) else value for value in record.args)
-        return True
-
-
-def hide_queries() -> None:
-    """Once a process, however often commands run in it."""
-    logger = logging.getLogger("urllib3.connectionpool")
-    if not any(isinstance(present, QueryFilter) for present in logger.filters):
-        logger.addFilter(QueryFilter())
-
-
-def _hidden(text: str) -> str:
-    from .engine import redact_url
-
-    return redact_url(text) if re.match(r"(https?:/)?/", text) and "?" in text else text

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from knack.log import get_logger
 
-from . import _errors
-from ._arm_errors import ServiceError
-from ._embedded import copy_here
-from ._job import Job, Outcome
-from ._output import ProgressView
-from ._service import import_by_service
-from .engine import Denied, EngineError, Firewall, ItemResult, NetworkError, Planned, TlsError
+from ..engine import Denied, EngineError, Firewall, ItemResult, NetworkError, Planned, TlsError
+from ..job.embedded import copy_here
+from ..job.job import Job, Outcome
+from ..output import errors
+from ..output.catalogue import ServiceError
+from ..output.progress import ProgressView
+from ..service.image import import_by_service
 
 logger = get_logger(__name__)
 
@@ -158,7 +158,7 @@ def _or_embedded(job: Job, refusal: EngineError | None, row: Row, view: Progress
     outcome = import_by_service(job, row.reason, view, job.timeout if refusal else _patience(job))
     error = outcome.item.error
     if refusal is not None:  # this machine cannot do it; what it was refused for may be what the person can mend
-        outcome.item.error = _errors.clearer(refusal, error) if error else None
+        outcome.item.error = errors.clearer(refusal, error) if error else None
         return outcome
     if not isinstance(error, ServiceError) or error.known.slug not in SERVICE_ONLY:
         return outcome

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from knack.log import get_logger
 
-from ._arm_errors import TAG_MOVED, ServiceError
-from ._job import Job
-from .engine import Change, Digest, EngineError, TagConflict
+from ..engine import Change, Digest, EngineError, TagConflict
+from ..job.job import Job
+from ..output.catalogue import TAG_MOVED, ServiceError
 
 logger = get_logger(__name__)
 

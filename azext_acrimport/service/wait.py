@@ -7,13 +7,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from ._import_request import waited
-from ._job import Outcome, facts_of
-from ._operation import Operation
-from ._output import ProgressView
-from ._registries import management_client
-from ._service_targets import UNCHECKED, readable, require_digest
-from .engine import Cancelled, Digest, EngineError, InvalidReference, ItemResult, is_registry_host, parse_repository_tag
+from ..engine import (
+    Cancelled,
+    Digest,
+    EngineError,
+    InvalidReference,
+    ItemResult,
+    is_registry_host,
+    parse_repository_tag,
+)
+from ..job.job import Outcome, facts_of
+from ..output.progress import ProgressView
+from ..registries.directory import management_client
+from .operation import Operation
+from .request import waited
+from .targets import UNCHECKED, readable, require_digest
 
 
 def wait_for(

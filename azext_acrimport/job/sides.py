@@ -9,13 +9,8 @@ from typing import Any
 
 from knack.log import get_logger
 
-from . import _errors
-from ._connections import options_for
-from ._credentials import Identity, provider
-from ._naming import destinations_of, source_of
-from ._options import ImportOptions
-from ._registries import Directory, Registry
-from .engine import (
+from .._options import ImportOptions
+from ..engine import (
     Ahead,
     Cancellation,
     CopyRequest,
@@ -30,6 +25,11 @@ from .engine import (
     Transport,
     open_location,
 )
+from ..output import errors
+from ..registries.connections import options_for
+from ..registries.credentials import Identity, provider
+from ..registries.directory import Directory, Registry
+from ..registries.naming import destinations_of, source_of
 
 logger = get_logger(__name__)
 
@@ -62,7 +62,7 @@ class Sides:
         if self.source and self.source.host == self.target.host:
             self.source = self.target
         elif self.source and self.source.export_disabled:
-            raise _errors.export_disabled(self.source.host)
+            raise errors.export_disabled(self.source.host)
         self._wanted = destinations_of(self.reference, options.target_tags, options.repositories)
 
     def open(self) -> tuple[CopyRequest, Cancellation]:
@@ -100,7 +100,7 @@ class Sides:
             self._directory, options.source_image, options.source_registry, options.registry_name
         )
         if options.password and not options.username and not source.is_acr:
-            raise _errors.user_name_needed(source.host)
+            raise errors.user_name_needed(source.host)
         by_service = options.no_wait or options.engine == "service"
         if options.jobs != 1 and not by_service and not source.export_disabled:
             self._begun = self._opened(source, reference)

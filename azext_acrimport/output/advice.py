@@ -9,8 +9,9 @@ from typing import Any
 from azure.cli.core import azclierror
 from azure.cli.core.util import SSLERROR_TEMPLATE
 
-from . import _arm_errors, engine
-from .engine import EngineError, RegistryError
+from .. import engine
+from ..engine import EngineError, RegistryError
+from . import catalogue
 
 AGAIN = "Run the same command again: what was copied is skipped."
 
@@ -292,12 +293,12 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
     engine.TimedOut: _plain(
         azclierror.AzureResponseError, f"{AGAIN} Give it more time with --timeout, or more connections with --jobs."
     ),
-    _arm_errors.ServiceError: _service_error,
+    catalogue.ServiceError: _service_error,
     engine.NoMatchingPlatform: _plain(
         azclierror.InvalidArgumentValueError, "Choose among these with --platform, or leave it out to import all."
     ),
     engine.Cancelled: _plain(azclierror.ManualInterrupt, AGAIN),
-    _arm_errors.ServiceGoesOn: lambda error: (
+    catalogue.ServiceGoesOn: lambda error: (
         azclierror.ManualInterrupt,
         error.message,
         f"To see how it ends: az acr import-wait --operation '{error.operation}'",

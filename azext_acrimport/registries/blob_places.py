@@ -15,7 +15,7 @@ from pathlib import Path
 
 from knack.log import get_logger
 
-from .engine import BlobPlaces, Descriptor
+from ..engine import BlobPlaces, Descriptor
 
 logger = get_logger(__name__)
 

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 from azure.cli.core import azclierror
 
-from . import _arm_errors, engine
-from ._advice import advice_for
-from .engine import EngineError
+from .. import engine
+from ..engine import EngineError
+from . import catalogue
+from .advice import advice_for
 
 AzCLIError: TypeAlias = azclierror.AzCLIError
 
@@ -112,11 +113,8 @@ def exit_for_usage(message: str, recommendation: str) -> NoReturn:
     sys.exit(2)
 
 
-def registry_not_found(cli_ctx: Any, name: str, side: str) -> azclierror.AzCLIError:
+def registry_not_found(cli_ctx: Any, name: str, side: str, subscription: dict[str, Any]) -> azclierror.AzCLIError:
     """A bare name that no registry of the subscription has."""
-    from azure.cli.core._profile import Profile
-
-    subscription = Profile(cli_ctx=cli_ctx).get_subscription()
     return azclierror.ResourceNotFoundError(
         f"The {side} registry '{name}' was not found in subscription '{subscription['name']}' ({subscription['id']}). "
         f"[{side}-registry-not-found]",
@@ -190,7 +188,7 @@ def interrupted(item: engine.ItemResult | None = None) -> engine.Cancelled:
 
 def clearer(first: EngineError, second: EngineError) -> EngineError:
     """Of two engines' failures the one that a person can act on: a right that lacks for both is the first one's."""
-    unable = isinstance(second, _arm_errors.ServiceError) and second.known.slug in (
+    unable = isinstance(second, catalogue.ServiceError) and second.known.slug in (
         "role-missing",
         "registry-not-found",
     )

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from ._arm_errors import THROTTLED, TIMED_OUT, UNREACHABLE, ServiceError, understand
+from ..output.catalogue import THROTTLED, TIMED_OUT, UNREACHABLE, ServiceError, understand
 
 # The service asks for this; an answer without Retry-After means the same. Seconds.
 INTERVAL = 10.0

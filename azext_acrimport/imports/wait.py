@@ -8,23 +8,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from . import _errors, _output
-from ._credentials import Identity, provider
-from ._import import told
-from ._registries import Directory
-from ._service_wait import wait_for
-from ._sides import side
-from .engine import Cancellation, RegistryRepository
+from ..engine import Cancellation, RegistryRepository
+from ..job.sides import side
+from ..output import errors
+from ..output.progress import ProgressView
+from ..registries.credentials import Identity, provider
+from ..registries.directory import Directory
+from ..service.wait import wait_for
+from .image import told
 
 
 def import_wait(cli_ctx: Any, operation: str, timeout: float | None) -> dict[str, Any]:
     """The result of the import, or what is known of it. ``timeout`` in seconds."""
-    view = _output.ProgressView(cli_ctx, "Waiting for the import service")
+    view = ProgressView(cli_ctx, "Waiting for the import service")
     started = time.monotonic()
     try:
         outcome, known = wait_for(cli_ctx, operation, view, timeout, lambda host: _reader(cli_ctx, host))
     except ValueError as error:
-        _errors.exit_for_usage(*error.args)
+        errors.exit_for_usage(*error.args)
     outcome.item.seconds = time.monotonic() - started
     return told(cli_ctx, view, outcome, **known)
 

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 
 from knack.log import get_logger
 
-from . import _errors
-from ._arm_errors import ServiceError
-from ._import_request import begun, require_right, require_target, waited
-from ._job import Job, Outcome, with_facts
-from ._output import ProgressView
-from ._service_referrers import import_referrers
-from ._service_targets import UNCHECKED, Named, changes, lacking, named_now, require_digest, require_no_conflict
-from .engine import Cancelled, CredentialError, Digest, EngineError, ItemResult, NotFound
+from ..engine import Cancelled, CredentialError, Digest, EngineError, ItemResult, NotFound
+from ..job.job import Job, Outcome, with_facts
+from ..output import errors
+from ..output.catalogue import ServiceError
+from ..output.progress import ProgressView
+from .referrers import import_referrers
+from .request import begun, require_right, require_target, waited
+from .targets import UNCHECKED, Named, changes, lacking, named_now, require_digest, require_no_conflict
 
 logger = get_logger(__name__)
 
@@ -31,7 +31,7 @@ def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float 
     item = ItemResult(str(job.reference), job.request.target_names)
     outcome = Outcome(item, "service", reason)
     if not job.target.is_acr:
-        raise _errors.not_for_service(job.target.host)
+        raise errors.not_for_service(job.target.host)
     look_first = job.options.dry_run or job.options.engine != "service"
     try:
         item.digest = item.source_digest = _pinned(job, needed=look_first)

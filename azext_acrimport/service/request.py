@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from . import _arm_errors, _errors
-from ._arm_errors import CATALOGUE, ServiceError, understand
-from ._job import Job
-from ._operation import Operation, begin
-from ._output import ProgressView
-from ._registries import Registry, management_client
+from ..job.job import Job
+from ..output import errors
+from ..output.catalogue import CATALOGUE, Known, ServiceError, ServiceGoesOn, understand
+from ..output.progress import ProgressView
+from ..registries.directory import Registry, management_client
+from .operation import Operation, begin
 
 IMPORT = "microsoft.containerregistry/registries/importimage/action"
 MANAGED = ("basic", "standard", "premium")
@@ -25,7 +25,7 @@ def require_target(target: Registry) -> None:
             _row("registry-not-found", "target"), "target", f"{target.host} was not found.", target=target.host
         )
     if target.sku.lower() not in MANAGED:
-        raise _errors.unmanaged(target.host)
+        raise errors.unmanaged(target.host)
 
 
 def begun(
@@ -96,12 +96,12 @@ def waited(operation: Operation, timeout: float | None, view: ProgressView) -> d
     try:
         return operation.wait(timeout, view.waiting)
     except KeyboardInterrupt:
-        raise _arm_errors.ServiceGoesOn(operation.url) from None
+        raise ServiceGoesOn(operation.url) from None
 
 
 def _names(job: Job) -> dict[str, str]:
     return {"source": job.source.host if job.source else "", "target": job.target.host}
 
 
-def _row(slug: str, side: str) -> _arm_errors.Known:
+def _row(slug: str, side: str) -> Known:
     return next(row for row in CATALOGUE if (row.slug, row.side) == (slug, side))

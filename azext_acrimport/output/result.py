@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""What scripts get when an import has ended: one object, or one row of a table."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from .progress import human_bytes
+
+if TYPE_CHECKING:
+    from ..engine import ItemResult, Tally
+
+
+def to_result(
+    item: ItemResult,
+    *,
+    source: str | None,
+    registry: str | None,
+    engine: str,
+    engine_reason: str,
+    operation: str = "",
+    checked: bool = True,
+) -> dict[str, Any]:
+    """The object that ``az acr import`` writes to stdout; ``operation`` only where the service was not waited for.
+
+    What only the service knows, and does not tell, is null.
+    """
+    from . import errors
+
+    counted = engine != "service" or item.status == "unchanged"
+    return {
+        "source": source,
+        "sourceDigest": str(item.source_digest) if item.source_digest else None,
+        "registry": registry,
+        "targets": list(item.targets),
+        "digest": str(item.digest) if item.digest and checked else None,
+        "status": item.status,
+        "engine": engine,
+        "engineReason": engine_reason,
+        "manifests": item.manifests,
+        "referrers": item.referrers,
+        "blobs": _tally(item.blobs) if counted else None,
+        "bytes": _tally(item.bytes) if counted else None,
+        "changes": [
+            {"target": change.target, "action": change.action, "before": str(change.before) if change.before else None}
+            for change in item.changes
+        ],
+        "seconds": round(item.seconds, 3),
+        "error": errors.to_json(item.error) if item.error else None,
+        **({"operation": operation} if operation else {}),
+    }
+
+
+def failed_result(
+    *, source: str, registry: str, targets: list[str], error: dict[str, str | None], seconds: float
+) -> dict[str, Any]:
+    """Of an import that ended before an engine could tell of it: what was typed, and why it ended."""
+    return {
+        "source": source,
+        "sourceDigest": None,
+        "registry": registry,
+        "targets": targets,
+        "digest": None,
+        "status": "cancelled" if error["code"] == "cancelled" else "failed",
+        "engine": None,
+        "engineReason": None,
+        "manifests": None,
+        "referrers": None,
+        "blobs": None,
+        "bytes": None,
+        "changes": [],
+        "seconds": round(seconds, 3),
+        "error": error,
+    }
+
+
+def _tally(tally: Tally) -> dict[str, int]:
+    return {"copied": tally.copied, "mounted": tally.mounted, "existing": tally.existing}
+
+
+def table_row(result: dict[str, Any]) -> OrderedDict[str, Any]:
+    """One readable row for ``--output table``."""
+    digest = result["digest"] or ""
+    return OrderedDict(
+        [
+            ("SOURCE", result["source"]),
+            ("TARGET", ", ".join(f"{result['registry'] or ''}/{target}" for target in result["targets"])),
+            ("STATUS", result["status"]),
+            ("DIGEST", digest[: len("sha256:") + 12]),
+            ("BLOBS", ", ".join(f"{count} {way}" for way, count in (result["blobs"] or {}).items() if count) or "-"),
+            ("SIZE", human_bytes(result["bytes"]["copied"]) if result["bytes"] else "-"),
+            ("SECONDS", result["seconds"]),
+        ]
+    )
