@@ -23,8 +23,25 @@ class SourceImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """Where an image is to be. ``tag`` is None where it gets none; ``typed``: as it was written, for the service."""
+
+    repository: str
+    tag: str | None
+    typed: str
+
+    @property
+    def name(self) -> str:
+        """``repository:tag``, or ``repository``."""
+        return f"{self.repository}:{self.tag}" if self.tag else self.repository
+
+
+@dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """The options of the command, checked. ``target_tags``: repository and tag; ``timeout`` in seconds."""
+    """The options of the command, checked. ``target_tags``: repository and tag, if one was written.
+
+    ``named``: the engine was named by whoever typed the command. ``timeout`` in seconds.
+    """
 
     registry_name: str
     source_image: SourceImage
@@ -42,3 +59,8 @@ class ImportOptions:
     dry_run: bool
     platforms: tuple[Platform, ...]
     referrers: bool
+
+    @property
+    def names_targets(self) -> bool:
+        """False where the source's repository and tag are the target's, too."""
+        return bool(self.target_tags or self.repositories)

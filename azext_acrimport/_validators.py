@@ -234,7 +234,7 @@ def _in_target(cmd: Any, namespace: Any, option: str, text: str) -> str:
 
     A dot alone makes no host of it: docker.io/library/alpine is a repository that many have in their registry.
     """
-    from .registries.directory import is_acr_host
+    from .registries.hosts import is_acr_host
 
     host, slash, rest = text.partition("/")
     host, target = host.lower(), namespace.registry_name

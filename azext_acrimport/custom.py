@@ -60,9 +60,6 @@ def import_image(
 def import_wait(cmd: Any, operation: str, timeout: float | None = None) -> dict[str, Any]:
     """Wait for an import that the registry's own service does."""
     hide_queries()
-    from .output.errors import explained
+    from .imports.wait import import_wait as run
 
-    with explained():
-        from .imports.wait import import_wait as run
-
-        return run(cmd.cli_ctx, operation, timeout)
+    return run(cmd.cli_ctx, operation, timeout)

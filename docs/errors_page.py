@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from azext_acrimport import engine
-from azext_acrimport.output import advice, catalogue
+from azext_acrimport.output import advice, catalogue, problem
 
 PAGE = Path(__file__).with_name("errors.md")
 
@@ -33,28 +33,24 @@ What Azure says is matched against these, in this order. "Elsewhere": the embedd
 | Code | Meaning | What to do | Elsewhere |
 |---|---|---|---|
 """
-OTHERS = {
-    "source-registry-not-found, target-registry-not-found": "No registry has this name (exit code 3).",
-    "source-export-disabled": "The source's owner has forbidden that its images leave.",
-    "invalid-credentials": "A password without a user name is an Entra token, which only a container registry takes.",
-    "arm-denied": "Azure Resource Manager does not show the registry.",
-    "arm-unreachable": "Entra ID or Azure Resource Manager did not answer.",
-    "target-not-azure": "The service imports into Azure container registries only.",
-    "target-sku": "The service does not import into a classic registry.",
-    "cancelled": "Ctrl-C or SIGTERM: what is complete stays, and the same command does the rest.",
-}
+CANCELLED = "| `cancelled` | Ctrl-C or SIGTERM: what is complete stays, and the same command does the rest. |"
 
 
 def text() -> str:
     """The page."""
-    kinds = sorted((kind for kind in advice.ADVICE if kind is not catalogue.ServiceError), key=lambda kind: kind.slug)
+    tables = (catalogue.ServiceError, problem.Problem)
+    kinds = sorted((kind for kind in advice.ADVICE if kind not in tables), key=lambda kind: kind.slug)
     local = (engine.InvalidReference, engine.TimedOut, engine.Cancelled)
     rows = [
         f"| `{kind.slug if kind in local else f'SIDE-{kind.slug}'}` | {_first_line(kind)} |"
         for kind in kinds
         if not issubclass(kind, engine.Cancelled)
     ]
-    rows += [f"| {', '.join(f'`{code}`' for code in codes.split(', '))} | {said} |" for codes, said in OTHERS.items()]
+    beside = problem.Problem.__subclasses__()
+    rows += [
+        f"| `{'' if kind.side == 'local' else f'{kind.side}-'}{kind.slug}` | {_first_line(kind)} |" for kind in beside
+    ]
+    rows.append(CANCELLED)
     service = [
         f"| `{_side(row)}-{row.slug}` | {row.meaning} | {_what_to_do(row)} | {'yes' if row.elsewhere else 'no'} |"
         for row in (*catalogue.CATALOGUE, *catalogue.OWN)

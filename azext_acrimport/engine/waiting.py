@@ -36,9 +36,10 @@ class Ahead(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="acrimport-ahead", daemon=True)
         self._thread.start()
 
-    def result(self) -> T:
-        """What it returned; waits for its end. Raises what it raised."""
+    def result(self, check: Callable[[], None] = lambda: None) -> T:
+        """What it returned; waits for its end. Raises what it raised, and what ``check`` raises meanwhile."""
         while self._thread.is_alive():
+            check()
             self._thread.join(LOOK)  # in pieces: on Windows a wait without an end cannot be interrupted
         if self._error is not None:
             raise self._error

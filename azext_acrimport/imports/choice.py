@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,6 @@ from knack.log import get_logger
 from ..engine import Denied, EngineError, Firewall, ItemResult, NetworkError, Planned, TlsError
 from ..job.embedded import copy_here
 from ..job.job import Job, Outcome
-from ..output import errors
 from ..output.catalogue import ServiceError
 from ..output.progress import ProgressView
 from ..service.image import import_by_service
@@ -22,13 +22,13 @@ logger = get_logger(__name__)
 LARGE = 200_000_000
 # An operation that says nothing new for so long has been seen to go on for hours. Seconds.
 PATIENCE = 1800.0
-# Troubles of the service that the embedded engine does not have.
-SERVICE_ONLY = {"no-range", "no-digest", "copy-failed", "timeout", "role-missing", "registry-not-found"}
+# Names that no public name server knows: RFC 2606, RFC 6762, RFC 8375, and what ICANN keeps for private use.
+PRIVATE_NAMES = (".local", ".localhost", ".internal", ".home.arpa", ".lan", ".corp", ".home", ".test", ".invalid")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the table looks at. ``refusal``: why the embedded engine could not plan; ``moving``: bytes, if many."""
+    """What the table looks at. ``refusal``: why the embedded engine could not do it; ``moving``: bytes, if many."""
 
     job: Job
     refusal: EngineError | None = None
@@ -37,12 +37,22 @@ class Facts:
     @property
     def service_possible(self) -> bool:
         """ARM knows the target, the source is in a registry, and all of it is wanted."""
-        return bool(self.job.target.resource_id and self.job.source and not self.job.request.platforms)
+        return bool(self.job.target.resource_id and self.job.source and not self.job.options.platforms)
+
+    @property
+    def same_registry(self) -> bool:
+        """By whichever of its endpoints."""
+        return self.job.source is not None and self.job.source.login_server == self.job.target.login_server
 
     @property
     def may_not_push(self) -> bool:
         """The target does not let this machine in, or lets it not push."""
         return self._refused_by("target", Denied) and self.service_possible
+
+    @property
+    def source_is_unseen(self) -> bool:
+        """az cannot see what was named by its ID; the service may."""
+        return bool(self.job.source and self.job.source.unseen and self.service_possible)
 
     @property
     def source_is_closed(self) -> bool:
@@ -51,10 +61,20 @@ class Facts:
         closed = self._refused_by("source", Firewall)
         return bool(closed and source and source.resource_id and self.service_possible)
 
+    @property
+    def source_is_silent(self) -> bool:
+        """This machine does not reach the source, and the service may: it has a public name."""
+        source = self.job.source
+        return bool(self._silent("source") and source and is_public_name(source.host) and self.service_possible)
+
     def _refused_by(self, side: str, kind: type[EngineError]) -> bool:
         """A registry that ARM knows and that does not answer has its door in another network."""
-        silent = isinstance(self.refusal, NetworkError) and not isinstance(self.refusal, TlsError)
-        return self.refusal is not None and self.refusal.origin == side and (silent or isinstance(self.refusal, kind))
+        refusal = self.refusal
+        return self._silent(side) or (isinstance(refusal, kind) and refusal.origin == side)
+
+    def _silent(self, side: str) -> bool:
+        refusal = self.refusal
+        return isinstance(refusal, NetworkError) and not isinstance(refusal, TlsError) and refusal.origin == side
 
     @property
     def is_large_and_inside(self) -> bool:
@@ -62,6 +82,15 @@ class Facts:
         source = self.job.source
         inside = bool(self.service_possible and source and source.resource_id and not self.job.options.password)
         return inside and self.refusal is None and self.moving > LARGE and self.job.same_tenant()
+
+
+def is_public_name(host: str) -> bool:
+    """True for a name that others may know as well: no address, no port, nothing that is only known in here."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return "." in host and ":" not in host and not host.endswith(PRIVATE_NAMES)
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +107,16 @@ TABLE = (
     Row(lambda facts: facts.job.options.no_wait, "service", "--no-wait was given, and only the service goes on alone"),
     Row(lambda facts: not facts.job.target.is_acr, "embedded", "the target is not an Azure container registry"),
     Row(lambda facts: facts.job.source is None, "embedded", "the source is on this machine"),
-    Row(lambda facts: bool(facts.job.request.platforms), "embedded", "only some platforms are wanted"),
+    Row(lambda facts: bool(facts.job.options.platforms), "embedded", "only some platforms are wanted"),
     Row(
-        lambda facts: facts.job.source is not None and facts.job.source.login_server == facts.job.target.login_server,
+        lambda facts: facts.same_registry,
         "embedded",
         "source and target are the same registry, so nothing has to move",
+    ),
+    Row(
+        lambda facts: facts.source_is_unseen,
+        "service",
+        "az cannot see the source registry, so its resource ID is passed on as it was typed",
     ),
     Row(
         lambda facts: facts.may_not_push,
@@ -97,6 +131,12 @@ TABLE = (
         early=False,
     ),
     Row(
+        lambda facts: facts.source_is_silent,
+        "service",
+        "the source does not answer this machine, and has a public name",
+        early=False,
+    ),
+    Row(
         lambda facts: facts.is_large_and_inside,
         "service",
         "both registries are in Azure, and more than 200 MB would move",
@@ -107,12 +147,12 @@ TABLE = (
 
 
 def run(job: Job, view: ProgressView) -> Outcome:
-    """Choose, import, and try the other engine once where the first one's trouble is its own."""
+    """Import by the engine that was named, or by the one that the table chooses. Nothing has been asked yet."""
     if job.options.engine == "service":
-        return import_by_service(job, "named by the user", view, job.timeout)
+        return import_by_service(job, "named by the user", view)
     early = next((row for row in TABLE if row.early and row.holds(Facts(job))), None)
     if early and early.engine == "service" and job.options.engine == "auto":
-        return import_by_service(job, early.reason, view, job.timeout)
+        return import_by_service(job, early.reason, view)
     if job.options.engine == "embedded":
         return Outcome(_copied_here(job, lambda planned: True, view), "embedded", "named by the user")
     rows = [early] if early else []
@@ -142,40 +182,37 @@ def _chosen(facts: Facts) -> Row:
 
 def _or_by_service(job: Job, outcome: Outcome, view: ProgressView) -> Outcome:
     """What the embedded engine brought about; by the service where a closed door was the trouble."""
-    error = outcome.item.error
-    if not isinstance(error, Denied) or job.options.dry_run or not Facts(job, error).service_possible:
-        return outcome
-    if not (Facts(job, error).may_not_push or Facts(job, error).source_is_closed):
+    error, facts = outcome.item.error, Facts(job, outcome.item.error)
+    closed = facts.may_not_push or facts.source_is_closed or facts.source_is_silent
+    if error is None or not closed or job.options.dry_run or job.deadline.over:
         return outcome
     logger.warning("%s Trying once with the registry's own import service.", error.message)
-    job = job.renewed()
-    return _better(outcome, import_by_service(job, "the embedded engine was refused", view, job.timeout))
+    second = import_by_service(job, "the embedded engine was refused", view)
+    return outcome if _says_less(second.item.error, error) else second
 
 
 def _or_embedded(job: Job, refusal: EngineError | None, row: Row, view: ProgressView) -> Outcome:
     """What the service brought about; through this machine where the trouble was the service's own."""
-    job = job.renewed()
-    outcome = import_by_service(job, row.reason, view, job.timeout if refusal else _patience(job))
+    outcome = import_by_service(job, row.reason, view, None if refusal else _patience(job))
     error = outcome.item.error
     if refusal is not None:  # this machine cannot do it; what it was refused for may be what the person can mend
-        outcome.item.error = errors.clearer(refusal, error) if error else None
+        outcome.item.error = refusal if _says_less(error, refusal) else error
         return outcome
-    if not isinstance(error, ServiceError) or error.known.slug not in SERVICE_ONLY:
+    if not isinstance(error, ServiceError) or not error.known.elsewhere or job.deadline.over:
         return outcome
     logger.warning("The import service failed: %s Trying once through this machine.", error.message)
-    item = _copied_here(job.renewed(), lambda planned: True, view)
+    item = _copied_here(job, lambda planned: True, view)
     return Outcome(item, "embedded", f"the service failed ({error.code})")
 
 
-def _better(first: Outcome, second: Outcome) -> Outcome:
-    """The second, unless it failed for want of a right, too: then the first error is the one that was asked about."""
-    if second.item.error is None or not isinstance(second.item.error, ServiceError):
-        return second
-    return first if second.item.error.known.slug in ("role-missing", "registry-not-found") else second
+def _says_less(error: EngineError | None, refusal: EngineError) -> bool:
+    """Of the service's failure, beside the embedded engine's: what both lack, and what both say, is the latter's."""
+    unable = ("role-missing", "registry-not-found")
+    return isinstance(error, ServiceError) and (error.known.slug in unable or error.code == refusal.code)
 
 
 def _patience(job: Job) -> float:
-    """For an engine that is not the only one: half of the time is the other one's."""
+    """For an engine that is not the only one: half of the time is the other one's. Seconds."""
     configured = job.cli_ctx.config.get("acrimport", "service_patience", fallback="")
     patience = float(configured) if configured.replace(".", "", 1).isdigit() else PATIENCE
-    return patience if job.timeout is None else min(job.timeout / 2, patience)
+    return patience if job.deadline.left is None else min(job.deadline.left / 2, patience)

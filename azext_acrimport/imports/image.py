@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import ExitStack
 from typing import Any
 
 from knack.log import get_logger
 
 from .._options import ImportOptions
-from ..job.job import Job, Outcome
+from ..engine import Cancelled, EngineError, InvalidReference, ItemResult, Reference
+from ..job.job import Outcome
 from ..job.sides import Sides
 from ..output import errors
 from ..output.progress import ProgressView
-from ..output.result import failed_result, to_result
+from ..output.result import to_result
+from ..registries.deadline import Deadline
 from ..registries.directory import Registry
-from ..registries.naming import typed_tags
+from ..registries.naming import targets_of
 from .choice import run
 
 logger = get_logger(__name__)
@@ -24,60 +24,31 @@ logger = get_logger(__name__)
 
 def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
     """The result is returned, and thereby printed, also when it says that the import failed or was interrupted."""
-    started = time.monotonic()
+    deadline = Deadline(options.timeout)
+    view, source, registry = None, options.source_image.typed, options.registry_name
+    outcome = Outcome(ItemResult(source, _as_typed(options)))
     try:
-        with errors.explained():
-            return _imported(cli_ctx, options)
-    except errors.AzCLIError as error:
-        told_error = errors.coded(error)
-        if told_error is None:
-            raise
-        errors.raise_after_output(cli_ctx, error)
-        tags = [f"{repository}:{tag}" if tag else repository for repository, tag in options.target_tags]
-        return failed_result(
-            source=options.source_image.typed,
-            registry=options.registry_name,
-            targets=[*tags, *options.repositories],
-            error=told_error,
-            seconds=time.monotonic() - started,
-        )
-
-
-def _imported(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
-    with ExitStack() as stack:
-        sides = Sides(cli_ctx, options, stack)
-        sides.find()
-        reference, source, target = sides.reference, sides.source, sides.target
-        _warn_of_quarantine(target)
-        request, cancellation = sides.open()
-        job = Job(
-            cli_ctx=cli_ctx,
-            options=options,
-            reference=reference,
-            source=source,
-            target=target,
-            request=request,
-            image=sides.image,
-            tags=typed_tags(sides.image, options.target_tags, options.repositories),
-            timeout=options.timeout,
-            cancellation=cancellation,
-            opened=sides.open,
-            same_tenant=lambda: source is not None and sides.identity.tenant(source) == sides.identity.tenant(target),
-        )
-        view = ProgressView(cli_ctx, f"Importing {reference} to {target.host}")
-        started = time.monotonic()
-        outcome = run(job, view)
-        outcome.item.seconds = time.monotonic() - started
-    return told(cli_ctx, view, outcome, source=str(reference), registry=target.host)
+        with errors.told_apart(), Sides(cli_ctx, options, deadline) as sides:
+            job = sides.find()
+            source, registry = str(job.reference), job.target.host
+            outcome = Outcome(ItemResult(source, tuple(target.name for target in job.targets)))
+            _warn_of_quarantine(job.target)
+            view = ProgressView(cli_ctx, f"Importing {source} to {registry}")
+            outcome = run(job, view)
+    except EngineError as error:
+        outcome.item.status, outcome.item.error = "cancelled" if isinstance(error, Cancelled) else "failed", error
+    outcome.item.seconds = deadline.elapsed
+    return told(cli_ctx, view, outcome, source=source, registry=registry)
 
 
 def told(
-    cli_ctx: Any, view: ProgressView, outcome: Outcome, *, source: str | None, registry: str | None
+    cli_ctx: Any, view: ProgressView | None, outcome: Outcome, *, source: str | None, registry: str | None
 ) -> dict[str, Any]:
     """The result, with a last word to people; the command fails after it when there was an error."""
-    view.end(outcome.item, outcome.engine)
+    if view:
+        view.end(outcome.item, outcome.engine)
     if outcome.item.error:
-        errors.raise_after_output(cli_ctx, errors.to_azclierror(outcome.item.error))
+        errors.raise_after_output(cli_ctx, outcome.item.error)
     return to_result(
         outcome.item,
         source=source,
@@ -87,6 +58,16 @@ def told(
         operation=outcome.operation,
         checked=outcome.checked,
     )
+
+
+def _as_typed(options: ImportOptions) -> tuple[str, ...]:
+    """The targets as far as they can be told before the source was looked up."""
+    written = options.source_image
+    try:
+        reference = written.location or Reference.parse(f"{options.source_registry}/{written.text}")
+    except InvalidReference:  # --registry is a resource ID
+        reference = Reference.parse(f"registry.invalid/{written.text}")
+    return tuple(target.name for target in targets_of(reference, written.text, options))
 
 
 def _warn_of_quarantine(target: Registry) -> None:

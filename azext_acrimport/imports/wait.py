@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from ..engine import Cancellation, RegistryRepository
+from ..engine import Cancellation, Cancelled, EngineError, ItemResult, RegistryRepository
+from ..job.job import Outcome
 from ..job.sides import side
 from ..output import errors
 from ..output.progress import ProgressView
 from ..registries.credentials import Identity, provider
+from ..registries.deadline import Deadline
 from ..registries.directory import Directory
 from ..service.wait import wait_for
 from .image import told
@@ -20,20 +22,25 @@ from .image import told
 
 def import_wait(cli_ctx: Any, operation: str, timeout: float | None) -> dict[str, Any]:
     """The result of the import, or what is known of it. ``timeout`` in seconds."""
+    deadline = Deadline(timeout)
     view = ProgressView(cli_ctx, "Waiting for the import service")
-    started = time.monotonic()
+    outcome, known = Outcome(ItemResult("", ()), "service"), {"source": None, "registry": None}
     try:
-        outcome, known = wait_for(cli_ctx, operation, view, timeout, lambda host: _reader(cli_ctx, host))
+        with errors.told_apart():
+            outcome, known = wait_for(cli_ctx, operation, view, deadline, partial(_reader, cli_ctx, deadline))
     except ValueError as error:
         errors.exit_for_usage(*error.args)
-    outcome.item.seconds = time.monotonic() - started
+    except EngineError as error:
+        outcome.item.status, outcome.item.error = "cancelled" if isinstance(error, Cancelled) else "failed", error
+    outcome.item.seconds = deadline.elapsed
     return told(cli_ctx, view, outcome, **known)
 
 
 @contextmanager
-def _reader(cli_ctx: Any, host: str) -> Iterator[Callable[[str], RegistryRepository]]:
+def _reader(cli_ctx: Any, deadline: Deadline, host: str) -> Iterator[Callable[[str], RegistryRepository]]:
     """From a repository of this registry to what reads there, as the az login identity."""
-    target = Directory(cli_ctx).find(host, "target")
-    given = provider(Identity(cli_ctx), target, "", "target")
-    with side(cli_ctx, "target", target, given, Cancellation()) as client:
+    target = deadline.wait_for(lambda: Directory(cli_ctx).find_target(host))
+    given = provider(Identity(cli_ctx, deadline), target, "", "target")
+    cancellation = Cancellation()
+    with cancellation.within(deadline.left), side(cli_ctx, "target", target, given, cancellation) as client:
         yield lambda repository: RegistryRepository(client, repository)

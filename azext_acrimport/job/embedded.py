@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
-from ..engine import ItemResult, Planned, TimedOut, copy_images
+from ..engine import CopyRequest, ItemResult, Planned, TimedOut, copy_images
 from ..output import errors
 from ..output.progress import ProgressView
 from ..registries.blob_places import RememberedPlaces
@@ -18,32 +18,34 @@ def copy_here(
     go_on: Callable[[Planned], bool],
     view: ProgressView | None = None,
     count_above: int | None = None,
+    instead: Callable[[CopyRequest], CopyRequest] = lambda request: request,
 ) -> ItemResult:
-    """Copy the image, if ``go_on`` says so when it is planned; afterwards the job's connections are dead.
+    """Copy the image, if ``go_on`` says so when it is planned. Ctrl-C and the end of the time are in the result.
 
-    ``count_above``: as in ``copy_images``. Ctrl-C raises what says how far it was.
+    ``count_above``: as in ``copy_images``. ``instead``: what is copied over these connections instead of the job's.
     """
-    started = time.monotonic()
-    places = RememberedPlaces(job.cli_ctx.config.config_dir)
-    try:
-        with job.cancellation.within(job.timeout):
-            report = copy_images(
-                [job.request],
-                job.cancellation,
-                jobs=job.options.jobs,
-                places=places,
-                go_on=go_on,
-                count_above=count_above,
-                on_progress=view or (lambda progress: None),
-            )
-    finally:
-        places.save()
-        job.cancellation.cancel()
-    item = report.items[0]
-    item.seconds = time.monotonic() - started
-    if item.status == "cancelled":
-        if job.cancellation.expired:
-            item.status, item.error = "failed", TimedOut(job.timeout or 0.0)
-        else:
+    with job.connected() as (request, cancellation), _places(job) as places:
+        report = copy_images(
+            [instead(request)],
+            cancellation,
+            jobs=job.options.jobs,
+            places=places,
+            go_on=go_on,
+            count_above=count_above,
+            on_progress=view or (lambda progress: None),
+        )
+        item = report.items[0]
+        if item.status == "cancelled" and cancellation.expired:
+            item.status, item.error = "failed", TimedOut(job.deadline.seconds or 0.0)
+        elif item.status == "cancelled":
             item.error = errors.interrupted(item)
     return item
+
+
+@contextlib.contextmanager
+def _places(job: Job) -> Iterator[RememberedPlaces]:
+    places = RememberedPlaces(job.cli_ctx.config.config_dir)
+    try:
+        yield places
+    finally:
+        places.save()

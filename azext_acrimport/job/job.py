@@ -3,25 +3,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from .._options import ImportOptions
+from .._options import ImportOptions, Target
 from ..engine import Cancellation, CopyRequest, ItemResult, LayoutReference, Reference
+from ..registries.deadline import Deadline
 from ..registries.directory import Registry
 
+Connected = tuple[CopyRequest, Cancellation]
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """``request``: the import as the embedded engine sees it. ``source``: None for files of this machine.
+    """What is wanted, and where it is. ``source``: None for files of this machine; ``image``: what was typed of it,
+    without its registry, which is how the service is asked.
 
-    ``opened`` connects to both sides anew; ``same_tenant`` asks az, so only where it matters.
-
-    ``image`` and ``tags`` as they were typed, which is how the service is asked. ``timeout``: what is left of it, in
-    seconds.
+    ``connected`` connects to both sides, each time anew: the import as the embedded engine sees it, and what ends it;
+    it ends by itself with the deadline. ``same_tenant`` asks az, so only where it matters.
     """
 
     cli_ctx: Any
@@ -29,32 +31,32 @@ class Job:
     reference: Reference | LayoutReference
     source: Registry | None
     target: Registry
-    request: CopyRequest
-    cancellation: Cancellation
     image: str
-    tags: tuple[str, ...]
-    timeout: float | None
-    opened: Callable[[], tuple[CopyRequest, Cancellation]]
+    targets: tuple[Target, ...]
+    deadline: Deadline
+    connected: Callable[[], AbstractContextManager[Connected]]
     same_tenant: Callable[[], bool]
-    started: float = field(default_factory=time.monotonic)
 
-    def renewed(self) -> Job:
-        """The same for another try, in the time that is left: connections of an engine that was stopped are dead."""
-        request, cancellation = self.opened()
-        left = None if self.timeout is None else max(self.timeout - (time.monotonic() - self.started), 1.0)
-        return replace(self, request=request, cancellation=cancellation, timeout=left, started=time.monotonic())
+    @property
+    def registry_as_typed(self) -> str:
+        """The source's host as it was written: other names of it may mean something else to the service."""
+        assert self.source
+        typed = self.options.source_image
+        return self.source.home or (typed.typed.partition("/")[0] if typed.location else self.source.host)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """``operation``: where to ask how the service is getting on, when nobody has waited for it.
+    """``engine`` and ``reason`` are empty when it ended before one was chosen.
+
+    ``operation``: where to ask how the service is getting on, when nobody has waited for it.
 
     ``checked``: the digest is that of the target, read there; else only the source's is known.
     """
 
     item: ItemResult
-    engine: str
-    reason: str
+    engine: str = ""
+    reason: str = ""
     operation: str = ""
     checked: bool = True
 

@@ -25,94 +25,122 @@ from ..engine import (
     Transport,
     open_location,
 )
-from ..output import errors
+from ..output import problem
 from ..registries.connections import options_for
 from ..registries.credentials import Identity, provider
+from ..registries.deadline import Deadline
 from ..registries.directory import Directory, Registry
-from ..registries.naming import destinations_of, source_of
+from ..registries.naming import source_of, tags_by_repository, targets_of
+from .job import Connected, Job
 
 logger = get_logger(__name__)
 
+Found = tuple["Reference | LayoutReference", "Registry | None", str]
+
 
 class Sides:
-    """Where one import reads and writes. Its connections end with ``stack``.
+    """Where one import reads and writes. A context manager: at its end nothing is connected any more."""
 
-    ``source`` is None for files of this machine; ``image``: what was typed, without its registry.
-    """
-
-    target: Registry
-    source: Registry | None
-    reference: Reference | LayoutReference
-    image: str
-
-    def __init__(self, cli_ctx: Any, options: ImportOptions, stack: ExitStack) -> None:
-        self.identity = Identity(cli_ctx)
+    def __init__(self, cli_ctx: Any, options: ImportOptions, deadline: Deadline) -> None:
         self._cli_ctx = cli_ctx
         self._options = options
-        self._stack = stack
+        self._deadline = deadline
+        self._identity = Identity(cli_ctx, deadline)
         self._directory = Directory(cli_ctx)
+        self._stack = ExitStack()
         self._begun: tuple[RegistryClient, RegistryRepository, Cancellation] | None = None
 
-    def find(self) -> None:
+    def __enter__(self) -> Sides:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._begun:
+            self._begun[2].cancel()  # nobody has wanted what was asked ahead
+        self._stack.close()
+
+    def find(self) -> Job:
         """Look both up at once; what the source's tag names is asked meanwhile. Raises what the look-ups raise."""
-        options = self._options
-        source = None if options.jobs == 1 else Ahead(self._find_source)
-        self.target = self._directory.find(options.registry_name, "target", options.resource_group_name)
-        self.reference, self.source, self.image = source.result() if source else self._find_source()
-        if self.source and self.source.host == self.target.host:
-            self.source = self.target
-        elif self.source and self.source.export_disabled:
-            raise errors.export_disabled(self.source.host)
-        self._wanted = destinations_of(self.reference, options.target_tags, options.repositories)
-
-    def open(self) -> tuple[CopyRequest, Cancellation]:
-        """Connect to both, each time anew."""
-        reference, options = self.reference, self._options
-        read_from: Any
-        pace = None
-        if isinstance(reference, LayoutReference):
-            cancellation = Cancellation()
-            read_from = self._stack.enter_context(closing(open_location(reference)))
-        else:
-            assert self.source
-            begun, self._begun = self._begun, None
-            client, read_from, cancellation = begun or self._opened(self.source, reference)
-            pace = client.referrers_pace
-        given = provider(self.identity, self.target, next(iter(self._wanted)), "target")
-        client = self._stack.enter_context(side(self._cli_ctx, "target", self.target, given, cancellation))
-        if pace and self.source is self.target:
-            client.referrers_pace = pace  # one registry counts them together
-        request = CopyRequest(
-            read_from,
-            reference.name if isinstance(reference, LayoutReference) else reference.identifier,
-            tuple(Destination(RegistryRepository(client, name), tuple(tags)) for name, tags in self._wanted.items()),
-            force=options.force,
-            platforms=options.platforms,
-            referrers=options.referrers,
+        options, deadline = self._options, self._deadline
+        ahead = None if options.jobs == 1 else Ahead(self._find_source)
+        target = deadline.wait_for(
+            lambda: self._directory.find_target(options.registry_name, options.resource_group_name)
         )
-        return request, cancellation
+        found = ahead.result(deadline.check) if ahead else deadline.wait_for(self._find_source)
+        reference, source, image = found
+        if source and source.host == target.host:
+            source = target
+        elif source and source.export_disabled:
+            raise problem.export_disabled(source.host)
+        if isinstance(reference, Reference) and reference.digest and not reference.tag and not options.names_targets:
+            logger.warning(
+                "The source is named by digest only, so the target gets the tag latest. For an import without a tag: "
+                "--repository %s",
+                reference.repository,
+            )
+        job = Job(
+            cli_ctx=self._cli_ctx,
+            options=options,
+            reference=reference,
+            source=source,
+            target=target,
+            image=image,
+            targets=targets_of(reference, image, options),
+            deadline=deadline,
+            connected=lambda: self._connected(job),
+            same_tenant=lambda: source is not None and self._identity.tenant(source) == self._identity.tenant(target),
+        )
+        return job
 
-    def _find_source(self) -> tuple[Reference | LayoutReference, Registry | None, str]:
+    @contextmanager
+    def _connected(self, job: Job) -> Iterator[Connected]:
+        self._deadline.check()
+        with ExitStack() as stack:
+            read_from: Any
+            pace = None
+            if isinstance(job.reference, LayoutReference):
+                cancellation = Cancellation()
+                read_from = stack.enter_context(closing(open_location(job.reference)))
+            else:
+                assert job.source
+                begun, self._begun = self._begun, None
+                client, read_from, cancellation = begun or self._opened(stack, job.source, job.reference)
+                pace = client.referrers_pace
+            wanted = tags_by_repository(job.targets)
+            given = provider(self._identity, job.target, next(iter(wanted)), "target")
+            client = stack.enter_context(side(self._cli_ctx, "target", job.target, given, cancellation))
+            if pace and job.source is job.target:
+                client.referrers_pace = pace  # one registry counts them together
+            request = CopyRequest(
+                read_from,
+                job.reference.name if isinstance(job.reference, LayoutReference) else job.reference.identifier,
+                tuple(Destination(RegistryRepository(client, name), tuple(tags)) for name, tags in wanted.items()),
+                force=job.options.force,
+                platforms=job.options.platforms,
+                referrers=job.options.referrers,
+            )
+            stack.callback(cancellation.cancel)  # what waits still is not wanted any longer
+            stack.enter_context(cancellation.within(self._deadline.left))
+            yield request, cancellation
+
+    def _find_source(self) -> Found:
         options = self._options
         if isinstance(options.source_image.location, LayoutReference):
             return options.source_image.location, None, options.source_image.text
-        reference, source, image = source_of(
-            self._directory, options.source_image, options.source_registry, options.registry_name
-        )
+        reference, source, image = source_of(self._directory, options.source_image, options.source_registry)
         if options.password and not options.username and not source.is_acr:
-            raise errors.user_name_needed(source.host)
-        by_service = options.no_wait or options.engine == "service"
+            raise problem.user_name_needed(source.host)
+        by_service = options.no_wait or options.engine == "service" or source.unseen
         if options.jobs != 1 and not by_service and not source.export_disabled:
-            self._begun = self._opened(source, reference)
+            self._begun = self._opened(self._stack, source, reference)
             self._begun[1].resolve_ahead(reference.identifier)
         return reference, source, image
 
     def _opened(
-        self, source: Registry, reference: Reference
+        self, stack: ExitStack, source: Registry, reference: Reference
     ) -> tuple[RegistryClient, RegistryRepository, Cancellation]:
         options, cancellation = self._options, Cancellation()
-        given = provider(self.identity, source, reference.repository, "source", options.username, options.password)
-        client = self._stack.enter_context(side(self._cli_ctx, "source", source, given, cancellation))
+        given = provider(self._identity, source, reference.repository, "source", options.username, options.password)
+        client = stack.enter_context(side(self._cli_ctx, "source", source, given, cancellation))
         return client, RegistryRepository(client, reference.repository), cancellation
 
 

@@ -12,8 +12,15 @@ from azure.cli.core.util import SSLERROR_TEMPLATE
 from .. import engine
 from ..engine import EngineError, RegistryError
 from . import catalogue
+from .problem import Problem
 
 AGAIN = "Run the same command again: what was copied is skipped."
+
+# another az login would lose the identity that the target wants
+TOKEN_OF_TENANT = (  # noqa: S105  a command line, not a secret
+    "az account get-access-token --tenant TENANT --resource https://containerregistry.azure.net --query accessToken "
+    "--output tsv > token.txt, then the same command with --password @token.txt"
+)
 
 Advice = tuple[type[azclierror.AzCLIError], str, str]
 
@@ -54,13 +61,12 @@ def _is_acr(host: str) -> bool:
 
 
 def _login(error: EngineError) -> str:
+    if "az login identity" in error.mode and error.origin == "source":
+        return f"If the registry is in another tenant, import with a token of it: {TOKEN_OF_TENANT}"
     if "az login identity" in error.mode:
         return "Run az login. If the registry is in another tenant: az login --tenant TENANT."
     if "Entra token" in error.mode:
-        return (
-            "Get a new one, of the registry's tenant: az account get-access-token --tenant TENANT "
-            "--resource https://containerregistry.azure.net --query accessToken --output tsv"
-        )
+        return f"Get a new one, of the registry's tenant: {TOKEN_OF_TENANT}"
     if "credential" in error.mode:
         return "Sign in again with docker login, or pass --username and --password."
     if error.mode == "anonymous":
@@ -294,6 +300,7 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
         azclierror.AzureResponseError, f"{AGAIN} Give it more time with --timeout, or more connections with --jobs."
     ),
     catalogue.ServiceError: _service_error,
+    Problem: lambda error: (error.kind, error.message, error.advice),
     engine.NoMatchingPlatform: _plain(
         azclierror.InvalidArgumentValueError, "Choose among these with --platform, or leave it out to import all."
     ),

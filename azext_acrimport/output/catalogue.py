@@ -18,7 +18,8 @@ GUID = r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}"
 CORRELATION = re.compile(rf"Correlation ?ID:?\s*'?({GUID})'?\.?", re.IGNORECASE)
 OPERATION = re.compile(r"Operation (registries-[0-9a-f-]+) failed\.?", re.IGNORECASE)
 ENVELOPE = re.compile(r"Deployment failed\.|Resource /subscriptions/\S+|Code: \w+|Message:", re.IGNORECASE)
-RELAYED = re.compile(r"Invalid message", re.IGNORECASE)
+# What it puts before the answer of the source: until 2024, and since.
+RELAYED = re.compile(r"Invalid message|error occurred when getting", re.IGNORECASE)
 # More of it is not read by anybody.
 MAX_WORDS = 600
 
@@ -45,6 +46,15 @@ EMBEDDED = "Copy through this machine: --engine embedded."
 AGAIN = "Run the same command again."
 SHOW_TARGET = 'az acr show --name {name} --query "{{public:publicNetworkAccess,rules:networkRuleSet}}"'
 
+THROTTLED = Known(
+    "throttled",
+    "arm",
+    r"SubscriptionRequestsThrottled|\A(?:\(?TooManyRequests\b|429 )(?!.*(?:Invalid message|StatusCode))",
+    "Azure Resource Manager limits requests. An import that has begun goes on.",
+    "Run the same command again in some minutes. What has begun can be waited for: az acr import-wait "
+    "--operation {operation}",
+    elsewhere=True,
+)
 CATALOGUE: tuple[Known, ...] = (
     Known(
         "tag-conflict",
@@ -137,6 +147,7 @@ CATALOGUE: tuple[Known, ...] = (
         "--allow-trusted-services true. Or copy from a network that it lets in: --engine embedded.",
         elsewhere=True,
     ),
+    THROTTLED,
     Known(
         "rate-limited",
         "source",
@@ -204,7 +215,7 @@ CATALOGUE: tuple[Known, ...] = (
     Known(
         "not-found",
         "source",
-        r"MANIFEST_UNKNOWN|NAME_UNKNOWN|Invalid message NotFound",
+        r"MANIFEST_UNKNOWN|NAME_UNKNOWN|Invalid message NotFound|StatusCode: 404",
         "The image is not in the source.",
         "Check repository and tag. An image without a tag in --source means the tag latest.",
         missing=True,
@@ -212,7 +223,7 @@ CATALOGUE: tuple[Known, ...] = (
     Known(
         "unauthorized",
         "source",
-        r"Invalid message Unauthorized|(?-i:\bUNAUTHORIZED\b)|insufficient_scope",
+        r"Invalid message Unauthorized|(?-i:\bUNAUTHORIZED\b)|insufficient_scope|StatusCode: 401",
         "The source did not accept the sign-in, or wants one. Many also answer so when there is no such repository.",
         "Check --username and --password, and the repository's name.",
         elsewhere=True,
@@ -223,6 +234,14 @@ CATALOGUE: tuple[Known, ...] = (
         r"Invalid message Forbidden|(?-i:\bDENIED\b)|StatusCode: 403",
         "The source knows who asked, and does not let them pull.",
         "Grant the right to pull, or give --username and --password of somebody who has it.",
+        elsewhere=True,
+    ),
+    Known(
+        "server-error",
+        "source",
+        r"StatusCode: 5\d\d|Invalid message (?:InternalServerError|BadGateway|ServiceUnavailable|GatewayTimeout)",
+        "The source is in trouble itself.",
+        f"{AGAIN} Or copy through this machine, which is more patient: --engine embedded.",
         elsewhere=True,
     ),
     Known(
@@ -250,14 +269,6 @@ TIMED_OUT = Known(
     "Wait for it: az acr import-wait --operation {operation}. Or copy through this machine: --engine embedded.",
     elsewhere=True,
 )
-THROTTLED = Known(
-    "throttled",
-    "arm",
-    r"(?!)",
-    "Azure Resource Manager limits requests. An import that has begun goes on.",
-    "Run the same command again in some minutes. What has begun can be waited for: az acr import-wait "
-    "--operation {operation}",
-)
 UNREACHABLE = Known(
     "unreachable",
     "arm",
@@ -265,6 +276,7 @@ UNREACHABLE = Known(
     "Azure Resource Manager does not answer any longer. An import that has begun goes on.",
     "Check the network, VPN and proxy (HTTPS_PROXY, NO_PROXY), then wait for it: az acr import-wait "
     "--operation {operation}",
+    elsewhere=True,
 )
 TAG_MOVED = Known(
     "incomplete",
@@ -280,7 +292,7 @@ UNKNOWN = Known(
 )  # fmt: skip
 
 # Not found in texts: what this program sees for itself.
-OWN = (TIMED_OUT, THROTTLED, UNREACHABLE, TAG_MOVED, UNKNOWN)
+OWN = (TIMED_OUT, UNREACHABLE, TAG_MOVED, UNKNOWN)
 
 
 class ServiceGoesOn(Cancelled):

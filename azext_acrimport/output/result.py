@@ -24,11 +24,12 @@ def to_result(
 ) -> dict[str, Any]:
     """The object that ``az acr import`` writes to stdout; ``operation`` only where the service was not waited for.
 
-    What only the service knows, and does not tell, is null.
+    ``engine`` is empty when it ended before one was chosen. What is not known is null: what only the service knows, and
+    does not tell; all that nobody has looked at.
     """
     from . import errors
 
-    counted = engine != "service" or item.status == "unchanged"
+    counted = engine == "embedded" or (engine == "service" and item.status == "unchanged")
     return {
         "source": source,
         "sourceDigest": str(item.source_digest) if item.source_digest else None,
@@ -36,10 +37,10 @@ def to_result(
         "targets": list(item.targets),
         "digest": str(item.digest) if item.digest and checked else None,
         "status": item.status,
-        "engine": engine,
-        "engineReason": engine_reason,
-        "manifests": item.manifests,
-        "referrers": item.referrers,
+        "engine": engine or None,
+        "engineReason": engine_reason or None,
+        "manifests": item.manifests if engine else None,
+        "referrers": item.referrers if engine else None,
         "blobs": _tally(item.blobs) if counted else None,
         "bytes": _tally(item.bytes) if counted else None,
         "changes": [
@@ -49,29 +50,6 @@ def to_result(
         "seconds": round(item.seconds, 3),
         "error": errors.to_json(item.error) if item.error else None,
         **({"operation": operation} if operation else {}),
-    }
-
-
-def failed_result(
-    *, source: str, registry: str, targets: list[str], error: dict[str, str | None], seconds: float
-) -> dict[str, Any]:
-    """Of an import that ended before an engine could tell of it: what was typed, and why it ended."""
-    return {
-        "source": source,
-        "sourceDigest": None,
-        "registry": registry,
-        "targets": targets,
-        "digest": None,
-        "status": "cancelled" if error["code"] == "cancelled" else "failed",
-        "engine": None,
-        "engineReason": None,
-        "manifests": None,
-        "referrers": None,
-        "blobs": None,
-        "bytes": None,
-        "changes": [],
-        "seconds": round(seconds, 3),
-        "error": error,
     }
 
 

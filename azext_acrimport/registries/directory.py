@@ -4,11 +4,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from ..engine import is_registry_host
-from ..output import errors
+from knack.log import get_logger
+
+from ..engine import Ahead, EngineError, is_registry_host
+from ..output import problem
+from ..output.problem import ArmDenied, RegistryNotFound, az_errors
+from .arm import asking, management_client
+from .hosts import home_of, is_acr_host, suffix_of
+
+logger = get_logger(__name__)
+
+# Subscriptions that are listed at once when a source is in none that az works with just now.
+AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +29,8 @@ class Registry:
 
     ``home``: the login server, where the host is one of its regional endpoints.
     ``subscription`` is None where it is not known: the active one is then as good as any for signing in.
+    ``far``: in a subscription that az does not work with just now. ``unseen``: az cannot see what the resource ID
+    names, so the host is a guess from its name.
     ``arm_tokens``: it takes tokens for Azure Resource Manager as well. ``by_repository``: it grants rights for single
     repositories (ABAC), which other roles hold; None when ARM has not told. ``soft_delete``, ``quarantine``: policies.
     ``closed``: not open to every network.
@@ -27,6 +41,8 @@ class Registry:
     home: str = ""
     subscription: str | None = None
     resource_id: str = ""
+    far: bool = False
+    unseen: bool = False
     sku: str = ""
     export_disabled: bool = False
     arm_tokens: bool = False
@@ -42,105 +58,168 @@ class Registry:
 
 
 class Directory:
-    """Looks registries up, in any thread. The subscription is listed once, for the target and for the source."""
+    """Looks registries up, in any thread. The active subscription is listed once, for the target and for the source."""
 
     def __init__(self, cli_ctx: Any) -> None:
         self._cli_ctx = cli_ctx
         self._making = threading.Lock()
         self._listing = threading.Lock()
-        self._listed: list[Any] | None = None
+        self._listed: list[Registry] | EngineError | None = None
 
-    def find(self, text: str, side: str, resource_group: str | None = None) -> Registry:
-        """``text``: a validated name, host or ID. Raises ResourceNotFoundError (exit code 3) when it names nothing."""
-        from azure.cli.core._profile import Profile
-        from azure.mgmt.core.tools import is_valid_resource_id, parse_resource_id
+    def find_target(self, text: str, resource_group: str | None = None) -> Registry:
+        """``text``: a validated name, host or ID. Raises RegistryNotFound (exit code 3) when it names nothing.
 
-        if is_valid_resource_id(text):
-            parts = parse_resource_id(text)
-            return self._get(parts["resource_group"], parts["name"], parts["subscription"], side)
-        if self._is_outside(text):
+        Of a host outside Azure ARM is not asked. ``resource_group``: where it must be, as with core.
+        """
+        if text.startswith("/"):
+            return self._by_id(text, "target")
+        if not self._may_be_acr(text):
             return Registry(text)
-        login_server = is_registry_host(text)
+        if is_registry_host(text):
+            return self._by_host(text, partial(self._list, resource_group, "target"), resource_group)
         if resource_group:
-            return self._get(resource_group, text.partition(".")[0], None, side)
-        home = home_of(self._cli_ctx, text)
-        found = self._find_listed(home or text, side, by_name=not login_server)
-        if found is None and not login_server:
-            subscription = Profile(cli_ctx=self._cli_ctx).get_subscription()
-            raise errors.registry_not_found(self._cli_ctx, text, side, subscription)
-        # not found: in another subscription, or no right to list it; the data plane will tell
-        found = found or Registry(text, is_acr=True)
-        return replace(found, host=text, home=home) if home else found
+            return self._get(resource_group, text, None, "target")
+        found = _named(text, self._list(None, "target"))
+        if found is None:
+            raise self._not_found(text, "target", f"subscription {self._active()}")
+        return found
 
-    def find_source(self, host: str, target: str) -> Registry:
-        """The registry that a source reference names by its host. For a target outside Azure, ARM is not asked."""
-        if is_acr_host(self._cli_ctx, host) and not self._is_outside(target):
-            return self.find(host, "source")
-        return Registry(host, is_acr=is_acr_host(self._cli_ctx, host), home=home_of(self._cli_ctx, host))
+    def find_source(self, text: str) -> Registry:
+        """As for the target; besides, all subscriptions of the profile are looked through, and an ID may be unseen."""
+        if text.startswith("/"):
+            return self._by_id_or_as_typed(text)
+        if not self._may_be_acr(text):
+            return Registry(text)
+        if is_registry_host(text):
+            return self._by_host(text, self._everywhere)
+        found = _named(text, self._everywhere())
+        if found is None:
+            others = len(self._other_subscriptions())
+            also = f" and in {others} other subscription{'s' if others > 1 else ''}" if others else ""
+            raise self._not_found(text, "source", f"subscription {self._active()}{also}")
+        return found
 
-    def _find_listed(self, text: str, side: str, *, by_name: bool) -> Registry | None:
-        from azure.core.exceptions import HttpResponseError
+    def _by_host(
+        self, host: str, listed: Callable[[], Iterable[Registry]], resource_group: str | None = None
+    ) -> Registry:
+        """Not found: in another subscription, or no right to list it; the data plane will tell."""
+        home = home_of(self._cli_ctx, host)
+        known = Registry(host, is_acr=is_acr_host(self._cli_ctx, host))
+        try:
+            known = next((found for found in listed() if found.host == (home or host)), known)
+        except EngineError as error:
+            logger.info("%s is not looked up: %s", host, error)
+        else:
+            if resource_group and not known.resource_id:
+                where = f"resource group '{resource_group}' of subscription {self._active()}"
+                raise self._not_found(host, "target", where)
+        return replace(known, host=host, home=home) if home else known
 
+    def _by_id(self, resource_id: str, side: str) -> Registry:
+        from azure.mgmt.core.tools import parse_resource_id
+
+        parts = parse_resource_id(resource_id)
+        return self._get(parts["resource_group"], parts["name"], parts["subscription"], side)
+
+    def _by_id_or_as_typed(self, resource_id: str) -> Registry:
+        """Core passes on what az cannot see: the service may see it."""
+        from azure.mgmt.core.tools import parse_resource_id
+
+        parts = parse_resource_id(resource_id)
+        known = {account["id"].lower() for account in self._subscriptions()}
+        try:
+            if parts["subscription"].lower() in known:
+                return self._by_id(resource_id, "source")
+        except ArmDenied as error:
+            logger.info("%s", error)
+        host = f"{parts['name'].lower()}{suffix_of(self._cli_ctx)}"
+        return Registry(host, is_acr=True, resource_id=resource_id, unseen=True)
+
+    def _may_be_acr(self, text: str) -> bool:
+        """False for a host that ARM knows nothing of; where the cloud has no suffix only ports tell."""
+        if not is_registry_host(text):
+            return True
+        return is_acr_host(self._cli_ctx, text) if suffix_of(self._cli_ctx) else ":" not in text
+
+    def _list(self, resource_group: str | None, side: str) -> list[Registry]:
+        """Of the active subscription. Raises what keeps ARM from telling."""
+        if resource_group:
+            with asking(f"in resource group {resource_group}", side):
+                listed = self._client(None).registries.list_by_resource_group(resource_group)
+                return [_from_arm(found) for found in listed]
         with self._listing:
             if self._listed is None:
                 try:
-                    self._listed = list(self._client(None).registries.list())
-                except HttpResponseError as error:
-                    if by_name:
-                        raise errors.arm_error(error, text, side) from error
-                    self._listed = []
-        for found in self._listed:
-            if (found.login_server or "").lower() == text or (by_name and found.name.lower() == text):
-                return _from_arm(found)
-        return None
+                    self._listed = self._list_subscription(None)
+                except EngineError as error:
+                    self._listed = error
+        if isinstance(self._listed, EngineError):
+            raise self._listed
+        return self._listed
+
+    def _everywhere(self) -> Iterable[Registry]:
+        """The active subscription first; what another one does not tell is as if it were not there."""
+        failure: EngineError | None = None
+        try:
+            yield from self._list(None, "source")
+        except EngineError as error:
+            failure = error
+        others = self._other_subscriptions()
+        for start in range(0, len(others), AT_ONCE):
+            some = [Ahead(partial(self._list_quietly, other)) for other in others[start : start + AT_ONCE]]
+            for listing in some:
+                yield from listing.result()
+        if failure:
+            raise failure
+
+    def _list_quietly(self, subscription: str) -> list[Registry]:
+        try:
+            return [replace(found, far=True) for found in self._list_subscription(subscription)]
+        except EngineError as error:
+            logger.info("Subscription %s is not looked through: %s", subscription, error)
+            return []
+
+    def _list_subscription(self, subscription: str | None) -> list[Registry]:
+        with az_errors(), asking("that was asked for", "source"):
+            return [_from_arm(found) for found in self._client(subscription).registries.list()]
 
     def _get(self, resource_group: str, name: str, subscription: str | None, side: str) -> Registry:
-        from azure.core.exceptions import HttpResponseError
-
-        try:
+        with az_errors(), asking(name, side):
             return _from_arm(self._client(subscription).registries.get(resource_group, name))
-        except HttpResponseError as error:
-            raise errors.arm_error(error, name, side) from error
 
     def _client(self, subscription: str | None) -> Any:
         """Made by one thread at a time: az imports the SDK on the way."""
         with self._making:
             return management_client(self._cli_ctx, subscription)
 
-    def _is_outside(self, text: str) -> bool:
-        """True for a host that ARM knows nothing of."""
-        return is_registry_host(text) and not is_acr_host(self._cli_ctx, text)
+    def _subscriptions(self) -> list[dict[str, Any]]:
+        from azure.cli.core._profile import Profile
+
+        return list(Profile(cli_ctx=self._cli_ctx).load_cached_subscriptions())
+
+    def _other_subscriptions(self) -> list[str]:
+        active = self._active_account().get("id")
+        return [account["id"] for account in self._subscriptions() if account["id"] != active]
+
+    def _active_account(self) -> dict[str, Any]:
+        from azure.cli.core._profile import Profile
+
+        chosen = self._cli_ctx.data.get("subscription_id")
+        account: dict[str, Any] = Profile(cli_ctx=self._cli_ctx).get_subscription(chosen)
+        return account
+
+    def _active(self) -> str:
+        account = self._active_account()
+        return f"'{account['name']}' ({account['id']})"
+
+    def _not_found(self, name: str, side: str, looked_in: str) -> RegistryNotFound:
+        suffix = "" if is_registry_host(name) else suffix_of(self._cli_ctx)
+        return problem.registry_not_found(name, side, looked_in, f"{name}{suffix}" if suffix else "")
 
 
-def is_acr_host(cli_ctx: Any, host: str) -> bool:
-    """True for a host under the active cloud's registry suffix, written without a port."""
-    suffix = _suffix(cli_ctx)
-    return bool(suffix) and host.endswith(suffix) and len(host) > len(suffix)
-
-
-def home_of(cli_ctx: Any, host: str) -> str:
-    """The login server behind a regional endpoint ``registry.region.geo.azurecr.io``; empty for any other host."""
-    suffix = _suffix(cli_ctx)
-    labels = host.removesuffix(f".geo{suffix}").split(".") if suffix and host.endswith(f".geo{suffix}") else []
-    return f"{labels[0]}{suffix}" if len(labels) == 2 and all(labels) else ""
-
-
-def _suffix(cli_ctx: Any) -> str:
-    """With its dot; empty where a custom cloud has none."""
-    from azure.cli.core.cloud import CloudSuffixNotSetException
-
-    try:
-        return f".{cli_ctx.cloud.suffixes.acr_login_server_endpoint.lower().lstrip('.')}"
-    except CloudSuffixNotSetException:
-        return ""
-
-
-def management_client(cli_ctx: Any, subscription: str | None) -> Any:
-    """The management SDK's client for container registries, signed in as az is."""
-    from azure.cli.core.commands.client_factory import get_mgmt_service_client
-    from azure.cli.core.profiles import ResourceType
-
-    return get_mgmt_service_client(cli_ctx, ResourceType.MGMT_CONTAINERREGISTRY, subscription_id=subscription)
+def _named(name: str, listed: Iterable[Registry]) -> Registry | None:
+    """By the name in its resource ID: a login server may have a hash behind the name."""
+    return next((found for found in listed if found.resource_id.rpartition("/")[2].lower() == name), None)
 
 
 def _from_arm(found: Any) -> Registry:
@@ -152,7 +231,7 @@ def _from_arm(found: Any) -> Registry:
     mode = _text(getattr(found, "role_assignment_mode", None))
     rules = getattr(found, "network_rule_set", None)
     return Registry(
-        found.login_server.lower(),
+        (found.login_server or "").lower(),
         is_acr=True,
         subscription=parse_resource_id(found.id)["subscription"],
         resource_id=found.id,

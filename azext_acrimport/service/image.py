@@ -7,141 +7,204 @@ look at both sides comes first, and may spare the operation.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from knack.log import get_logger
 
-from ..engine import Cancelled, CredentialError, Digest, EngineError, ItemResult, NotFound
+from .._options import Target
+from ..engine import (
+    Cancellation,
+    Cancelled,
+    CopyRequest,
+    CredentialError,
+    Digest,
+    EngineError,
+    ItemResult,
+    NotFound,
+    TimedOut,
+)
 from ..job.job import Job, Outcome, with_facts
-from ..output import errors
+from ..output import problem
 from ..output.catalogue import ServiceError
 from ..output.progress import ProgressView
+from ..registries.deadline import Deadline
+from .operation import Operation
 from .referrers import import_referrers
 from .request import begun, require_right, require_target, waited
 from .targets import UNCHECKED, Named, changes, lacking, named_now, require_digest, require_no_conflict
 
 logger = get_logger(__name__)
 
+T = TypeVar("T")
+
 NO_REFERRERS = "Signatures, SBOMs and what else refers to the image do not come with --no-wait."
 
 
-def import_by_service(job: Job, reason: str, view: ProgressView, timeout: float | None) -> Outcome:
-    """Import one image. A failure is in the outcome's item, and so is Ctrl-C: then the service goes on."""
-    item = ItemResult(str(job.reference), job.request.target_names)
-    outcome = Outcome(item, "service", reason)
+def import_by_service(job: Job, reason: str, view: ProgressView, patience: float | None = None) -> Outcome:
+    """Import one image. A failure is in the outcome's item, and so is Ctrl-C: then the service goes on.
+
+    ``patience``: seconds for it, where another engine is to have a try in the time that is left.
+    """
     if not job.target.is_acr:
-        raise errors.not_for_service(job.target.host)
-    look_first = job.options.dry_run or job.options.engine != "service"
+        raise problem.not_azure(job.target.host)
+    item = ItemResult(str(job.reference), tuple(target.name for target in job.targets))
+    outcome = Outcome(item, "service", reason)
+    deadline = job.deadline if patience is None else job.deadline.within(patience)
     try:
-        item.digest = item.source_digest = _pinned(job, needed=look_first)
-        before = named_now(job, item.digest)
+        with job.connected() as (request, cancellation):
+            _Import(job, outcome, view, deadline, request, cancellation).run()
+        if job.options.referrers and item.digest and not job.options.dry_run:
+            _bring_referrers(job, item, item.digest, deadline, view)
+    except EngineError as error:
+        item.status, item.error = "cancelled" if isinstance(error, Cancelled) else "failed", error
+    return outcome
+
+
+def _bring_referrers(job: Job, item: ItemResult, digest: Digest, deadline: Deadline, view: ProgressView) -> None:
+    if job.options.no_wait:
+        item.notices += (NO_REFERRERS,)
+    elif import_referrers(job, item, digest, deadline, view) and item.status == "unchanged":
+        item.status = "copied"
+
+
+class _Import:
+    """One import by the service, while both sides are connected: to look before, and to check afterwards."""
+
+    def __init__(
+        self,
+        job: Job,
+        outcome: Outcome,
+        view: ProgressView,
+        deadline: Deadline,
+        request: CopyRequest,
+        cancellation: Cancellation,
+    ) -> None:
+        self._job = job
+        self._outcome = outcome
+        self._item = outcome.item
+        self._view = view
+        self._deadline = deadline
+        self._request = request
+        self._cancellation = cancellation
+
+    def run(self) -> None:
+        """Fill the outcome's item. Raises EngineError."""
+        try:
+            self._run()
+        except ServiceError as error:
+            self._confirm(error)
+            raise
+        except Cancelled as error:
+            if self._cancellation.expired:
+                raise TimedOut(self._job.deadline.seconds or 0.0) from error
+            raise
+
+    def _run(self) -> None:
+        job, item = self._job, self._item
+        look_first = job.options.dry_run or job.options.engine != "service"
+        item.digest = item.source_digest = self._pinned(needed=look_first)
+        before = named_now(job, self._request, item.digest)
         item.changes = changes(job, before, item.digest)
         if look_first:
             require_no_conflict(job, before, item.digest)
-        tags, repositories = lacking(job, before, item.digest) if look_first else (job.tags, job.options.repositories)
-        if not tags and not repositories:
+        targets: Sequence[Target] = lacking(job, before, item.digest) if look_first else job.targets
+        if not targets:
             item.status = "unchanged"
         elif job.options.dry_run:
             require_target(job.target)
             require_right(job)
+        elif job.options.no_wait:
+            self._hand_over(targets)
         else:
-            _imported(job, outcome, tags, repositories, view, timeout)
-        if item.status == "planned" and not job.options.dry_run:
-            _compare(job, before, item)
-        if job.request.referrers and item.digest and not job.options.dry_run:
-            _bring_referrers(job, item, timeout, view)
-    except EngineError as error:
-        item.status, item.error = "cancelled" if isinstance(error, Cancelled) else "failed", error
-        if isinstance(error, ServiceError):
-            _confirm(job, error)
-    return outcome
+            self._import(targets)
+            self._compare(before)
 
-
-def _bring_referrers(job: Job, item: ItemResult, timeout: float | None, view: ProgressView) -> None:
-    if job.options.no_wait:
-        item.notices += (NO_REFERRERS,)
-    elif import_referrers(job, item, timeout, view) and item.status == "unchanged":
-        item.status = "copied"
-
-
-def _pinned(job: Job, *, needed: bool) -> Digest | None:
-    """What the source names now, if that can be read from here. Raises NotFound only where it is ``needed``."""
-    try:
-        return job.request.source.resolve(job.request.identifier).digest
-    except EngineError as error:
-        if needed and isinstance(error, (NotFound, CredentialError)):
+    def _pinned(self, *, needed: bool) -> Digest | None:
+        """What the source names now, if that can be read from here. Raises NotFound only where it is ``needed``."""
+        if self._job.source and self._job.source.unseen:
+            return None
+        try:
+            return self._request.source.resolve(self._request.identifier).digest
+        except Cancelled:
             raise
-        logger.info("The source cannot be read from here, so its digest is not known: %s", error)
-        return None
+        except EngineError as error:
+            if needed and isinstance(error, (NotFound, CredentialError)):
+                raise
+            logger.info("The source cannot be read from here, so its digest is not known: %s", error)
+            return None
 
+    def _hand_over(self, targets: Sequence[Target]) -> None:
+        operation = self._settled(targets, lambda left: self._begun(self._job.image, left))
+        self._item.status = "accepted" if operation and operation.url else "unchanged"
+        self._outcome.checked = False
+        if operation and operation.url:
+            self._outcome.operation = _known_again(self._job, operation.url, self._item.digest)
 
-def _imported(
-    job: Job,
-    outcome: Outcome,
-    tags: Sequence[str],
-    repositories: Sequence[str],
-    view: ProgressView,
-    timeout: float | None,
-) -> None:
-    started = time.monotonic()
-    item = outcome.item
+    def _import(self, targets: Sequence[Target]) -> None:
+        job, item = self._job, self._item
+        self._settled(targets, lambda left: self._wait_for(self._begun(job.image, left)))
+        there = named_now(job, self._request, item.digest)
+        if item.digest and any(digest != item.digest for digest in there.values()):
+            logger.warning("The source's tag has moved meanwhile: the image is imported again, by its digest.")
+            by_digest = f"{job.image.partition('@')[0].partition(':')[0]}@{item.digest}"
+            self._wait_for(self._begun(by_digest, job.targets, force=True))
+            there = named_now(job, self._request, item.digest)
+            for target, digest in there.items():
+                require_digest(target.name, digest, item.digest, job.target.host)
+        self._outcome.checked = bool(there)
+        if not there:
+            item.notices += (UNCHECKED,)
+        item.digest = item.digest or next(iter(there.values()), None)
 
-    def ask(image: str, force: bool) -> None:
-        left = None if timeout is None else max(timeout - (time.monotonic() - started), 1.0)
-        operation = begun(job, image, tags, repositories, force=force, timeout=left)
-        if job.options.no_wait:
-            outcome.operation, outcome.checked = _known_again(job, operation.url, item.digest), False
-            item.status = "accepted"
+    def _settled(self, targets: Sequence[Target], do: Callable[[Sequence[Target]], T]) -> T | None:
+        """Done for all of them, or, when the service found a tag in place, for those that lack the image.
+
+        For it a tag in place is a conflict, whatever the tag names. Raises TagConflict where one names another image,
+        and what the service said where that cannot be told from here.
+        """
+        job, digest = self._job, self._item.digest
+        try:
+            return do(targets)
+        except ServiceError as error:
+            if error.known.slug != "tag-conflict":
+                raise
+            there = named_now(job, self._request, digest)
+            require_no_conflict(job, there, digest)
+            left = lacking(job, there, digest)
+            if digest is None or len(left) == len(job.targets):
+                raise
+            return do(left) if left else None
+
+    def _begun(self, image: str, targets: Sequence[Target], *, force: bool | None = None) -> Operation:
+        force = self._job.options.force if force is None else force
+        return begun(self._job, image, targets, force=force, deadline=self._deadline)
+
+    def _wait_for(self, operation: Operation) -> None:
+        waited(operation, self._deadline, self._view)
+
+    def _compare(self, before: Named) -> None:
+        """Tell what has become of it from what the targets named before."""
+        item = self._item
+        if not lacking(self._job, before, item.digest):
+            item.status = "unchanged"
+            return
+        moved = any(digest not in (None, item.digest) for digest in before.values())
+        item.status = "updated" if moved else "copied"
+        item.written = item.targets
+
+    def _confirm(self, error: ServiceError) -> None:
+        """Whether it is as the service says: of the source, by asking it; of the target, by ARM's network rules."""
+        if error.origin == "target" and error.known.slug == "denied":
+            error.sure = "confirmed" if self._job.target.closed else "likely"
+        if error.origin != "source" or self._job.source is None:
+            return
+        try:
+            self._request.source.resolve(self._request.identifier)
+        except EngineError as seen:
+            error.sure = "confirmed" if seen.code == error.code else "likely"
         else:
-            waited(operation, left, view)
-
-    try:
-        ask(job.image, job.request.force)
-    except ServiceError as error:
-        if error.known.slug != "tag-conflict":
-            raise
-        tags, repositories = _after_conflict(job, item.digest, error)
-        if tags or repositories:
-            ask(job.image, job.request.force)
-    if job.options.no_wait:
-        item.status = "accepted" if outcome.operation else "unchanged"
-        return
-    there = named_now(job, item.digest)
-    if item.digest and any(digest != item.digest for digest in there.values()):
-        logger.warning("The source's tag has moved meanwhile: the image is imported again, by its digest.")
-        tags, repositories = job.tags, job.options.repositories
-        ask(f"{job.image.partition('@')[0].partition(':')[0]}@{item.digest}", force=True)
-        there = named_now(job, item.digest)
-        for name, digest in there.items():
-            require_digest(name, digest, item.digest, job.target.host)
-    outcome.checked = bool(there)
-    if not there:
-        item.notices += (UNCHECKED,)
-    item.digest = item.digest or next(iter(there.values()), None)
-
-
-def _after_conflict(job: Job, digest: Digest | None, error: ServiceError) -> tuple[list[str], list[str]]:
-    """What is left to import when the service found a tag in place: for it that is a conflict, whatever the tag names.
-
-    Raises TagConflict where one names another image, and what the service said where that cannot be told from here.
-    """
-    there = named_now(job, digest)
-    require_no_conflict(job, there, digest)
-    tags, repositories = lacking(job, there, digest)
-    if digest is None or len(tags) == len(job.tags):
-        raise error
-    return tags, repositories
-
-
-def _compare(job: Job, before: Named, item: ItemResult) -> None:
-    """Tell what has become of it from what the targets named before."""
-    if not any(lacking(job, before, item.digest)):
-        item.status = "unchanged"
-        return
-    moved = any(digest not in (None, item.digest) for digest in before.values())
-    item.status = "updated" if moved else "copied"
-    item.written = item.targets
+            error.sure = "likely"
 
 
 def _known_again(job: Job, url: str, digest: Digest | None) -> str:
@@ -149,20 +212,6 @@ def _known_again(job: Job, url: str, digest: Digest | None) -> str:
         url,
         source=str(job.reference),
         registry=job.target.host,
-        target=job.request.target_names,
+        target=[target.name for target in job.targets],
         digest=str(digest or ""),
     )
-
-
-def _confirm(job: Job, error: ServiceError) -> None:
-    """Whether it is as the service says: of the source, by asking it once; of the target, by ARM's network rules."""
-    if error.origin == "target" and error.known.slug == "denied":
-        error.sure = "confirmed" if job.target.closed else "likely"
-    if error.origin != "source" or job.source is None:
-        return
-    try:
-        job.request.source.resolve(job.request.identifier)
-    except EngineError as seen:
-        error.sure = "confirmed" if seen.code == error.code else "likely"
-    else:
-        error.sure = "likely"

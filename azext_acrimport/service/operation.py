@@ -14,7 +14,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from ..engine import TimedOut
 from ..output.catalogue import THROTTLED, TIMED_OUT, UNREACHABLE, ServiceError, understand
+from ..registries.arm import Arm
+from ..registries.deadline import Deadline
 
 # The service asks for this; an answer without Retry-After means the same. Seconds.
 INTERVAL = 10.0
@@ -28,29 +31,20 @@ NOT_BEGUN = frozenset({429, 503})
 ENDED = frozenset({"", "succeeded", "failed", "canceled", "cancelled"})
 
 
-def begin(client: Any, resource_id: str, parameters: Any, timeout: float | None, **names: str) -> Operation:
-    """Ask the registry of this resource ID to import. Raises HttpResponseError when it refuses, and ServiceError."""
+def begin(ask: Callable[[], Any], arm: Arm, deadline: Deadline, **names: str) -> Operation:
+    """``ask``: request it, and give the answer. Raises HttpResponseError when it is refused, and ServiceError."""
     from azure.core.exceptions import AzureError, HttpResponseError
 
-    _, _, _, _, group, *_, name = resource_id.split("/")
-    started, failures = time.monotonic(), 0
+    failures = 0
     while True:
         try:
-            # the SDK would wait by itself as long as it is asked to, whatever our caller's patience
-            answer = client.registries.begin_import_image(
-                group.lower(),
-                name,
-                parameters,
-                polling=False,
-                cls=lambda response, *_: response.http_response,
-                retry_total=0,
-            ).result()
-            return Operation(client, answer.headers.get("Location") or "", **names)
+            answer = deadline.wait_for(ask)
+            return Operation(arm, answer.headers.get("Location") or "", **names)
         except HttpResponseError as error:
             if error.response is None or error.response.status_code not in NOT_BEGUN:
                 raise
             failures, pause = failures + 1, seconds_to_wait(error.response.headers)
-            late = timeout is not None and time.monotonic() - started + pause > timeout
+            late = deadline.left is not None and pause > deadline.left
             if failures == MAX_FAILURES or late:
                 raise ServiceError(THROTTLED, "arm", f"It answered {error.response.status_code}.") from error
             time.sleep(pause)
@@ -59,18 +53,21 @@ def begin(client: Any, resource_id: str, parameters: Any, timeout: float | None,
 
 
 class Operation:
-    """``client``: the management client, whose sign-in is used; ``url``: the Location that the service gave, if any."""
+    """``arm``: signed in where it was begun; ``url``: the Location that the service gave, if any."""
 
-    def __init__(self, client: Any, url: str, *, source: str = "", target: str = "") -> None:
-        self._client = client
+    def __init__(self, arm: Arm, url: str, *, source: str = "", target: str = "") -> None:
+        self._arm = arm
         self.url = url
         self._names = {"source": source, "target": target}
 
-    def wait(self, timeout: float | None, on_poll: Callable[[float, str], None]) -> dict[str, Any]:
+    def wait(self, deadline: Deadline, on_poll: Callable[[float, str], None]) -> dict[str, Any]:
         """The last answer. Tells ``on_poll`` the seconds so far and what was said. Raises ServiceError."""
-        started, failures = time.monotonic(), 0
+        started, failures, said = time.monotonic(), 0, "nothing"
         while self.url:
-            status, headers, text = self._asked()
+            try:
+                status, headers, text = deadline.wait_for(self._asked)
+            except TimedOut:
+                raise ServiceError(TIMED_OUT, "arm", f"It last said: {said}.", operation=self.url) from None
             body = _object(text)
             failures = failures + 1 if status in TEMPORARY else 0
             if status in TEMPORARY and failures < MAX_FAILURES:
@@ -80,22 +77,17 @@ class Operation:
                 said = _said(body)
             else:
                 return self._ended(status, headers, body, text)
-            elapsed = time.monotonic() - started
-            on_poll(elapsed, said)
-            if timeout is not None and elapsed >= timeout:
-                raise ServiceError(TIMED_OUT, "arm", f"It last said: {said}.", operation=self.url)
+            on_poll(time.monotonic() - started, said)
             pause = seconds_to_wait(headers)
-            time.sleep(pause if timeout is None else max(0.0, min(pause, timeout - elapsed)))
+            time.sleep(pause if deadline.left is None else min(pause, deadline.left))
         return {}  # it had ended when it was asked for
 
     def _asked(self) -> tuple[int, Any, str]:
         """Status, headers and body; a connection that fails counts as 503."""
         from azure.core.exceptions import DecodeError, HttpResponseError, ServiceRequestError, ServiceResponseError
-        from azure.core.rest import HttpRequest
 
         try:
-            answer = self._client.send_request(HttpRequest("GET", self.url), retry_total=0)
-            return answer.status_code, answer.headers, answer.text()
+            return self._arm.get(self.url)
         except DecodeError as error:  # it says that it is JSON, and is not; or it was cut off, and is not there at all
             response = error.response
             return (response.status_code, response.headers, "") if response else (503, {}, "")

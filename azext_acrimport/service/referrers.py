@@ -5,10 +5,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..engine import Attachment, AuthError, CredentialError, Denied, ItemResult, NetworkError, Planned, Unauthorized
+from .._options import Target
+from ..engine import (
+    Attachment,
+    AuthError,
+    CredentialError,
+    Denied,
+    Digest,
+    ItemResult,
+    NetworkError,
+    Planned,
+    Unauthorized,
+)
 from ..job.embedded import copy_here
 from ..job.job import Job
 from ..output.progress import ProgressView
+from ..registries.deadline import Deadline
 from .operation import Operation
 from .request import begun, waited
 
@@ -18,20 +30,20 @@ AT_ONCE = 10
 UNSEEN = "Whether anything refers to the image cannot be seen from here, so only the image was imported."
 
 
-def import_referrers(job: Job, item: ItemResult, timeout: float | None, view: ProgressView) -> bool:
+def import_referrers(job: Job, item: ItemResult, digest: Digest, deadline: Deadline, view: ProgressView) -> bool:
     """Bring what the target lacks; True when there was something. Raises what kept it from being brought.
 
     The image must be at the target: then all that a plan for it still holds is what refers to it.
     """
-    lacking = left = _lacking(job, item)
+    lacking = left = _lacking(job, item, digest)
     while left:
         some, left = left[:AT_ONCE], left[AT_ONCE:]
-        for operation in [_begun(job, entry, timeout) for entry in some]:
-            waited(operation, timeout, view)
+        for operation in [_begun(job, entry, deadline) for entry in some]:
+            waited(operation, deadline, view)
     return bool(lacking)
 
 
-def _lacking(job: Job, item: ItemResult) -> list[Attachment]:
+def _lacking(job: Job, item: ItemResult, digest: Digest) -> list[Attachment]:
     """Found by a plan of the embedded engine, which is never carried out. Only a closed door is no failure here."""
     lacking: list[Attachment] = []
 
@@ -39,8 +51,7 @@ def _lacking(job: Job, item: ItemResult) -> list[Attachment]:
         lacking.extend(attachment for attachment in planned.attachments if attachment.lacking)
         return False
 
-    job = job.renewed()
-    planned = copy_here(replace(job, request=replace(job.request, identifier=str(item.digest))), only_look)
+    planned = copy_here(job, only_look, instead=lambda request: replace(request, identifier=str(digest)))
     if isinstance(planned.error, (Denied, Unauthorized, NetworkError, AuthError, CredentialError)):
         item.notices += (UNSEEN,)
     elif planned.error:
@@ -49,9 +60,9 @@ def _lacking(job: Job, item: ItemResult) -> list[Attachment]:
     return lacking
 
 
-def _begun(job: Job, entry: Attachment, timeout: float | None) -> Operation:
-    image = f"{job.request.source.repository}@{entry.descriptor.digest}"
+def _begun(job: Job, entry: Attachment, deadline: Deadline) -> Operation:
     places = [place.partition("/")[2] for place in sorted(entry.lacking)]
-    tags = [f"{place}:{entry.tag}" for place in places] if entry.tag else []
+    targets = [Target(place, entry.tag or None, f"{place}:{entry.tag}" if entry.tag else place) for place in places]
     # a tag that moves here is one that holds fewer signatures than the source's: the plan has looked
-    return begun(job, image, tags, [] if tags else places, force=bool(tags), timeout=timeout)
+    image = f"{job.reference.repository}@{entry.descriptor.digest}"
+    return begun(job, image, targets, force=bool(entry.tag), deadline=deadline)

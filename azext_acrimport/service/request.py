@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from .._options import Target
 from ..job.job import Job
-from ..output import errors
+from ..output import problem
 from ..output.catalogue import CATALOGUE, Known, ServiceError, ServiceGoesOn, understand
 from ..output.progress import ProgressView
-from ..registries.directory import Registry, management_client
+from ..registries.arm import Arm, management_client
+from ..registries.deadline import Deadline
+from ..registries.directory import Registry
 from .operation import Operation, begin
 
 IMPORT = "microsoft.containerregistry/registries/importimage/action"
@@ -25,33 +29,51 @@ def require_target(target: Registry) -> None:
             _row("registry-not-found", "target"), "target", f"{target.host} was not found.", target=target.host
         )
     if target.sku.lower() not in MANAGED:
-        raise errors.unmanaged(target.host)
+        raise problem.classic_registry(target.host)
 
 
-def begun(
-    job: Job, image: str, tags: Sequence[str], repositories: Sequence[str], *, force: bool, timeout: float | None
-) -> Operation:
+def begun(job: Job, image: str, targets: Sequence[Target], *, force: bool, deadline: Deadline) -> Operation:
     """Ask for the import, with the request that core's command sends for the same options."""
     from azure.core.exceptions import HttpResponseError
-    from azure.mgmt.containerregistry.models import ImportImageParameters, ImportSource, ImportSourceCredentials
 
     target = job.target
     require_target(target)
     assert job.source
-    where: dict[str, Any] = {"resource_id": job.source.resource_id}
-    if job.options.password or not job.source.resource_id:
-        where = {"registry_uri": job.source.home or job.source.host}
+    source: dict[str, Any] = {"resourceId": job.source.resource_id, "sourceImage": image}
+    # core knows the registries of one subscription, and who names this engine gets core's request
+    as_core = job.source.far and job.options.engine == "service" and job.options.source_image.location
+    if job.options.password or not job.source.resource_id or as_core:
+        source = {"registryUri": job.registry_as_typed, "sourceImage": image}
     if job.options.password:
-        where["credentials"] = ImportSourceCredentials(username=job.options.username, password=job.options.password)
-    parameters = ImportImageParameters(
-        source=ImportSource(source_image=image, **where),
-        target_tags=list(tags) or None,
-        untagged_target_repositories=list(repositories) or None,
-        mode="Force" if force else "NoForce",
-    )
-    client = management_client(job.cli_ctx, target.resource_id.split("/")[2])
+        source["credentials"] = {"username": job.options.username, "password": job.options.password}
+        if not job.options.username:
+            del source["credentials"]["username"]
+    tags = [place.typed for place in targets if place.tag]
+    untagged = [place.repository for place in targets if not place.tag]
+    parameters = {
+        "source": source,
+        **({"targetTags": tags} if tags else {}),
+        **({"untaggedTargetRepositories": untagged} if untagged else {}),
+        "mode": "Force" if force else "NoForce",
+    }
+    _, _, subscription, _, group, *_, name = target.resource_id.split("/")
+    client = management_client(job.cli_ctx, subscription)
+
+    def ask() -> Any:
+        # the SDK would wait by itself as long as it is asked to, whatever our caller's patience; as bytes, since models
+        # and their places differ from version to version; unlogged, since there may be a password in it
+        return client.registries.begin_import_image(
+            group.lower(),
+            name,
+            json.dumps(parameters).encode(),
+            polling=False,
+            cls=lambda response, *_: response.http_response,
+            retry_total=0,
+            logging_enable=False,
+        ).result()
+
     try:
-        return begin(client, target.resource_id, parameters, timeout, **_names(job))
+        return begin(ask, Arm(job.cli_ctx, subscription), deadline, **_names(job))
     except HttpResponseError as error:
         raise _understood(error, job) from None
 
@@ -62,15 +84,15 @@ def require_right(job: Job) -> None:
     https://learn.microsoft.com/rest/api/authorization/permissions/list-for-resource
     """
     from azure.core.exceptions import AzureError
-    from azure.core.rest import HttpRequest
 
-    arm = job.cli_ctx.cloud.endpoints.resource_manager.rstrip("/")
-    url = f"{arm}{job.target.resource_id}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
-    client = management_client(job.cli_ctx, job.target.resource_id.split("/")[2])
+    base = job.cli_ctx.cloud.endpoints.resource_manager.rstrip("/")
+    url = f"{base}{job.target.resource_id}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+    arm = Arm(job.cli_ctx, job.target.resource_id.split("/")[2])
     try:
-        roles = client.send_request(HttpRequest("GET", url)).json()["value"]
+        _, _, text = job.deadline.wait_for(lambda: arm.get(url))
+        roles = json.loads(text)["value"]
         allowed = any(_holds(role.get("actions")) and not _holds(role.get("notActions")) for role in roles)
-    except (AzureError, ValueError, KeyError, TypeError, AttributeError):
+    except (AzureError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return  # not everybody may ask this; the import itself will tell
     if not allowed:
         raise ServiceError(_row("role-missing", "target"), "target", "", target=job.target.host)
@@ -91,10 +113,10 @@ def _understood(error: Any, job: Job) -> ServiceError:
     )
 
 
-def waited(operation: Operation, timeout: float | None, view: ProgressView) -> dict[str, Any]:
+def waited(operation: Operation, deadline: Deadline, view: ProgressView) -> dict[str, Any]:
     """Its last answer. Ctrl-C ends the waiting, never the import."""
     try:
-        return operation.wait(timeout, view.waiting)
+        return operation.wait(deadline, view.waiting)
     except KeyboardInterrupt:
         raise ServiceGoesOn(operation.url) from None
 

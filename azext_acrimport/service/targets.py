@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from knack.log import get_logger
 
-from ..engine import Change, Digest, EngineError, TagConflict
+from .._options import Target
+from ..engine import Change, CopyRequest, Digest, EngineError, TagConflict
 from ..job.job import Job
 from ..output.catalogue import TAG_MOVED, ServiceError
 
@@ -16,55 +17,47 @@ logger = get_logger(__name__)
 
 UNCHECKED = "The target cannot be read from here, so its digest was not checked."
 
-Named = Mapping[str, Digest | None]
+Named = Mapping[Target, Digest | None]
 
 
-def named_now(job: Job, digest: Digest | None) -> Named:
-    """The digest at each ``repository:tag``, and at each ``repository`` that gets no tag; None where nothing is.
+def named_now(job: Job, request: CopyRequest, digest: Digest | None) -> Named:
+    """The digest at each target; None where nothing is.
 
     Left out: what cannot be read from here, and, while no digest is known, what could only be asked for by one.
     """
-    seen: dict[str, Digest | None] = {}
-    for destination in job.request.destinations:
-        store = destination.store
-        for tag in destination.tags:
-            with readable():
-                found = store.find(tag)
-                seen[f"{store.repository}:{tag}"] = found.digest if found else None
-        if digest and store.repository in job.options.repositories:
-            with readable():
-                seen[store.repository] = digest if store.find(str(digest)) else None
+    stores = {destination.store.repository: destination.store for destination in request.destinations}
+    seen: dict[Target, Digest | None] = {}
+    for target in job.targets:
+        wanted = target.tag or str(digest or "")
+        with readable():
+            if wanted:
+                found = stores[target.repository].find(wanted)
+                seen[target] = found.digest if found else None
     return seen
 
 
 def changes(job: Job, there: Named, digest: Digest | None) -> tuple[Change, ...]:
     """What is, or would be, done at each target; of one that cannot be read from here nobody can tell."""
 
-    def change(name: str) -> Change:
-        if digest is None or name not in there:
-            return Change(name, None)
-        before = there[name]
-        return Change(name, "create" if before is None else "none" if before == digest else "move", before)
+    def change(target: Target) -> Change:
+        if digest is None or target not in there:
+            return Change(target.name, None)
+        before = there[target]
+        return Change(target.name, "create" if before is None else "none" if before == digest else "move", before)
 
-    return tuple(map(change, job.request.target_names))
-
-
-def lacking(job: Job, there: Named, digest: Digest | None) -> tuple[list[str], list[str]]:
-    """The tags and the repositories, as they were typed, that are not known to have the image."""
-    tags = [typed for typed in job.tags if digest is None or there.get(full_name(job, typed)) != digest]
-    return tags, [name for name in job.options.repositories if digest is None or there.get(name) != digest]
+    return tuple(map(change, job.targets))
 
 
-def full_name(job: Job, typed: str) -> str:
-    """``repository:tag`` of a tag as it was typed."""
-    return typed if ":" in typed else f"{typed}:{getattr(job.reference, 'tag', None) or 'latest'}"
+def lacking(job: Job, there: Named, digest: Digest | None) -> list[Target]:
+    """Those that are not known to have the image."""
+    return [target for target in job.targets if digest is None or there.get(target) != digest]
 
 
 def require_no_conflict(job: Job, there: Named, digest: Digest | None) -> None:
     """Raise TagConflict when a tag names another image, unless it may move."""
-    for name, existing in there.items():
-        if existing and digest and existing != digest and not job.request.force:
-            raise TagConflict(f"{job.target.host}/{name}", str(existing), str(digest))
+    for target, existing in there.items():
+        if existing and digest and existing != digest and not job.options.force:
+            raise TagConflict(f"{job.target.host}/{target.name}", str(existing), str(digest))
 
 
 def require_digest(name: str, digest: Digest | None, wanted: Digest | None, target: str) -> None:

@@ -18,14 +18,15 @@ from ..engine import (
 )
 from ..job.job import Outcome, facts_of
 from ..output.progress import ProgressView
-from ..registries.directory import management_client
+from ..registries.arm import Arm
+from ..registries.deadline import Deadline
 from .operation import Operation
 from .request import waited
 from .targets import UNCHECKED, readable, require_digest
 
 
 def wait_for(
-    cli_ctx: Any, text: str, view: ProgressView, timeout: float | None, target_of: Callable[[str], Any]
+    cli_ctx: Any, text: str, view: ProgressView, deadline: Deadline, target_of: Callable[[str], Any]
 ) -> tuple[Outcome, dict[str, str | None]]:
     """The end of an operation that was started before, and source and registry as far as it is known.
 
@@ -51,9 +52,9 @@ def wait_for(
             said, "Give the operation as it was returned, in quotes, or without # and what follows."
         ) from None
     outcome = Outcome(item, "service", "it was handed over to the service", checked=False)
-    operation = Operation(management_client(cli_ctx, path[2]), url, target=registry or "")
+    operation = Operation(Arm(cli_ctx, path[2]), url, target=registry or "")
     try:
-        body = waited(operation, timeout, view)
+        body = waited(operation, deadline, view)
         tags = tuple(name for name, state in body.items() if name != "status" and isinstance(state, str))
         item.targets = item.written = item.targets or tags
         if registry and targets:

@@ -11,6 +11,7 @@ from docs import errors_page
 
 GUID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 TARGET = f"/subscriptions/{GUID}/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/target"
+GETTING = "An error occurred when getting manifest."
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,23 @@ TARGET = f"/subscriptions/{GUID}/resourceGroups/g/providers/Microsoft.ContainerR
         ("Access to Key Encryption Key is forbidden", "CMK_ERROR", "target-key-lost"),
         (f"Deployment failed. Correlation ID: {GUID}. Operation registries-{GUID} failed.", "", "arm-busy"),
         ("UnauthorizedForNobodyHasSeenThis", "Odd", "arm-unknown"),
+        ("The request is throttled.", "TooManyRequests", "arm-throttled"),
+        ("Number of requests exceeded the limit.", "SubscriptionRequestsThrottled", "arm-throttled"),
+        *[
+            (f"{GETTING} StatusCode: {status}, Reason: R, Details: {details}", "InvalidParameters", code)
+            for status, details, code in (
+                (401, "", "source-unauthorized"),
+                (401, '{"errors":[{"code":"UNAUTHORIZED"}]}', "source-unauthorized"),
+                (403, "", "source-denied"),
+                (404, '{"errors":[{"code":"MANIFEST_UNKNOWN"}]}', "source-not-found"),
+                (404, "", "source-not-found"),
+                (429, '{"errors":[{"code":"TOOMANYREQUESTS"}]}', "source-rate-limited"),
+                (500, "", "source-server-error"),
+                (503, "<html>", "source-server-error"),
+                (504, "", "source-server-error"),
+            )
+        ],
+        (f"{GETTING} StatusCode: 429, Reason: Too Many Requests", "TooManyRequests", "source-rate-limited"),
     ],
 )
 def test_text_is_understood(text, arm_code, code):

@@ -10,10 +10,27 @@ import pytest
 from azext_acrimport.engine import Cancelled, Denied, Firewall, ItemResult, NetworkError, TlsError, Unauthorized
 from azext_acrimport.imports import choice
 from azext_acrimport.imports.choice import LARGE, TABLE, Facts
+from azext_acrimport.job.job import Outcome
+from azext_acrimport.output.catalogue import CATALOGUE, OWN, TIMED_OUT, ServiceError, understand
+from azext_acrimport.registries.deadline import Deadline
 from azext_acrimport.registries.directory import Registry
 
 TARGET = Registry("target.azurecr.io", is_acr=True, resource_id="/t")
 SOURCE = Registry("source.azurecr.io", is_acr=True, resource_id="/s")
+
+
+# outside Azure, and whether the service may reach it
+PLACES = [
+    ("docker.io", True),
+    ("registry.hub.docker.com", True),
+    ("registry.contoso.com", True),
+    ("registry.contoso.com:5000", False),
+    ("localhost", False),
+    ("10.1.2.3", False),
+    ("[2001:db8::1]", False),
+    ("harbor.corp", False),
+    ("nas.local", False),
+]
 
 
 def refusal(kind: type, side: str) -> Exception:
@@ -25,13 +42,12 @@ def refusal(kind: type, side: str) -> Exception:
 
 def chosen(error=None, moving: int = 0, **facts) -> tuple[str, str]:
     """Engine, and the first words of its reason."""
-    options = SimpleNamespace(no_wait=facts.pop("no_wait", False), password=facts.pop("password", None))
+    options = SimpleNamespace(no_wait=False, password=facts.pop("password", None), platforms=facts.pop("platforms", ()))
     job = SimpleNamespace(
         **{
             "options": options,
             "source": SOURCE,
             "target": TARGET,
-            "request": SimpleNamespace(platforms=()),
             "same_tenant": lambda: True,
             **facts,
         }
@@ -59,8 +75,10 @@ def test_closed_doors(kind, side, engine):
     """A door that is closed here may be open for the service; a wrong password is wrong for both."""
     assert chosen(refusal(kind, side))[0] == engine
     assert chosen(refusal(kind, side), target=Registry(TARGET.host, is_acr=True))[0] == "embedded"
-    outside = chosen(refusal(kind, side), source=Registry("registry.contoso.com"))[0]
-    assert outside == (engine if side == "target" else "embedded")
+    for host, public in PLACES:
+        outside = chosen(refusal(kind, side), source=Registry(host))[0]
+        silent = public and kind is NetworkError
+        assert outside == (engine if side == "target" or silent else "embedded"), host
 
 
 @pytest.mark.parametrize(
@@ -72,7 +90,7 @@ def test_closed_doors(kind, side, engine):
         ({"password": "secret"}, "embedded"),
         ({"source": Registry("docker.io")}, "embedded"),
         ({"source": TARGET}, "embedded"),
-        ({"request": SimpleNamespace(platforms=("linux/amd64",))}, "embedded"),
+        ({"platforms": ("linux/amd64",)}, "embedded"),
     ],
 )
 def test_much_between_two_registries(facts, engine):
@@ -80,28 +98,88 @@ def test_much_between_two_registries(facts, engine):
     assert chosen(**{"moving": LARGE + 1, **facts})[0] == engine
 
 
-def test_patience_leaves_time_for_the_other_engine(monkeypatch):
+def test_source_that_az_cannot_see_is_for_the_service():
+    """Whatever this machine might guess of it; unless the service cannot."""
+    unseen = Registry("source.azurecr.io", is_acr=True, resource_id="/s", unseen=True)
+    assert chosen(source=unseen)[0] == "service"
+    assert chosen(source=unseen, target=Registry("localhost:5000"))[0] == "embedded"
+
+
+CONFIG = SimpleNamespace(config=SimpleNamespace(get=lambda *_, **__: ""))
+
+
+def test_patience_leaves_time_for_the_other_engine():
     """Half of --timeout, and never more than what is configured."""
-    job = SimpleNamespace(timeout=100.0, cli_ctx=SimpleNamespace(config=SimpleNamespace(get=lambda *_, **__: "")))
-    assert choice._patience(job) == 50
-    job.timeout = None
-    assert choice._patience(job) == choice.PATIENCE
+    half = choice._patience(SimpleNamespace(deadline=Deadline(100.0), cli_ctx=CONFIG))
+    assert 40 < half <= 50
+    assert choice._patience(SimpleNamespace(deadline=Deadline(), cli_ctx=CONFIG)) == choice.PATIENCE
+
+
+def job_for(failure, monkeypatch, **facts):
+    """A job that the service would get for its size, and what is begun: the service ends with ``failure``."""
+    begun = []
+
+    def here(job, go_on, *_):
+        big = SimpleNamespace(result=SimpleNamespace(bytes=SimpleNamespace(copied=LARGE + 1)), counted=True)
+        begun.append("embedded")
+        return ItemResult("source", ("target",), status="copied" if go_on(big) else "planned", **facts)
+
+    def there(job, reason, *_):
+        begun.append("service")
+        return Outcome(ItemResult("source", ("target",), status="failed", error=failure), "service", reason)
+
+    monkeypatch.setattr(choice, "copy_here", here)
+    monkeypatch.setattr(choice, "import_by_service", there)
+    options = SimpleNamespace(no_wait=False, password=None, engine="auto", dry_run=False, platforms=())
+    job = SimpleNamespace(options=options, source=SOURCE, target=TARGET, same_tenant=lambda: True, cli_ctx=CONFIG)
+    job.deadline = Deadline(100.0)
+    return job, begun
 
 
 def test_nothing_is_begun_after_an_interruption(monkeypatch):
     """Also when the service has been chosen the moment before."""
+    job, begun = job_for(None, monkeypatch, error=Cancelled())
+    here = choice.copy_here
 
-    def interrupted(job, go_on, *_):
-        assert not go_on(SimpleNamespace(result=SimpleNamespace(bytes=SimpleNamespace(copied=LARGE + 1)), counted=True))
-        return ItemResult("source", ("target",), status="cancelled", error=Cancelled())
+    def interrupted(*parts):
+        item = here(*parts)
+        item.status = "cancelled"
+        return item
 
-    begun = []
     monkeypatch.setattr(choice, "copy_here", interrupted)
-    monkeypatch.setattr(choice, "import_by_service", lambda *_: begun.append(1))
-    options = SimpleNamespace(no_wait=False, password=None, engine="auto", dry_run=False)
-    request = SimpleNamespace(platforms=())
-    job = SimpleNamespace(options=options, source=SOURCE, target=TARGET, request=request, same_tenant=lambda: True)
-    job.renewed = lambda: job
-    job.timeout, job.cli_ctx = 100.0, SimpleNamespace(config=SimpleNamespace(get=lambda *_, **__: ""))
     assert choice.run(job, None).item.status == "cancelled"
-    assert not begun
+    assert begun == ["embedded"]
+
+
+@pytest.mark.parametrize("row", [*CATALOGUE, *OWN], ids=lambda row: f"{row.side}-{row.slug}")
+def test_other_engine_is_tried_where_the_catalogue_says_so(row, monkeypatch):
+    """One source for the program, the documentation and this."""
+    job, begun = job_for(ServiceError(row, "arm", ""), monkeypatch)
+    outcome = choice.run(job, None)
+    assert begun == ["embedded", "service", *(["embedded"] if row.elsewhere else [])]
+    assert (outcome.item.status == "copied") == row.elsewhere
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Error copying blobs",
+        "The remote server may not be RFC 7233 compliant",
+        "No value specified for Docker-Content-Digest OK OK {}",
+        "The image has more than 50 manifests",
+        "InternalServerError",
+        "(InvalidParameters) An error occurred when getting manifest. StatusCode: 429, Reason: Too Many Requests",
+        "Invalid message 429 Too Many Requests Too Many Requests (HAP429).",
+    ],
+)
+def test_troubles_that_are_the_services_own(words):
+    """By what it says: written once more here, so that an emptied catalogue is noticed."""
+    assert understand(words).known.elsewhere
+
+
+def test_no_other_engine_when_time_is_over(monkeypatch):
+    """Both have one deadline."""
+    job, begun = job_for(ServiceError(TIMED_OUT, "arm", ""), monkeypatch)
+    job.deadline = Deadline(0.0)
+    choice.run(job, None)
+    assert begun == ["embedded", "service"]

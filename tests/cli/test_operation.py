@@ -11,6 +11,8 @@ from azure.core.exceptions import DecodeError, HttpResponseError, IncompleteRead
 
 from azext_acrimport.output import errors
 from azext_acrimport.output.catalogue import ServiceError
+from azext_acrimport.registries import deadline
+from azext_acrimport.registries.deadline import Deadline
 from azext_acrimport.service import operation
 
 ARM = "https://management.azure.com/subscriptions/s/providers/P/locations/L"
@@ -39,6 +41,7 @@ def clock(monkeypatch) -> Clock:
     """In place of the real one."""
     clock = Clock()
     monkeypatch.setattr(operation, "time", clock)
+    monkeypatch.setattr(deadline, "time", clock)
     return clock
 
 
@@ -49,13 +52,12 @@ class Arm:
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    def send_request(self, request, **_):
-        self.asked.append(request.url)
+    def get(self, url):
+        self.asked.append(url)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        status, headers, body = answer
-        return SimpleNamespace(status_code=status, headers=headers, text=lambda: body)
+        return answer
 
 
 class Service:
@@ -63,17 +65,15 @@ class Service:
 
     def __init__(self, *answers) -> None:
         self.answers = list(answers)
-        self.registries = self
 
-    def begin_import_image(self, group, name, parameters, *, cls, **_):
-        assert (group, name, parameters) == ("group", "target", "parameters")
+    def ask(self):
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
         response = SimpleNamespace(status_code=answer[0], headers=answer[1], reason="")
         if response.status_code >= 400:
             raise HttpResponseError("refused", response=response)
-        return SimpleNamespace(result=lambda: cls(SimpleNamespace(http_response=response)))
+        return response
 
 
 RUNS = (202, {"Retry-After": "7"}, '{"status":"Accepted"}')
@@ -84,7 +84,7 @@ CUT = IncompleteReadError("cut off")
 def wait(arm: Arm, timeout: float | None = None) -> tuple[dict, list[str]]:
     """Its last answer, and what was told meanwhile."""
     told: list[str] = []
-    return operation.Operation(arm, URL).wait(timeout, lambda _, said: told.append(said)), told
+    return operation.Operation(arm, URL).wait(Deadline(timeout), lambda _, said: told.append(said)), told
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_bad_ends(clock, answer, code):
 
 
 def test_time_is_kept(clock):
-    """To the second: the last pause is only as long as there is time, and then it is asked once more."""
+    """To the second: the last pause is only as long as there is time."""
     with pytest.raises(ServiceError) as caught:
         wait(Arm(RUNS), timeout=10)
     assert caught.value.code == "arm-timeout"
@@ -164,8 +164,7 @@ def test_time_is_kept(clock):
 
 def begin(service: Service, timeout: float | None = None) -> operation.Operation:
     """Ask it."""
-    identifier = "/subscriptions/s/resourceGroups/Group/providers/P/registries/target"
-    return operation.begin(service, identifier, "parameters", timeout)
+    return operation.begin(service.ask, Arm(DONE), Deadline(timeout))
 
 
 BUSY = (429, {"Retry-After": "5"})
@@ -175,7 +174,7 @@ def test_import_is_begun_when_there_is_room(clock):
     """As long as it is asked to wait; and an import that has ended already is not waited for."""
     operation = begin(Service(BUSY, (503, {}), (202, {"Location": URL})))
     assert (operation.url, clock.slept) == (URL, [5, 10])
-    assert begin(Service((200, {}))).wait(None, lambda *_: None) == {}
+    assert begin(Service((200, {}))).wait(Deadline(), lambda *_: None) == {}
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_verification_can_be_switched_off_as_for_az(sandbox, az, tmp_path):
 def test_azure_that_cannot_be_reached_is_no_traceback(sandbox, az):
     """Entra ID behind a proxy that is not there: said in one line, for Azure's side."""
     words = ("--source", "mcr.microsoft.com/hello-world", "-t", "unreachable:1")
-    result = az("acr", "import", "-n", TARGET, *words, HTTPS_PROXY="http://127.0.0.1:1")
+    result = az("acr", "import", "-n", "myregistry", *words, HTTPS_PROXY="http://127.0.0.1:1")
     assert result.code == 1
     assert "[arm-unreachable]" in result.stderr
     assert "Traceback" not in result.stderr

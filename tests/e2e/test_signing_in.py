@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import json
 
 import pytest
 
-from tests.sandbox import entra
-from tests.sandbox.world import FOREIGNER, OWNER, READER, TENANT, AzureRegistry
+from tests.sandbox import entra, images
+from tests.sandbox.world import FOREIGNER, OWNER, PULL, READER, TENANT, AzureRegistry
 from tests.support.content import tag_digest
 
 TARGET = "myregistry.azurecr.io"
@@ -64,6 +66,53 @@ def test_entra_token_of_another_tenant(sandbox, az, words):
     token = entra.access_token(FOREIGNER, AUDIENCE)
     result = az("acr", "import", "-n", "myregistry", *words, "-p", "@-", "-t", "foreign:1", "--force", stdin=token)
     assert result.code == 0, result.stderr
+
+
+def docker_config(folder, host: str, user: str) -> dict[str, str]:
+    """What docker login leaves, as the environment names it."""
+    auth = base64.b64encode(user.encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+    return {"DOCKER_CONFIG": str(folder)}
+
+
+# nobody has a right here but a repository-scoped token
+PULLER = {"users": {"puller": "puller-secret"}, "rights": {"puller": PULL}}
+
+
+@pytest.mark.parametrize(
+    ("way", "registry", "config"),
+    [
+        ("foreign tenant, docker", {"tenant": FOREIGNER.tenant, **PULLER}, True),
+        ("foreign tenant, anonymous", {"tenant": FOREIGNER.tenant, "anonymous_pull": True}, False),
+        ("foreign tenant, stale docker, anonymous", {"tenant": FOREIGNER.tenant, "anonymous_pull": True}, True),
+        ("no right, docker", PULLER, True),
+        ("no right, anonymous", {**PULLER, "anonymous_pull": True}, False),
+    ],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
+)
+def test_each_credential_is_tried_when_the_one_before_was_refused(sandbox, az, tmp_path, way, registry, config):
+    """The az login identity, what docker login left, nobody."""
+    name = "chain" + "".join(filter(str.isalpha, way))
+    sandbox.add_registry(AzureRegistry(name, **registry))
+    host = f"{name}.azurecr.io"
+    images.image(way).push(sandbox.content(host), "app", "1")
+    environment = docker_config(tmp_path, host, "puller:puller-secret") if config else {}
+    result = az("acr", "import", "-n", "myregistry", "--source", f"{host}/app:1", "-t", f"{name}:1", **environment)
+    assert result.code == 0, result.stderr
+
+
+def test_error_lists_all_that_was_tried(sandbox, az, tmp_path):
+    """And what to type for a registry of another tenant: not another az login, which the target would lose."""
+    host = "foreignregistry.azurecr.io"
+    environment = docker_config(tmp_path, host, "puller:wrong")
+    result = az("acr", "import", "-n", "myregistry", "--source", f"{host}/{WEB}", "-t", "tried:1", **environment)
+    assert result.code == 1
+    error = result.json["error"]
+    assert error["code"] == "source-unauthorized"
+    tried = f"the az login identity {OWNER.id} of tenant {TENANT}, then the credential in {tmp_path / 'config.json'}"
+    assert f"{tried}, then anonymous" in error["message"]
+    assert "--password @token.txt" in error["recommendation"]
+    assert "az login" not in error["recommendation"]
 
 
 def test_admin_user_only_when_it_is_named(sandbox, az):

@@ -42,6 +42,7 @@ class Az:
     """Call it with the words after ``az``."""
 
     def __init__(self, folder: Path, environment: dict[str, str], extensions: Path | None = None) -> None:
+        self.folder = folder
         self.config = folder / "azure"
         self.config.mkdir(parents=True, exist_ok=True)
         self.environment = {
@@ -65,7 +66,14 @@ class Az:
         command = [sys.executable, str(Path(__file__).with_name("many.py"))]
         with log.open("w") as stream:
             process = subprocess.Popen(
-                command, env=self.environment, stdin=pipe, stdout=pipe, stderr=stream, text=True, encoding="utf-8"
+                command,
+                env=self.environment,
+                cwd=self.folder,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=stream,
+                text=True,
+                encoding="utf-8",
             )
         assert process.stdin and process.stdout
 
@@ -90,6 +98,7 @@ class Az:
         return subprocess.Popen(
             [program(), *words],
             env=environment,
+            cwd=self.folder,  # in the checkout the sources would be imported, whatever is installed
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,

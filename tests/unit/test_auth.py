@@ -190,6 +190,68 @@ def test_refresh_token_that_is_refused_is_exchanged_anew():
     assert script.sent[-1].headers["Authorization"] == "Bearer a2"
 
 
+def chain(*credentials: Credential) -> Credential:
+    """The first, with the others behind it."""
+    first, *others = credentials
+    return dataclasses.replace(first, otherwise=lambda: chain(*others)) if others else first
+
+
+HUB = challenge("r.azurecr.io", "https://r.azurecr.io/oauth2/token", service="r.azurecr.io")
+LACKS = {**HUB, "WWW-Authenticate": HUB["WWW-Authenticate"] + ',error="insufficient_scope"'}
+# what is answered, in this order, until somebody else is to be tried
+NO_EXCHANGE = [(401, {}, b"")]
+NO_RIGHT = [(200, {}, b'{"refresh_token": "r1"}'), (200, {}, b'{"access_token": "a1"}'), (401, LACKS, b"")]
+NO_TOKEN = [(401, {}, b"")]
+TOKEN = [(200, {}, b'{"access_token": "anyone"}')]
+
+
+def script_of(*answers) -> Script:
+    """After the first challenge."""
+    return Script([answer(401, HUB), *(answer(*parts) for parts in answers)])
+
+
+@pytest.mark.parametrize("refused", [NO_EXCHANGE, NO_RIGHT], ids=["the identity", "its right"])
+def test_who_was_refused_is_followed_by_the_next(refused):
+    """The Entra token, a password, nobody: whoever is let in reads, and the others' secrets are not sent again."""
+    script = script_of(*refused, *NO_TOKEN, *TOKEN, (200,))
+    assert get(client(script, chain(ENTRA, PASSWORD, ANONYMOUS), "r.azurecr.io")) == 200
+    assert script.sent[-1].headers["Authorization"] == "Bearer anyone"
+    assert "Authorization" not in script.sent[-2].headers
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [
+        ([*NO_EXCHANGE, *NO_TOKEN, *NO_TOKEN], Unauthorized),
+        ([*NO_RIGHT, *NO_TOKEN, *NO_TOKEN], Denied),
+        ([*NO_RIGHT, *NO_TOKEN, *TOKEN, (401, LACKS)], Denied),
+    ],
+    ids=["by the token service", "by the registry first", "by the registry first and last"],
+)
+def test_end_of_a_chain_tells_the_first_refusal_and_all_that_was_tried(answers, kind):
+    """That is the one that a person can mend; and the next request begins with the first again."""
+    of = client(script_of(*answers), chain(ENTRA, PASSWORD, ANONYMOUS), "r.azurecr.io")
+    with pytest.raises(kind) as caught:
+        get(of)
+    assert type(caught.value) is kind
+    assert caught.value.mode == "az login identity, then user name and password, then anonymous"
+    assert kind is Unauthorized or of.tokens.mode_for(PULL) == "az login identity"
+
+
+def test_right_that_lacks_in_one_repository_changes_nothing_for_another():
+    """Each is spoken for by the first whom it lets in."""
+    other = (Scope.pull("other"),)
+    script = script_of(*NO_RIGHT, *TOKEN, (200,), (200, {}, b'{"access_token": "a2"}'), (200,))
+    of = client(script, chain(ENTRA, ANONYMOUS), "r.azurecr.io")
+    get(of)
+    get(of, other)
+    assert [script.sent[n].headers["Authorization"] for n in (-3, -1)] == ["Bearer anyone", "Bearer a2"]
+    assert (of.tokens.mode_for(PULL), of.tokens.mode_for(other)) == (
+        "az login identity, then anonymous",
+        "az login identity",
+    )
+
+
 @pytest.mark.parametrize(
     ("access", "lacking"),
     [

@@ -35,8 +35,8 @@ MODULES = [(package, module) for package, modules in ENGINE.items() for module i
 
 # the az side in the same way: a module knows what stands before it in its package, and the packages before its own
 AZ_SIDE = {
-    "output": "catalogue advice errors logs progress result",
-    "registries": "directory docker_config connections credentials naming blob_places",
+    "output": "catalogue problem advice errors logs progress result",
+    "registries": "deadline hosts arm directory docker_config connections credentials naming blob_places",
     "job": "job embedded sides",
     "service": "operation request targets referrers image wait",
     "imports": "choice image wait",

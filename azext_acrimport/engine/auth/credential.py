@@ -16,8 +16,8 @@ class Credential:
 
     ``mode`` is how people know it ("az login identity"); it is the only member that is ever shown.
     ``entra_token`` is exchanged at the registry that it is given for, or at ``exchange`` (the login server of a
-    registry that is asked at a regional endpoint), and sent nowhere else. ``otherwise``: what to try when the registry
-    refuses this one. ``by_repository``: as in ``Denied``, where it is known before.
+    registry that is asked at a regional endpoint), and sent nowhere else. ``otherwise``: who to be when the registry
+    refuses this one, or None at the end of the chain. ``by_repository``: as in ``Denied``, where it is known before.
     """
 
     mode: str = "anonymous"
@@ -27,7 +27,7 @@ class Credential:
     entra_token: str = field(default="", repr=False)
     tenant: str = ""
     exchange: str = ""
-    otherwise: Callable[[], Credential] | None = field(default=None, repr=False, compare=False)
+    otherwise: Callable[[], Credential | None] | None = field(default=None, repr=False, compare=False)
     by_repository: bool | None = None
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from ..errors import AuthError, Denied, Firewall, NetworkError, Rejected, Unauthorized
+from ..errors import AuthError, Denied, Firewall, NetworkError, RegistryError, Rejected, Unauthorized
 from ..transport import addresses
 from ..transport.transport import Transport
 from ..waiting import SingleFlight
@@ -37,6 +39,10 @@ class TokenProvider:
         self._transport = transport
         self._provide = provide
         self._credential: Credential | None = None
+        # of the first credential, when another one has taken its place: that is what a person can mend
+        self._first_refusal: Callable[[], Unauthorized] | None = None
+        # who we are for single repositories, where the registry let the first one in, but not there
+        self._instead: dict[tuple[str, ...], Credential] = {}
         self._challenge: Challenge | None = None
         self._realm = ""
         self._tokens: dict[tuple[Scope, ...], Token] = {}
@@ -50,6 +56,11 @@ class TokenProvider:
     def mode(self) -> str:
         """How we sign in here, in words; "anonymous" until a registry has asked."""
         return self._credential.mode if self._credential else "anonymous"
+
+    def mode_for(self, scopes: Iterable[Scope]) -> str:
+        """The same, for these repositories."""
+        who = self.who(scopes)
+        return who.mode if who else "anonymous"
 
     @property
     def asked(self) -> bool:
@@ -105,6 +116,53 @@ class TokenProvider:
         header = self._header(wanted, asked)
         return header if header != rejected else None
 
+    def who(self, scopes: Iterable[Scope]) -> Credential | None:
+        """Whom a request with these scopes speaks for; None until a registry has asked."""
+        return self._instead.get(_repositories(Scope.merged(scopes)), self._credential)
+
+    def another(
+        self,
+        refused: Credential | None,
+        challenge: Challenge | None,
+        scopes: Iterable[Scope],
+        rejected: str | None,
+        refusal: RegistryError,
+    ) -> str:
+        """After ``renewed`` did not help: the header for the next credential of the chain, for these repositories only.
+
+        Raises ``refusal`` when nobody is left; then it says who was tried. An Entra token is no other than the one
+        before: the same person may do no more with it.
+        """
+        wanted = Scope.merged(scopes)
+
+        def replacement() -> Credential | None:
+            following = _following(refused) if refused else None
+            while following and following.entra_token:
+                following = _following(following)
+            if following:
+                self._instead[_repositories(wanted)] = following
+            return following
+
+        def known() -> Credential | None:
+            now = self.who(wanted)
+            return now if now is not refused else None
+
+        if self._flights.do((id(refused), _repositories(wanted)), known, replacement) is not None:
+            try:
+                header = self.renewed(challenge, wanted, rejected)
+            except Unauthorized as error:
+                raise self._told(refusal, wanted, error.mode) from None
+            if header is not None:
+                return header
+        raise self._told(refusal, wanted, self.mode_for(wanted))
+
+    def _told(self, refusal: RegistryError, wanted: tuple[Scope, ...], tried: str) -> RegistryError:
+        """The end of a chain: the first refusal, with all that was tried. The next request begins anew."""
+        told = self._first_refusal() if self._first_refusal else refusal
+        told.mode = tried
+        self._instead.pop(_repositories(wanted), None)
+        return told
+
     def _checked_realm(self, challenge: Challenge, url: str) -> str:
         """Where tokens are fetched. A registry may name another host, but not a less safe place than itself."""
         try:
@@ -121,13 +179,13 @@ class TokenProvider:
         return realm
 
     def _header(self, wanted: tuple[Scope, ...], asked: tuple[Scope, ...]) -> str | None:
-        credential = self._signed_in()
+        credential = self._signed_in(wanted)
         if self._challenge is None or self._challenge.scheme == "basic":
             return _basic(credential) if credential.password else None
 
         def fetched() -> Token:
             # what the registry has just asked for comes first: some token services look at the first scope only
-            token = self._fetch(Scope.merged((*asked, *wanted)))
+            token = self._fetch(Scope.merged((*asked, *wanted)), wanted)
             with self._lock:
                 self._tokens[wanted] = token
                 for scope in wanted:
@@ -137,13 +195,13 @@ class TokenProvider:
         token: Token = self._usable(wanted) or self._flights.do(wanted, lambda: self._usable(wanted), fetched)
         return token.header
 
-    def _signed_in(self) -> Credential:
+    def _signed_in(self, scopes: tuple[Scope, ...]) -> Credential:
         def provided() -> Credential:
             self._credential = self._provide()
             return self._credential
 
         credential: Credential = self._credential or self._flights.do("who", lambda: self._credential, provided)
-        return credential
+        return self._instead.get(_repositories(scopes), credential)
 
     def _usable(self, wanted: tuple[Scope, ...]) -> Token | None:
         """A token that covers all of it. Those that have expired are forgotten on the way."""
@@ -169,11 +227,12 @@ class TokenProvider:
         for scope in scopes:
             self._covering.get(scope.repository, set()).discard(scopes)
 
-    def _fetch(self, scopes: tuple[Scope, ...]) -> Token:
+    def _fetch(self, scopes: tuple[Scope, ...], wanted: tuple[Scope, ...]) -> Token:
+        """For ``scopes``, speaking for whom ``wanted`` says. Raises Unauthorized when nobody is left to speak for."""
         assert self._challenge
         service = self._challenge.parameters.get("service", "")
         fields = [("service", service)] if service else []
-        credential, reused = self._signed_in(), self._refresh
+        credential, reused = self._signed_in(wanted), self._refresh
         try:
             if credential.entra_token:
                 refresh_token = self._exchanged(service).value
@@ -187,9 +246,8 @@ class TokenProvider:
         except Firewall:
             raise
         except (Unauthorized, Denied, Rejected) as error:
-            if self._replaced(credential, reused):
-                return self._fetch(scopes)
-            refusal = Unauthorized(
+            refusal = partial(
+                Unauthorized,
                 self._transport.names.get(self._registry, self._registry),
                 origin=self._transport.origin,
                 method=error.method,
@@ -200,24 +258,36 @@ class TokenProvider:
                 request_id=error.request_id,
                 mode=credential.mode,
             )
-            raise refusal from None
+            if self._replaced(credential, reused, wanted, refusal):
+                return self._fetch(scopes, wanted)
+            raise self._told(refusal(), wanted, credential.mode) from None
 
-    def _replaced(self, refused: Credential, reused: Token | None) -> bool:
+    def _replaced(
+        self, refused: Credential, reused: Token | None, wanted: tuple[Scope, ...], refusal: Callable[[], Unauthorized]
+    ) -> bool:
         """True when there is another credential than the refused one, now. Several threads may find the same out.
 
         A refresh token that was used before may have been withdrawn, which a new one settles.
         """
-        another = self._provide if reused else refused.otherwise
+        instead, repositories = refused is not self._credential, _repositories(wanted)
 
-        def replacement() -> Credential:
-            assert another
-            self._refresh, self._credential = None, another()
-            return self._credential
+        def replacement() -> Credential | None:
+            if reused and refused.entra_token:
+                another: Credential | None = self._provide()
+            else:
+                another = _following(refused)
+                self._first_refusal = self._first_refusal or (None if instead else refusal)
+            if another and instead:
+                self._instead[repositories] = another
+            elif another:
+                self._refresh, self._credential = None, another
+            return another
 
         def known() -> Credential | None:
-            return self._credential if self._credential is not refused else None
+            now = self.who(wanted)
+            return now if now is not refused else None
 
-        return known() is not None or (another is not None and bool(self._flights.do(id(refused), known, replacement)))
+        return known() is not None or bool(self._flights.do(id(refused), known, replacement))
 
     def _get(self, credential: Credential, fields: list[tuple[str, str]]) -> Token:
         headers = {"Authorization": _basic(credential)} if credential.password else {}
@@ -246,7 +316,7 @@ class TokenProvider:
     def _exchange(self, service: str) -> Token:
         if self._refresh:
             self._credential = self._provide()
-        credential = self._signed_in()
+        credential = self._signed_in(())
         realm = urlsplit(self._realm)
         if realm.scheme != "https" or realm.netloc not in {self._registry, credential.exchange}:
             raise self._error(f"an Entra token is not sent to {realm.scheme}://{realm.netloc}")
@@ -264,6 +334,18 @@ class TokenProvider:
 def _basic(credential: Credential) -> str:
     pair = f"{credential.username}:{credential.password}".encode()
     return f"Basic {base64.b64encode(pair).decode('ascii')}"
+
+
+def _following(refused: Credential) -> Credential | None:
+    """The next of the chain; it says what was tried before it."""
+    following = refused.otherwise() if refused.otherwise else None
+    if following is None or following.mode == refused.mode:  # the same person with another token
+        return following
+    return replace(following, mode=f"{refused.mode}, then {following.mode}")
+
+
+def _repositories(scopes: tuple[Scope, ...]) -> tuple[str, ...]:
+    return tuple(scope.repository for scope in scopes)
 
 
 def _covers(held: tuple[Scope, ...], wanted: tuple[Scope, ...]) -> bool:

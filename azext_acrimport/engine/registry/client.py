@@ -13,7 +13,7 @@ from ..auth.credential import CredentialProvider
 from ..auth.provider import TokenProvider
 from ..auth.scope import Scope
 from ..content.stream import Body, VerifyingReader
-from ..errors import Denied, EngineError, NetworkError, TlsError
+from ..errors import Denied, EngineError, NetworkError, RegistryError, TlsError
 from ..transport import addresses
 from ..transport.response import Answer, Response
 from ..transport.retry import Pace
@@ -96,8 +96,8 @@ class RegistryClient:
     ) -> Answer:
         """Ask, and have the whole answer, of at most ``limit`` bytes. Raises what Transport.fetch raises.
 
-        With authorization; after a 401, once more with a newer one. ``path`` may be an absolute URL from ``locate``: on
-        another host it is sent without authorization.
+        With authorization; after a 401, once more with a newer one, and as who else we may be. ``path`` may be an
+        absolute URL from ``locate``: on another host it is sent without authorization.
         """
         return self._sent(
             partial(self.transport.fetch, limit=limit), method, path, scopes, accept, headers, body, retry
@@ -140,16 +140,16 @@ class RegistryClient:
                     headers=sent,
                     body=content,
                     retry=retry,
-                    mode=self.tokens.mode,
+                    mode=self.tokens.mode_for(scopes),
                 )
             finally:
                 if isinstance(content, VerifyingReader):
                     content.close()
 
         try:
-            answer = self._authorized(once, path, scopes, wants_401=401 in accept)
+            answer = self._authorized(once, method, path, scopes, wants_401=401 in accept)
             if answer.status == 401 and 401 not in accept:
-                raise self.transport.refusal(method, answer, self.tokens.mode)
+                raise self.transport.refusal(method, answer, self.tokens.mode_for(scopes))
             return answer
         except EngineError as error:
             if error.origin == self.transport.origin:  # not that of the source inside an upload to the target
@@ -159,13 +159,14 @@ class RegistryClient:
     def _complete(self, error: EngineError, scopes: tuple[Scope, ...]) -> None:
         """What only we know of it: which repository it was for, and who we were."""
         error.repository = error.repository or (scopes[0].repository if scopes else "")
-        error.mode = error.mode or (self.tokens.mode if self.tokens.asked else "")
+        error.mode = error.mode or (self.tokens.mode_for(scopes) if self.tokens.asked else "")
         if isinstance(error, Denied):
             error.by_repository = self.tokens.by_repository
 
     def _authorized(
         self,
         once: Callable[[str, str | None], Answered],
+        method: str,
         path: str,
         scopes: tuple[Scope, ...],
         *,
@@ -175,20 +176,22 @@ class RegistryClient:
         ours = path.startswith("/") or self._is_ours(url)
         authorization = self.tokens.authorization(scopes) if ours else None
         answer = once(url, authorization)
+        refusal: RegistryError | None = None
+        renewed = False
         # a host that we were redirected to is answered by nobody: its token service is not to see our credential
-        if answer.status != 401 or wants_401 or not ours or not self._is_ours(answer.url):
-            return answer
-        challenges = Challenge.parse_all(answer.headers.get("WWW-Authenticate", ""))
-        try:
-            challenge = self.tokens.learn(challenges, url)
-            newer = self.tokens.renewed(challenge, scopes, rejected=authorization)
-        except BaseException:
-            _close(answer)
-            raise
-        if newer is None:
-            return answer
-        _close(answer)
-        return once(url, newer)
+        while answer.status == 401 and not wants_401 and ours and self._is_ours(answer.url):
+            try:
+                challenge = self.tokens.learn(Challenge.parse_all(answer.headers.get("WWW-Authenticate", "")), url)
+                who = self.tokens.who(scopes)
+                newer = None if renewed else self.tokens.renewed(challenge, scopes, rejected=authorization)
+                if newer is None:
+                    # of all refusals the first is the one that a person can mend
+                    refusal = refusal or self.transport.refusal(method, answer, self.tokens.mode_for(scopes))
+                    newer = self.tokens.another(who, challenge, scopes, authorization, refusal)
+            finally:
+                _close(answer)
+            answer, authorization, renewed = once(url, newer), newer, True
+        return answer
 
     def _is_ours(self, url: str) -> bool:
         return urlsplit(url)[:2] == urlsplit(self.base)[:2]

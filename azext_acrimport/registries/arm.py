@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""Azure Resource Manager: the management SDK's client, and what is asked of it beside the SDK's methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..output import problem
+
+
+def management_client(cli_ctx: Any, subscription: str | None) -> Any:
+    """The management SDK's client for container registries, signed in as az is."""
+    from azure.cli.core.commands.client_factory import get_mgmt_service_client
+    from azure.cli.core.profiles import ResourceType
+
+    return get_mgmt_service_client(cli_ctx, ResourceType.MGMT_CONTAINERREGISTRY, subscription_id=subscription)
+
+
+class Arm:
+    """GET of any address of it, signed in as az is for this subscription; nothing is sent twice by itself.
+
+    The SDK's own ``send_request`` is public in its newer versions only.
+    """
+
+    def __init__(self, cli_ctx: Any, subscription: str | None) -> None:
+        self._cli_ctx = cli_ctx
+        self._subscription = subscription
+        self._client: Any = None
+
+    def get(self, url: str) -> tuple[int, Any, str]:
+        """Status, headers and body. Raises AzureError when there is no answer."""
+        from azure.core.rest import HttpRequest
+
+        self._client = self._client or self._made()
+        answer = self._client.send_request(HttpRequest("GET", url))
+        return answer.status_code, answer.headers, answer.text()
+
+    def _made(self) -> Any:
+        from azure.cli.core._profile import Profile
+        from azure.cli.core.util import get_az_user_agent, should_disable_connection_verify
+        from azure.core.pipeline.policies import UserAgentPolicy
+        from azure.core.pipeline.transport import RequestsTransport
+        from azure.mgmt.core import ARMPipelineClient
+        from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
+
+        endpoints = self._cli_ctx.cloud.endpoints
+        credential, _, _ = Profile(cli_ctx=self._cli_ctx).get_login_credentials(subscription_id=self._subscription)
+        scope = f"{endpoints.active_directory_resource_id}/.default"
+        return ARMPipelineClient(
+            endpoints.resource_manager,
+            policies=[UserAgentPolicy(get_az_user_agent()), ARMChallengeAuthenticationPolicy(credential, scope)],
+            transport=RequestsTransport(connection_verify=not should_disable_connection_verify()),
+        )
+
+
+@contextmanager
+def asking(registry: str, side: str) -> Iterator[None]:
+    """What ARM and the way there can do, as problems with this registry."""
+    from azure.core.exceptions import AzureError, HttpResponseError
+
+    try:
+        yield
+    except HttpResponseError as error:
+        inner = getattr(error, "error", None)
+        raise problem.arm_refused(
+            registry,
+            side,
+            status=error.status_code or 0,
+            said=str(getattr(inner, "message", None) or error.message or ""),
+            request_id=_request_id(error),
+        ) from error
+    except AzureError as error:
+        raise problem.unreachable("Azure Resource Manager", type(error).__name__) from error
+
+
+def _request_id(error: Any) -> str:
+    return str(getattr(error.response, "headers", {}).get("x-ms-correlation-request-id", ""))

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""What a host's name tells: an Azure container registry of the active cloud, the home of a regional endpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def suffix_of(cli_ctx: Any) -> str:
+    """``.azurecr.io`` in the public cloud, with its dot; empty where a custom cloud has none."""
+    from azure.cli.core.cloud import CloudSuffixNotSetException
+
+    try:
+        return f".{cli_ctx.cloud.suffixes.acr_login_server_endpoint.lower().lstrip('.')}"
+    except CloudSuffixNotSetException:
+        return ""
+
+
+def is_acr_host(cli_ctx: Any, host: str) -> bool:
+    """True for a host under the active cloud's registry suffix, written without a port."""
+    suffix = suffix_of(cli_ctx)
+    return bool(suffix) and host.endswith(suffix) and len(host) > len(suffix)
+
+
+def home_of(cli_ctx: Any, host: str) -> str:
+    """The login server behind a regional endpoint ``registry.region.geo.azurecr.io``; empty for any other host."""
+    suffix = suffix_of(cli_ctx)
+    labels = host.removesuffix(f".geo{suffix}").split(".") if suffix and host.endswith(f".geo{suffix}") else []
+    return f"{labels[0]}{suffix}" if len(labels) == 2 and all(labels) else ""
