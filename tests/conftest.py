@@ -42,10 +42,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def extensions(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An extension folder in which ``az extension add`` has been."""
+    """An extension folder in which ``az extension add`` has been, without a network."""
     pytest.importorskip("azure.cli.core", reason="azure-cli is not installed for this Python")
     folder = tmp_path_factory.mktemp("extensions")
-    az = Az(tmp_path_factory.mktemp("add"), {}, extensions=folder)
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "PIP_NO_INDEX": "1"}
+    az = Az(tmp_path_factory.mktemp("add"), nowhere, extensions=folder)
     added = az("extension", "add", "--source", str(wheel), "--yes")
     assert added.code == 0, added.stderr
     return folder

@@ -48,7 +48,7 @@ def refused(sandbox, signed_in):
         (
             f"--source foreignregistry.azurecr.io/{WEB}",
             "source-unauthorized",
-            ["foreignregistry.azurecr.io (source)", "repository app/web", AS_OWNER, "az login --tenant"],
+            ["foreignregistry.azurecr.io (source)", "repository app/web", AS_OWNER, "--password @token.txt"],
         ),
         (
             "--source foreignregistry.azurecr.io/other:1 -u puller -p puller-secret",

@@ -22,6 +22,10 @@ SOURCE_ID = f"/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups
 OTHER_ID = f"/subscriptions/{OTHER_SUBSCRIPTION}/resourceGroups/elsewhere{ID}otherregistry"
 CLOSED_ID = SOURCE_ID.replace("mysource", "closed")
 
+# what lines without a target name; and the tags that the others make
+NAMELESS = ("hello-world", "app/web")
+TAGS = ("1", "2", "stable", "latest")
+
 # A line, and whether it ends well with both of them; {} is a repository of its own.
 LINES = [
     # public registries
@@ -73,40 +77,67 @@ LINES = [
 
 @pytest.fixture(scope="module")
 def asked(sandbox, extensions, tmp_path_factory):
-    """Every line run by core's az and by ours; of both for each line the result and the importImage requests."""
+    """Every line run by core's az, by ours as the service, and by ours as it chooses itself.
+
+    Of each for each line the result, the importImage requests, and what is at the target then.
+    """
     from tests.support.az import Az
 
     digest = tag_digest(sandbox.content(SOURCE), "app/web", "v1")
-    images.image("taken").push(sandbox.content("myregistry.azurecr.io"), "taken", "1")
+    content = sandbox.content("myregistry.azurecr.io")
+    images.image("taken").push(content, "taken", "1")
     token = access_token(READER, "https://management.azure.com/")
     sandbox.world.service_pause = 0.05
     kinds = []
-    for number, extension in enumerate((None, extensions)):
+    for number, (extension, engine) in enumerate(((None, ()), (extensions, ("--engine", "service")), (extensions, ()))):
         az = Az(tmp_path_factory.mktemp(f"az{number}"), sandbox.environment(), extensions=extension)
         sandbox.sign_in(az.config)
-        for name in ("hello-world", "app/web"):  # what lines without a target name
-            call(sandbox.content("myregistry.azurecr.io"), "DELETE", f"/v2/{name}/manifests/latest")
+        for name in NAMELESS:
+            call(content, "DELETE", f"/v2/{name}/manifests/latest")
         answers = []
         with az.many() as run:
             for line, (text, _) in enumerate(LINES):
-                words = text.format(*[f"same/line-{line}-{number}"] * 3)
-                words = words.replace("DIGEST", digest).replace("TOKEN", token).split()
+                repository = f"same/line-{line}-{number}"
+                words = text.format(*[repository] * 3).replace("DIGEST", digest).replace("TOKEN", token).split()
                 words += [] if "-n" in words else ["-n", "myregistry"]
-                words += ["--engine", "service"] if extension else []
                 before = len(sandbox.world.imports)
-                result = run("acr", "import", *words)
-                answers.append((result, [(path.lower(), body) for path, body in sandbox.world.imports[before:]]))
+                result = run("acr", "import", *words, *engine)
+                posts = [(path.lower(), body) for path, body in sandbox.world.imports[before:]]
+                answers.append((result, posts, held(content, repository, digest)))
         kinds.append(answers)
     sandbox.world.service_pause = 1
     return kinds
 
 
+def held(content, repository: str, digest: str) -> dict[str, str | None]:
+    """What the line's repositories hold, by tag; under "" the digest that lines with --repository want there."""
+    names = {"": repository, "-b": f"{repository}-b"}
+    tags = {f"{suffix}:{tag}": tag_digest(content, name, tag) for suffix, name in names.items() for tag in TAGS}
+    return tags | {suffix: tag_digest(content, name, digest) for suffix, name in names.items()} | {
+        name: tag_digest(content, name, "latest") for name in NAMELESS
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("line", range(len(LINES)), ids=[text for text, _ in LINES])
 def test_same_request(asked, line):
     """Path and body; and the same end."""
-    (core, core_posts), (ours, our_posts) = asked[0][line], asked[1][line]
+    (core, core_posts, _), (ours, our_posts, _) = asked[0][line], asked[1][line]
     assert core_posts or not LINES[line][1]
     renamed = json.loads(json.dumps(core_posts).replace(f"same/line-{line}-0", f"same/line-{line}-1"))
     assert [list(post) for post in our_posts] == renamed
     assert (core.code == 0) == (ours.code == 0) == LINES[line][1], core.stderr + ours.stderr
     assert "Traceback" not in ours.stderr
+
+
+@pytest.mark.parametrize("line", range(len(LINES)), ids=[text for text, _ in LINES])
+def test_same_content_by_the_engine_that_is_chosen(asked, line):
+    """Where core ends well, so does the command without --engine, with the same at the target."""
+    (core, _, cores), (ours, _, our) = asked[0][line], asked[2][line]
+    assert "Traceback" not in ours.stderr
+    if "taken:1 --no-wait" in LINES[line][0]:  # core leaves it to the service to refuse, when nobody is looking
+        assert ours.json["error"]["code"] == "target-tag-conflict"
+    elif core.code == 0:
+        assert ours.code == 0, ours.stderr
+        assert "--no-wait" in LINES[line][0] or our == cores
+    elif ours.code:
+        assert ours.json["error"]["code"]
