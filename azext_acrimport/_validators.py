@@ -23,6 +23,10 @@ REFERRERS = ("all", "none")
 # The rule of the service. https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 NAME = re.compile(r"[a-zA-Z0-9]{5,50}")
 
+ID = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.ContainerRegistry/registries/[^/]+", re.IGNORECASE
+)
+
 FILE = re.compile(r"\.(tar|tgz|tar\.\w+)$", re.IGNORECASE)
 
 # More connections than this help nobody and are an attack to some registries.
@@ -71,7 +75,12 @@ def _registry(text: str, option: str) -> str:
     from .engine import is_registry_host
 
     if text.startswith("/"):
-        return text
+        if not ID.fullmatch(text.rstrip("/")):
+            raise ValueError(
+                f"{option}: '{text}' is not the resource ID of a container registry.",
+                'To see those that there are: az acr list --query "[].id" --output tsv',
+            )
+        return text.rstrip("/")
     plain = text.strip().lower().removeprefix("https://").rstrip("/")
     if not is_registry_host(plain) and not NAME.fullmatch(plain):
         raise ValueError(
@@ -90,10 +99,11 @@ def _validate_credentials(namespace: Any) -> None:
                 f"{option}: the file '{value[1:]}' cannot be read.",
                 f"Check its name. A value that begins with @ itself goes into the variable {PASSWORD_VARIABLE}.",
             )
-    if namespace.username is None and namespace.password is None:
+    from_environment = not _is_layout(namespace.source_image)
+    if namespace.username is None and namespace.password is None and from_environment:
         namespace.username = os.environ.get(USERNAME_VARIABLE) or None
         namespace.password = os.environ.get(PASSWORD_VARIABLE) or None
-    elif namespace.password is None:
+    elif namespace.password is None and from_environment:
         namespace.password = os.environ.get(PASSWORD_VARIABLE) or None
     if namespace.password is not None:
         namespace.password = namespace.password.rstrip("\r\n")  # files and standard input end with a line end
@@ -104,14 +114,36 @@ def _validate_credentials(namespace: Any) -> None:
         )
 
 
+def _is_layout(source: str) -> bool:
+    """True for files of this machine; False also for what is no source at all."""
+    from .engine import InvalidReference, LayoutReference, parse_location
+
+    try:
+        return isinstance(parse_location(source), LayoutReference)
+    except InvalidReference:
+        return False
+
+
+def _configured_engine(cmd: Any, namespace: Any) -> str:
+    """The one that is configured, unless the command line leaves only one: then it gives way."""
+    from .engine import is_registry_host
+    from .registries.hosts import is_acr_host
+
+    configured: str = cmd.cli_ctx.config.get("acrimport", "engine", fallback="auto")
+    if configured not in ENGINES:
+        raise ValueError(
+            f"acrimport.engine is configured as '{configured}', which is none of {', '.join(ENGINES)}.",
+            "az config set acrimport.engine=auto",
+        )
+    target = namespace.registry_name
+    outside = is_registry_host(target) and not is_acr_host(cmd.cli_ctx, target)
+    decided = namespace.hand_over or namespace.platform or outside or _is_layout(namespace.source_image)
+    return "auto" if decided else configured
+
+
 def _validate_engine(cmd: Any, namespace: Any) -> None:
     if namespace.engine is None:
-        namespace.engine = cmd.cli_ctx.config.get("acrimport", "engine", fallback="auto")
-        if namespace.engine not in ENGINES:
-            raise ValueError(
-                f"The configured engine '{namespace.engine}' is none of {', '.join(ENGINES)}.",
-                "az config set acrimport.engine=auto",
-            )
+        namespace.engine = _configured_engine(cmd, namespace)
     if namespace.hand_over and namespace.engine == "embedded":
         raise ValueError(
             "--no-wait needs the engine service: the embedded engine ends with this command.",
@@ -127,13 +159,15 @@ def _validate_timeout(namespace: Any) -> None:
 
 
 def _validate_jobs(cmd: Any, namespace: Any) -> None:
+    said, example = "--jobs", "--jobs 8"
     if namespace.jobs is None:
         configured = cmd.cli_ctx.config.get("acrimport", "jobs", fallback=None)
         if configured is None:
             return  # the engine chooses
+        said, example = f"acrimport.jobs is configured as '{configured}', but", "az config set acrimport.jobs=8"
         namespace.jobs = int(configured) if configured.isdigit() else 0
     if not 1 <= namespace.jobs <= MAX_JOBS:
-        raise ValueError(f"The number of jobs must be from 1 to {MAX_JOBS}.", "For example: --jobs 8")
+        raise ValueError(f"{said} takes a number from 1 to {MAX_JOBS}.", f"For example: {example}")
 
 
 def _validate_source(namespace: Any) -> None:
