@@ -124,8 +124,10 @@ def arm_refused(registry: str, side: str, *, status: int, said: str, request_id:
             "Run the same command again in some minutes.",
             **ids,
         )
-    if status >= 500 or status == 0:
+    if status >= 500:
         return unreachable("Azure Resource Manager", f"it answered {status}", request_id)
+    if status < 400:  # a proxy's page has come in its place
+        return unreachable("Azure Resource Manager", "what came is no answer of it", request_id)
     return ArmDenied(
         f"Azure Resource Manager did not show the {side} registry '{registry}': {said}",
         "Give the registry's login server instead: the registry itself is asked then.",

@@ -54,6 +54,7 @@ def fair_weather(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "sandbox" in request.fixturenames:
         request.getfixturevalue("sandbox").faults.clear()
+        request.getfixturevalue("sandbox").refused_here.clear()
 
 
 @pytest.fixture

@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import pytest
 
 from tests.sandbox import images
 from tests.sandbox.server import Response
-from tests.sandbox.world import OWNER, STRANGER, ServiceFault
+from tests.sandbox.world import OTHER_SUBSCRIPTION, STRANGER, AzureRegistry, ServiceFault
 from tests.support.content import tag_digest
 
 TARGET = "myregistry.azurecr.io"
 MCR = "mcr.microsoft.com"
 SOURCE = "mysourceregistry.azurecr.io"
 WEB = f"{SOURCE}/app/web:v1"
+PROVIDER = "providers/Microsoft.ContainerRegistry/registries"
 numbers = itertools.count()
 
 
@@ -197,11 +199,94 @@ def test_both_refuse_for_want_of_a_right(sandbox, signed_in, new, options):
     assert "Data Importer and Data Reader" in named.stderr
 
 
+@pytest.mark.parametrize(
+    ("source", "host", "uri", "image"),
+    [
+        ("docker.io/library/web:1.0", "registry-1.docker.io", "docker.io", "library/web:1.0"),
+        ("docker.io/web:1.0", "registry-1.docker.io", "docker.io", "library/web:1.0"),
+        (
+            "registry.hub.docker.com/library/web:1.0",
+            "registry-1.docker.io",
+            "registry.hub.docker.com",
+            "library/web:1.0",
+        ),
+        (f"{MCR}/hello-world", MCR, MCR, "hello-world"),
+    ],
+)
+def test_row_6_source_that_this_machine_does_not_reach(sandbox, az, new, source, host, uri, image):
+    """Refused by the proxy here; the service is asked with the host as it was typed."""
+    sandbox.refused_here.add(host)
+    before = len(sandbox.world.imports)
+    result = az("acr", "import", "-n", "myregistry", "--source", source, "-t", f"{new}:1")
+    assert result.code == 0, result.stderr
+    assert result.json["engine"] == "service"
+    assert result.json["engineReason"] == "the source does not answer this machine, and has a public name"
+    assert [body["source"] for _, body in sandbox.world.imports[before:]] == [
+        {"registryUri": uri, "sourceImage": image}
+    ]
+    assert tag_digest(sandbox.content(TARGET), new, "1") == result.json["digest"]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["ARM does not show it", "unknown subscription"])
+def test_id_that_az_cannot_see_is_passed_on_as_typed(sandbox, az, new, known):
+    """As core does; what comes of it is the service's to say."""
+    subscription = OTHER_SUBSCRIPTION if known else "99999999-9999-9999-9999-999999999999"
+    identifier = f"/subscriptions/{subscription}/resourceGroups/unseen/{PROVIDER}/otherregistry"
+    if known:
+        denied = b'{"error":{"code":"AuthorizationFailed","message":"no right to read"}}'
+        sandbox.faults.add(method="GET", path=f".*/unseen/{PROVIDER}/otherregistry", answer=Response(403, body=denied))
+    before = len(sandbox.world.imports)
+    result = az("acr", "import", "-n", "myregistry", "--source", "app/web:v1", "-r", identifier, "-t", f"{new}:1")
+    sources = [body["source"] for _, body in sandbox.world.imports[before:]]
+    assert sources == [{"resourceId": identifier, "sourceImage": "app/web:v1"}]
+    assert result.json["engine"] == "service"
+    assert "cannot see the source registry" in result.json["engineReason"]
+    assert result.code == 1  # the stand-in's service sees no other registries than ARM
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("target", ["myregistry", "outside"])
+def test_export_policy_counts_in_whichever_subscription(sandbox, az, target):
+    """And whatever the target is."""
+    name = f"kept{target}"
+    sandbox.add_registry(AzureRegistry(name, subscription=OTHER_SUBSCRIPTION, export_enabled=False))
+    images.image(name).push(sandbox.content(f"{name}.azurecr.io"), "app", "1")
+    mark = sandbox.log.mark()
+    target = sandbox.plain.address if target == "outside" else target
+    result = az("acr", "import", "-n", target, "--source", f"{name}.azurecr.io/app:1", "-t", "kept:1")
+    assert (result.code, result.json["error"]["code"]) == (1, "source-export-disabled")
+    assert not sandbox.log.find(since=mark, path="/v2/.*/blobs/.*")
+
+
+SILENT = [
+    ("management.azure.com", ".*/registries.*", (), "timeout"),
+    ("login.microsoftonline.com", ".*/token", (), "timeout"),
+    ("management.azure.com", ".*/importImage", ("--engine", "service"), "timeout"),
+    ("management.azure.com", ".*/operationResults/.*", ("--engine", "service"), "arm-timeout"),
+    (MCR, "/v2/.*", ("--engine", "service"), "timeout"),
+    (TARGET, "/oauth2/exchange", (), "timeout"),
+]
+
+
+@pytest.mark.parametrize("jobs", [(), ("--jobs", "1")], ids=["many jobs", "one job"])
+@pytest.mark.parametrize(
+    ("host", "path", "options", "code"), SILENT, ids=[f"{host}{path}" for host, path, *_ in SILENT]
+)
+def test_timeout_bounds_every_wait(sandbox, az, new, host, path, options, code, jobs):
+    """Look-ups, sign-ins and both engines; the object says so, with the seconds since the handler began."""
+    go_on = threading.Event()
+    sandbox.faults.add(host=host, path=path, times=99, before=lambda _: go_on.wait(30))
+    words = ("--source", f"{MCR}/hello-world", "-t", f"{new}:1", "--timeout", "2", *options, *jobs)
+    result = az("acr", "import", "-n", "myregistry", *words)
+    go_on.set()
+    assert (result.code, result.json["error"]["code"], result.json["status"]) == (1, code, "failed"), result.stderr
+    assert 2 <= result.json["seconds"] < 10
+    assert result.json["targets"] == [f"{new}:1"]
+    assert "Traceback" not in result.stderr
+
+
 def test_timeout_of_the_embedded_engine(sandbox, az, new):
     """Given up in time, with nothing half done."""
-    import threading
-
-    assert OWNER
     go_on = threading.Event()
     sandbox.faults.add(host=MCR, method="GET", path="/v2/.*/blobs/.*", times=99, before=lambda _: go_on.wait(20))
     result = az(

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import threading
+
 import pytest
 
 from tests.sandbox import profile
 from tests.sandbox.server import Response
 from tests.sandbox.storage import digest_of
 from tests.sandbox.world import READER, STRANGER
+from tests.support.az import Az
 
 TARGET = "myregistry.azurecr.io"
 
@@ -150,12 +156,57 @@ def test_locked_repository_is_named(sandbox, az):
     assert "az acr repository show --name myregistry --repository locked/app" in result.stderr
 
 
-def test_not_signed_in_is_said_by_az_itself(sandbox, extensions, tmp_path):
-    """As with any other az command."""
-    from tests.support.az import Az
-
+def test_not_signed_in(sandbox, extensions, tmp_path):
+    """In az's words, with a result."""
     az = Az(tmp_path, sandbox.environment(), extensions=extensions)
     profile.quiet(az.config)
     result = az("acr", "import", "-n", "myregistry", "--source", "mcr.microsoft.com/hello-world")
-    assert result.code == 1
-    assert "az login" in result.stderr
+    assert (result.code, result.json["error"]["code"]) == (1, "arm-sign-in")
+    assert "az login" in result.json["error"]["message"]
+    assert (result.json["status"], result.json["engine"]) == ("failed", None)
+    assert "Traceback" not in result.stderr
+    # where nothing is asked of Azure, nobody has to be signed in
+    outside = ("-n", sandbox.plain.address, "--source", "mcr.microsoft.com/hello-world", "-t", "signed-out:1")
+    assert az("acr", "import", *outside).code == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        (Response(503, body=b"busy"), "arm-unreachable", "HTTPS_PROXY"),
+        (Response(403, body=b'{"error":{"code":"Denied","message":"no right"}}'), "arm-denied", "login server"),
+        (Response(200, body=b"<html>a proxy's own page</html>"), "arm-unreachable", "HTTPS_PROXY"),
+    ],
+    ids=["busy", "denied", "a proxy answers"],
+)
+def test_arm_that_does_not_tell(sandbox, az, answer, code, said):
+    """Which side it is, and what to type; and the login server is enough where the registry lets us in."""
+    sandbox.faults.add(host="management.azure.com", path=".*/registries", times=99, answer=answer)
+    words = ("--source", "mcr.microsoft.com/hello-world", "-t", "untold:1", "--force")
+    result = az("acr", "import", "-n", "myregistry", *words)
+    assert (result.code, result.json["error"]["code"], result.json["error"]["side"]) == (1, code, "arm")
+    assert said in result.json["error"]["recommendation"]
+    assert "Traceback" not in result.stderr and "(<" not in result.stderr
+    assert az("acr", "import", "-n", TARGET, *words).code == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("host", ["management.azure.com", "login.microsoftonline.com"])
+def test_stopped_while_azure_says_nothing(sandbox, az, host, number):
+    """At once, with a result."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        asked.set()
+        go_on.wait(30)
+
+    sandbox.faults.add(host=host, times=99, before=hold)
+    process = az.start("acr", "import", "-n", "myregistry", "--source", "mcr.microsoft.com/hello-world", "-t", "held:1")
+    assert asked.wait(30)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=20)
+    go_on.set()
+    result = json.loads(stdout)
+    assert (process.returncode, result["status"], result["targets"]) == (1, "cancelled", ["held:1"])
+    assert "Traceback" not in stderr

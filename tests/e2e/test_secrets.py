@@ -55,6 +55,21 @@ def test_debug_output_shows_a_password_only_where_az_shows_the_command_line(az):
     assert all("Command arguments:" in line for line in shown)
 
 
+def test_no_log_has_what_the_service_is_asked(az, tmp_path):
+    """Its body has the source's password: neither --debug nor az's log file shows it, nor the body around it."""
+    secret = tmp_path / "password"
+    secret.write_text("robot-secret\n")
+    az("config", "set", "logging.enable_log_file=true", f"logging.log_dir={tmp_path / 'logs'}")
+    words = ("--source", "registry.contoso.com/team/app:1.0", "-u", "robot", "-p", f"@{secret}", "-t", "logged:1")
+    for options in ((), ("--debug",)):
+        result = az("acr", "import", "-n", "myregistry", *words, "--engine", "service", "--force", *options)
+        assert result.code == 0, result.stderr[-2000:]
+        assert "robot-secret" not in result.stderr and "sourceImage" not in result.stderr
+    logs = [path.read_text() for path in (tmp_path / "logs").rglob("*") if path.is_file()]
+    assert any("acr import" in log for log in logs)
+    assert not [log for log in logs if "robot-secret" in log or "sourceImage" in log]
+
+
 @pytest.mark.parametrize("how", ["file", "stdin", "environment"])
 def test_password_need_not_be_on_the_command_line(sandbox, az, tmp_path, how):
     """@FILE, @- and the environment."""

@@ -23,6 +23,8 @@ from .world import AzureRegistry, World
 MAX_MANIFESTS = 50
 # what a host is called in references, and where it answers
 NAMES = {"docker.io": "registry-1.docker.io"}
+# what the service takes for Docker Hub as well
+HUB = ("index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
 
 
 class Importer:
@@ -65,6 +67,7 @@ class Importer:
             content = self._contents[registry.login_server]
             return content, call(content, "GET", path, headers=ACCEPT)
         host = source["registryUri"].lower().removesuffix(":443")
+        host = "docker.io" if host in HUB else host
         if host not in self._contents:
             raise ImportFailed("InvalidParameters", f"The source {host} can not be reached.")
         return self._contents[host], self._asked(host, path, source.get("credentials") or {})

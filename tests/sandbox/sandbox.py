@@ -40,6 +40,8 @@ class Sandbox:
         self.world = World()
         self.log = RequestLog(folder / "requests.jsonl")
         self.faults = Faults()
+        # hosts that the proxy does not let this machine reach; the import service does
+        self.refused_here: set[str] = set()
         self._processes: list[distribution.Distribution] = []
         self._contents: dict[str, Handler] = {}
         self._fronts: dict[str, Handler] = {}
@@ -169,7 +171,7 @@ class Sandbox:
         return front(request) if front else Response(404, body=f"the sandbox has no {request.host}".encode())
 
     def _knows(self, host: str, port: int) -> bool:
-        return (host if port == 443 else f"{host}:{port}") in self._fronts
+        return host not in self.refused_here and (host if port == 443 else f"{host}:{port}") in self._fronts
 
     def _tls(self) -> ssl.SSLContext:
         authority = trustme.CA()
