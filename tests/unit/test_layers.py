@@ -39,6 +39,7 @@ AZ_SIDE = {
     "registries": "deadline hosts arm directory docker_config connections credentials naming blob_places",
     "job": "job embedded sides",
     "service": "operation request targets referrers image wait",
+    "batch": "versions regexes selection wanted marked schema targets lists foreign document shards report",
     "imports": "choice image wait",
 }
 # what az looks for, by az's names, and the values that all of them may know
