@@ -24,6 +24,8 @@ def sample(kind: type[engine.EngineError], host: str = "myregistry.azurecr.io", 
         engine.TagConflict: lambda: kind(f"{host}/app:1", "sha256:a", "sha256:b"),
         engine.TimedOut: lambda: kind(60.0),
         engine.NoMatchingPlatform: lambda: kind(f"{host}/app:1", "linux/s390x", ("linux/amd64", "linux/arm64")),
+        engine.Blocked: lambda: kind(),
+        engine.QuotaSpent: lambda: kind(host, 3, 1, 21_600),
         engine.Cancelled: lambda: kind(),
     }
     if kind in made:

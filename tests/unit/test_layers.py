@@ -17,7 +17,7 @@ ENGINE = {
     "content": "digest platform descriptor reference manifest stream store",
     "transport": "redaction addresses failures retry response refusal adapter transport",
     "auth": "challenge scope credential token provider",
-    "registry": "client pages acr download ranges upload referrers repository",
+    "registry": "quota client pages listing acr download ranges upload referrers repository",
     "files": "location gzipped folder tar layout archive",
     "copy": """request report progress limits queues workers loop driver once readings blobs platforms referrers
         tree missing image images""",
