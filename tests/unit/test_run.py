@@ -20,6 +20,7 @@ from azext_acrimport.engine import (
     Quota,
     copy_images,
 )
+from azext_acrimport.engine.copy import images as images_module
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy
 
@@ -410,3 +411,24 @@ def test_of_an_unchanged_image_nothing_more_is_asked_where_only_new_ones_count()
     source.calls.clear()
     assert run([request]).items[0].status == "unchanged"
     assert [method for method, _ in source.calls] == ["resolve"]
+
+
+def test_image_that_is_planned_when_another_has_failed_is_not_written(monkeypatch):
+    """It was begun before, and found out all that it wanted."""
+    failed = threading.Event()
+
+    class Telling(images_module.ImageCopy):
+        async def run(self) -> None:
+            try:
+                await super().run()
+            finally:
+                if self.request.identifier == "gone":
+                    failed.set()
+
+    monkeypatch.setattr(images_module, "ImageCopy", Telling)
+    source, target = stores(IMAGE)
+    source.before = lambda method, what: failed.wait(30) if (method, what) == ("resolve", "1") else None
+    requests = [CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in ("1", "gone")]
+    report = copy_images(requests, Cancellation(), jobs=2, fail_fast=True)
+    assert [item.status for item in report.items] == ["blocked", "failed"]
+    assert not target.tags and not target.count("put_blob")
