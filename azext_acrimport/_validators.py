@@ -18,7 +18,7 @@ PASSWORD_VARIABLE = "ACRIMPORT_SOURCE_PASSWORD"  # noqa: S105  the name of a var
 
 ENGINES = ("auto", "embedded", "service")
 
-REFERRERS = ("all", "none")
+REFERRERS = ("all", "new", "none")
 
 # The rule of the service. https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 NAME = re.compile(r"[a-zA-Z0-9]{5,50}")
@@ -99,7 +99,7 @@ def _validate_credentials(namespace: Any) -> None:
                 f"{option}: the file '{value[1:]}' cannot be read.",
                 f"Check its name. A value that begins with @ itself goes into the variable {PASSWORD_VARIABLE}.",
             )
-    from_environment = not _is_layout(namespace.source_image)
+    from_environment = not _is_layout(getattr(namespace, "source_image", ""))
     if namespace.username is None and namespace.password is None and from_environment:
         namespace.username = os.environ.get(USERNAME_VARIABLE) or None
         namespace.password = os.environ.get(PASSWORD_VARIABLE) or None
@@ -137,19 +137,26 @@ def _configured_engine(cmd: Any, namespace: Any) -> str:
         )
     target = namespace.registry_name
     outside = is_registry_host(target) and not is_acr_host(cmd.cli_ctx, target)
-    decided = namespace.hand_over or namespace.platform or outside or _is_layout(namespace.source_image)
+    decided = (
+        _hands_over(namespace) or namespace.platform or outside or _is_layout(getattr(namespace, "source_image", ""))
+    )
     return "auto" if decided else configured
 
 
 def _validate_engine(cmd: Any, namespace: Any) -> None:
     if namespace.engine is None:
         namespace.engine = _configured_engine(cmd, namespace)
-    if namespace.hand_over and namespace.engine == "embedded":
+    if _hands_over(namespace) and namespace.engine == "embedded":
         raise ValueError(
             "--no-wait needs the engine service: the embedded engine ends with this command.",
             "Leave out --no-wait, or --engine embedded.",
         )
     _validate_timeout(namespace)
+
+
+def _hands_over(namespace: Any) -> bool:
+    """A batch never does."""
+    return bool(getattr(namespace, "hand_over", False))
 
 
 def _validate_timeout(namespace: Any) -> None:
@@ -213,7 +220,7 @@ def _how_to_write(source: str) -> str:
 
 def _validate_layout(namespace: Any, source: Any) -> None:
     """Files have no user name, mostly no repository, and the service cannot read them."""
-    if namespace.engine == "service" or namespace.hand_over:
+    if namespace.engine == "service" or _hands_over(namespace):
         raise ValueError("The import service cannot read files of this machine.", "Leave out --engine and --no-wait.")
     if namespace.username or namespace.password:
         raise ValueError("Files need no --username and --password.", "Leave them out.")
@@ -226,7 +233,7 @@ def _validate_layout(namespace: Any, source: Any) -> None:
 def _validate_platforms(namespace: Any) -> None:
     from .engine import Platform
 
-    if namespace.platform and (namespace.engine == "service" or namespace.hand_over):
+    if namespace.platform and (namespace.engine == "service" or _hands_over(namespace)):
         raise ValueError(
             "The import service imports all platforms of an image.", "Leave out --platform, or --engine and --no-wait."
         )
@@ -246,12 +253,16 @@ def _validate_targets(cmd: Any, namespace: Any) -> None:
     targets, repositories = [], []
     try:
         for text in namespace.target_tags or ():
-            repository, tag, digest = parse_repository_tag(_in_target(cmd, namespace, "--image", text))
+            repository, tag, digest = parse_repository_tag(
+                in_target(cmd.cli_ctx, namespace.registry_name, "--image", text)
+            )
             if digest:
                 raise InvalidReference(text, "a target has a tag, never a digest")
             targets.append((repository, tag))
         for text in namespace.repository or ():
-            repository, tag, digest = parse_repository_tag(_in_target(cmd, namespace, "--repository", text))
+            repository, tag, digest = parse_repository_tag(
+                in_target(cmd.cli_ctx, namespace.registry_name, "--repository", text)
+            )
             if tag or digest:
                 raise ValueError(
                     f"--repository takes a repository without a tag, not '{text}'.", f"For a tag: --image {text}"
@@ -263,16 +274,16 @@ def _validate_targets(cmd: Any, namespace: Any) -> None:
     namespace.repository = repositories
 
 
-def _in_target(cmd: Any, namespace: Any, option: str, text: str) -> str:
-    """The text without the target's own registry in front, which --name has said already.
+def in_target(cli_ctx: Any, target: str, option: str, text: str, *, has_host: bool = False) -> str:
+    """The text without the target's own registry in front, which --name has said already. Raises ValueError.
 
     A dot alone makes no host of it: docker.io/library/alpine is a repository that many have in their registry.
     """
     from .registries.hosts import is_acr_host
 
     host, slash, rest = text.partition("/")
-    host, target = host.lower(), namespace.registry_name
-    if not slash or not (host == target or ":" in host or is_acr_host(cmd.cli_ctx, host)):
+    host = host.lower()
+    if not slash or not (has_host or host == target or ":" in host or is_acr_host(cli_ctx, host)):
         return text
     # also behind a resource ID, a regional endpoint, or with the hash of a domain label
     name = target.rpartition("/")[2].partition(".")[0].lower()

@@ -88,6 +88,10 @@ class Machine:
         wheel = next((build / "dist").glob("*.whl"))
         self.started(True, f"extension add --yes --source {wheel}")
 
+    def words(self, command: str) -> tuple[list[str], dict[str, str]]:
+        """A command line of the az with the extension, and its environment."""
+        return [self._az, *command.split()], self._environments[True]
+
     def started(self, extended: bool, command: str) -> float:
         """Seconds that this az needed. Raises CalledProcessError."""
         started = time.perf_counter()

@@ -15,7 +15,7 @@ from .foreign import read_foreign
 from .lists import read_list
 from .marked import MAX_BYTES, Marked, read_yaml
 from .schema import mistakes_in
-from .targets import parse_target
+from .targets import with_target
 from .wanted import Mistakes, RegistrySettings, Wanted, WantedFile, shown
 
 __all__ = ["read_file"]
@@ -98,8 +98,7 @@ class _Batch:
         except ValueError:
             return None  # it has been said
         if target and _string(target):
-            named = self._checked(target, f"{key}.target", parse_target, str(target.value), wanted)
-            wanted = replace(wanted, target=named)
+            wanted = self._checked(target, f"{key}.target", with_target, wanted, str(target.value)) or wanted
         return wanted
 
     def _values(self, entry: dict[str, Marked], defaults: dict[str, Marked], key: str, line: int) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..engine import InvalidReference, Platform, is_registry_host
+from ..engine import InvalidReference, Platform
 from .marked import Marked
-from .targets import parse_target
+from .targets import with_target
 from .wanted import Mistakes, Wanted, WantedFile, shown
 
 __all__ = ["read_foreign"]
@@ -55,7 +55,7 @@ def _maps_images(part: Marked | None) -> bool:
 class _Reader:
     def __init__(self, name: str) -> None:
         self._name = name
-        self.found = WantedFile()
+        self.found = WantedFile(foreign=True)
 
     def leave_out(self, part: Marked, key: str, why: str = "") -> None:
         """Never with its value, which may be a secret."""
@@ -157,11 +157,8 @@ class _Reader:
         try:
             wanted = Wanted.parse(source, f"{self._name}:{part.key_line or part.line}")
             wanted = wanted.with_patterns(patterns, exclude, None)
-            host, slash, rest = (target or "").partition("/")
-            if slash and is_registry_host(host.lower()):
-                wanted = replace(wanted, target=parse_target(rest, wanted), target_host=host.lower())
-            elif target:
-                wanted = replace(wanted, target=parse_target(target, wanted))
+            if target:
+                wanted = with_target(wanted, target, dotted=True)
             if chosen := tuple(map(Platform.parse, platforms)):
                 wanted = replace(wanted, platforms=chosen)
         except InvalidReference as error:

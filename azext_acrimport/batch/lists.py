@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from ..engine import InvalidReference
-from .targets import parse_target
+from .targets import with_target
 from .wanted import Mistakes, Wanted, WantedFile, shown
 
 __all__ = ["read_list"]
@@ -25,7 +24,7 @@ def read_list(text: str, name: str) -> WantedFile:
                 raise ValueError(f"a line is 'source' or 'source target', not {len(words)} words")
             if words:
                 wanted = Wanted.parse(words[0], where)
-                found.wanted.append(replace(wanted, target=parse_target(words[1], wanted)) if words[1:] else wanted)
+                found.wanted.append(with_target(wanted, words[1]) if words[1:] else wanted)
         except InvalidReference as error:
             mistakes.append(f"{where}: {shown(words[0])}: {error.reason}")
         except ValueError as error:

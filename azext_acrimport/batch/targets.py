@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..engine import InvalidReference, Reference, parse_repository_tag
+from ..engine import InvalidReference, Reference, is_registry_host, parse_repository_tag
 from .wanted import Mistakes, Wanted, shown
 
-__all__ = ["Item", "Naming", "distinct", "parse_target"]
+__all__ = ["Item", "Naming", "distinct", "parse_target", "with_target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,17 @@ def parse_target(text: str, wanted: Wanted) -> tuple[str, str | None]:
     if tag and not wanted.is_one and not (exact and exact.kind == "exact"):
         raise ValueError(f"the target {shown(text)} has a tag, but the source may have many; name one tag of it")
     return repository, tag
+
+
+def with_target(wanted: Wanted, text: str, *, dotted: bool = False) -> Wanted:
+    """The same, with this target; a host with a port may stand before it, and where ``dotted`` any host.
+
+    Raises ValueError.
+    """
+    host, slash, rest = text.partition("/")
+    if slash and is_registry_host(host.lower()) and (dotted or ":" in host):
+        return replace(wanted, target=parse_target(rest, wanted), target_host=host.lower())
+    return replace(wanted, target=parse_target(text, wanted))
 
 
 def distinct(items: Iterable[Item]) -> list[Item]:

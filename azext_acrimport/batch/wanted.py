@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..engine import Digest, InvalidReference, Platform, Reference, is_registry_host, parse_repository_tag
+from .regexes import Found
 from .selection import Pattern, Selection
 
 __all__ = ["Mistakes", "RegistrySettings", "Wanted", "WantedFile", "shown"]
 
 LOCAL = ("oci:", "oci-archive:", "docker-archive:")
 MAX_SHOWN = 80
+# cosign's tags, and those under which registries without the referrers API list what refers to an image
+ATTACHED = re.compile(r"sha(?:256|512)-[0-9a-f]{64,128}(?:\.\w+)?")
 
 
 class Mistakes(ValueError):
@@ -73,6 +77,17 @@ class Wanted:
         digest = f"@{self.digest}" if self.digest else ""
         return f"{self.registry}/{self.repository}{tag}{digest}".strip("/")
 
+    def tags(self, listed: Sequence[str], found: Found) -> list[Wanted]:
+        """Each of its images. ``listed``: the tags of its repository, where they were asked for.
+
+        Where no tag is named, what vouches for other images is none: it comes along with them.
+        """
+        if self.is_one:
+            return [self]
+        if not self.selection.tags:
+            listed = [tag for tag in listed if not ATTACHED.fullmatch(tag)]
+        return [replace(self, tag=tag) for tag in self.selection.of(listed, found)]
+
     def with_patterns(self, tags: Iterable[str], exclude: Iterable[str], newest: int | None) -> Wanted:
         """The same, with these; of a single image they have nothing to select. Raises ValueError."""
         if self.is_one:
@@ -93,11 +108,12 @@ class RegistrySettings:
 
 @dataclass(slots=True)
 class WantedFile:
-    """A file, read. ``left_out``: what a file of another tool says and this one does not do."""
+    """A file, read. ``foreign``: of another tool; ``left_out``: what it says and this one does not do."""
 
     target: str | None = None
     wanted: list[Wanted] = field(default_factory=list)
     registries: dict[str, RegistrySettings] = field(default_factory=dict)
+    foreign: bool = False
     left_out: list[str] = field(default_factory=list)
 
 

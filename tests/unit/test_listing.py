@@ -14,21 +14,12 @@ from azext_acrimport.engine import (
     NetworkError,
     Quota,
     RegistryClient,
-    Rejected,
-    Unauthorized,
     list_repositories,
     list_tags,
 )
 from azext_acrimport.engine.registry import listing
 from azext_acrimport.engine.registry.quota import QuotaMeter
-from azext_acrimport.output import errors
 from tests.support.scripted import Script, answer, transport
-
-BASIC = {"WWW-Authenticate": 'Basic realm="r.test"'}
-PAGING = (
-    b'{"errors": [{"code": "X", "message": "pagination offset too large for anonymous requests; '
-    b'sign in to page further"}]}'
-)
 
 
 def client(answers, host: str = "r.test") -> tuple[RegistryClient, Script]:
@@ -97,26 +88,6 @@ def test_list_that_goes_on_at_another_host_is_not_followed():
     """Whatever the registry says."""
     with pytest.raises(NetworkError):
         list_tags(client([page("a", more="https://evil.test/x")])[0], "app")
-
-
-@pytest.mark.parametrize(
-    ("ask", "error", "kind", "advice"),
-    [
-        (list_repositories, answer(401, BASIC), Unauthorized, "Name the repositories instead, with --source r.test/"),
-        (list_repositories, answer(400), Rejected, "Name the repositories instead"),
-        (
-            lambda of: list_tags(of, "app"),
-            answer(400, {}, PAGING),
-            Rejected,
-            "Sign in with --username and --password",
-        ),
-    ],
-)  # fmt: skip
-def test_refusal_says_what_to_do_instead(ask, error, kind, advice):
-    """Of the catalog, which few may see; of Docker Hub's pages."""
-    with pytest.raises(kind) as caught:
-        ask(client([error])[0])
-    assert errors.to_json(caught.value)["recommendation"].startswith(advice)
 
 
 def test_quota_is_read_where_it_is_told():
