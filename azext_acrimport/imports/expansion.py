@@ -90,13 +90,15 @@ class Expander:
         return list(wanted)
 
     def _repositories(self, wanted: Iterable[Wanted]) -> list[Wanted | Refused]:
-        """Whole registries become their repositories."""
+        """Whole registries become their repositories; of one that could not be found nothing is asked."""
         wanted = list(wanted)
         whole = {one.registry for one in wanted if not one.repository}
         catalogs = self._at_the_same_time(whole, lambda host: list_repositories(self._client(host)))
         parts: list[Wanted | Refused] = []
         for one in wanted:
             found = catalogs.get(one.registry) if not one.repository else None
+            registry = self._registries[one.registry]
+            found = registry if isinstance(registry, EngineError) else found
             if isinstance(found, EngineError):
                 parts.append(Refused(one, found))
             elif found is not None:

@@ -33,7 +33,7 @@ from ..job.clients import Clients, secret_of
 from ..job.job import Connected, Job, Outcome
 from ..job.parallel import each
 from ..output.batch import BatchView
-from ..output.catalogue import ServiceError
+from ..output.catalogue import TIMED_OUT, ServiceError
 from ..registries.blob_places import remembered
 from ..registries.credentials import Identity
 from ..registries.deadline import Deadline
@@ -109,6 +109,7 @@ class Run:
         self._view = view
         self._here = threading.local()
         self._sets: list[Clients] = []
+        self._secrets: dict[str, str | None] = {}
         self._stopped = False
 
     def do(self, lines: Sequence[Line], clients: Clients) -> None:
@@ -265,7 +266,8 @@ class Run:
             item.status, item.error = "skipped", None
         if item.status == "planned" and not self._options.dry_run:
             item.status, item.error = ("cancelled", Cancelled()) if self._stopped else ("blocked", Blocked())
-        if item.status == "failed" and isinstance(item.error, TimedOut):
+        late = isinstance(item.error, ServiceError) and item.error.known is TIMED_OUT and self._deadline.over
+        if item.status == "failed" and (late or isinstance(item.error, TimedOut)):
             item.status = "cancelled"
 
     def _request(self, work: _Work, clients: Clients) -> CopyRequest:
@@ -300,7 +302,7 @@ class Run:
                 source_image=SourceImage(image, reference, str(reference)),
                 source_registry=None,
                 username=sign_in.username,
-                password=secret_of(sign_in, wanted.registry),
+                password=self._secret(wanted.registry, sign_in),
                 target_tags=[(item.repository, item.tag)],
                 repositories=[],
                 resource_group_name=options.resource_group_name,
@@ -324,6 +326,11 @@ class Run:
             same_tenant=lambda: self._identity.tenant(source) == self._identity.tenant(self._target),
         )
         return job
+
+    def _secret(self, host: str, sign_in: SignIn) -> str | None:
+        if host not in self._secrets:
+            self._secrets[host] = secret_of(sign_in, host)
+        return self._secrets[host]
 
     @contextmanager
     def _connected_for(self, line: Line, job: Job) -> Iterator[Connected]:

@@ -319,6 +319,17 @@ def test_catalog_that_is_not_shown_says_what_to_do_instead(sandbox, az):
     assert "--source registry.contoso.com/REPOSITORY" in refused["error"]["recommendation"]
 
 
+def test_source_that_may_not_be_read_fails_alone(sandbox, az):
+    """One whose owner forbids it, by name and whole; nothing is asked of it."""
+    push(sandbox.content(MCR), "alone/app", "1")
+    mark = sandbox.log.mark()
+    sources = ("secretregistry.azurecr.io/a:1", "secretregistry.azurecr.io", f"{MCR}/alone/app")
+    result = az(*BATCH, *(word for source in sources for word in ("--source", source)))
+    assert [item["status"] for item in result.json["items"]] == ["failed", "failed", "copied"]
+    assert result.json["items"][0]["error"]["code"] == "source-export-disabled"
+    assert not sandbox.log.find(since=mark, host="secretregistry.azurecr.io")
+
+
 def test_fail_fast_blocks_what_is_left(sandbox, az):
     """With what has stopped it."""
     push(sandbox.content(MCR), "fast/app", "1", "2")
