@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from knack.log import get_logger
 
 from ._validators import (
-    _registry,
-    _validate_credentials,
-    _validate_engine,
-    _validate_jobs,
-    _validate_platforms,
     in_target,
+    registry_of,
+    validate_credentials,
+    validate_engine,
+    validate_jobs,
+    validate_platforms,
 )
 
 if TYPE_CHECKING:
@@ -48,14 +48,19 @@ def _batch(cmd: Any, namespace: Any) -> Any:
     file = _file(namespace.file) if namespace.file else WantedFile()
     _validate_registries(namespace, file)
     given = bool(namespace.username or namespace.password)
-    _validate_credentials(namespace)
-    _validate_engine(cmd, namespace)
-    _validate_jobs(cmd, namespace)
-    _validate_platforms(namespace)
+    validate_credentials(namespace)
+    validate_engine(cmd, namespace)
+    validate_jobs(cmd, namespace)
+    validate_platforms(namespace)
     wanted = [*_sources(namespace), *_of_file(cmd, namespace, file)]
     if not wanted:
         raise ValueError(
             "There is nothing to import.", "Give --source, --file, or --registry for all of a container registry."
+        )
+    if namespace.engine == "service" and any(one.platforms for one in wanted):
+        raise ValueError(
+            "The import service imports all platforms of an image, and the file asks for some.",
+            "Leave out --engine, or platforms.",
         )
     options = BatchOptions(
         registry_name=namespace.registry_name,
@@ -98,15 +103,15 @@ def _validate_registries(namespace: Any, file: WantedFile) -> None:
         raise ValueError(
             "The target registry is missing.", "Add --name, or target: in the file, or az configure --defaults acr=NAME"
         )
-    of_file = _registry(file.target, "target:") if file.target else ""
+    of_file = registry_of(file.target, "target:") if file.target else ""
     # az configure --defaults acr=… is for who says nothing
     if of_file and getattr(namespace.registry_name, "is_default", False):
         namespace.registry_name = None
-    namespace.registry_name = _registry(namespace.registry_name or of_file, "--name")
+    namespace.registry_name = registry_of(namespace.registry_name or of_file, "--name")
     if of_file and of_file != namespace.registry_name:
         logger.warning("--name %s is the target; the file says %s.", namespace.registry_name, of_file)
     if namespace.source_registry:
-        namespace.source_registry = _registry(namespace.source_registry, "--registry")
+        namespace.source_registry = registry_of(namespace.source_registry, "--registry")
 
 
 def _sources(namespace: Any) -> list[Wanted]:

@@ -54,23 +54,23 @@ def validate_import(cmd: Any, namespace: Any) -> None:
 
     try:
         _validate_registries(namespace)
-        _validate_credentials(namespace)
-        _validate_engine(cmd, namespace)
-        _validate_jobs(cmd, namespace)
+        validate_credentials(namespace)
+        validate_engine(cmd, namespace)
+        validate_jobs(cmd, namespace)
         _validate_source(namespace)
-        _validate_platforms(namespace)
+        validate_platforms(namespace)
         _validate_targets(cmd, namespace)
     except ValueError as error:
         errors.exit_for_usage(*error.args)
 
 
 def _validate_registries(namespace: Any) -> None:
-    namespace.registry_name = _registry(namespace.registry_name, "--name")
+    namespace.registry_name = registry_of(namespace.registry_name, "--name")
     if namespace.source_registry:
-        namespace.source_registry = _registry(namespace.source_registry, "--registry")
+        namespace.source_registry = registry_of(namespace.source_registry, "--registry")
 
 
-def _registry(text: str, option: str) -> str:
+def registry_of(text: str, option: str) -> str:
     """A resource ID as it is; a name or a host in the form that comparisons need."""
     from .engine import is_registry_host
 
@@ -91,7 +91,8 @@ def _registry(text: str, option: str) -> str:
     return plain
 
 
-def _validate_credentials(namespace: Any) -> None:
+def validate_credentials(namespace: Any) -> None:
+    """Given ones, or those of the environment. Raises ValueError."""
     for option, value in (("--username", namespace.username), ("--password", namespace.password)):
         # az has put the content of a file that it could read in the place of its name
         if value and value.startswith("@"):
@@ -143,7 +144,8 @@ def _configured_engine(cmd: Any, namespace: Any) -> str:
     return "auto" if decided else configured
 
 
-def _validate_engine(cmd: Any, namespace: Any) -> None:
+def validate_engine(cmd: Any, namespace: Any) -> None:
+    """Named, or configured. Raises ValueError."""
     if namespace.engine is None:
         namespace.engine = _configured_engine(cmd, namespace)
     if _hands_over(namespace) and namespace.engine == "embedded":
@@ -165,7 +167,8 @@ def _validate_timeout(namespace: Any) -> None:
         raise ValueError(f"--timeout takes seconds, up to {MAX_TIMEOUT} (a week).", "For example: --timeout 3600")
 
 
-def _validate_jobs(cmd: Any, namespace: Any) -> None:
+def validate_jobs(cmd: Any, namespace: Any) -> None:
+    """Named, or configured; None lets the engine choose. Raises ValueError."""
     said, example = "--jobs", "--jobs 8"
     if namespace.jobs is None:
         configured = cmd.cli_ctx.config.get("acrimport", "jobs", fallback=None)
@@ -230,7 +233,8 @@ def _validate_layout(namespace: Any, source: Any) -> None:
         )
 
 
-def _validate_platforms(namespace: Any) -> None:
+def validate_platforms(namespace: Any) -> None:
+    """Texts become platforms. Raises ValueError."""
     from .engine import Platform
 
     if namespace.platform and (namespace.engine == "service" or _hands_over(namespace)):

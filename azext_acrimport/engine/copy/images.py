@@ -159,7 +159,7 @@ class _Run:
         return number
 
     async def _story(self, number: int) -> None:
-        request, result = self._requests[number], self._results[number]
+        request, result, begun = self._requests[number], self._results[number], self._totals.seconds
         try:
             await ImageCopy(self.shared, request, result, number).run()
         except Cancelled:
@@ -171,7 +171,7 @@ class _Run:
             self._failed = True
         finally:
             self._under_way[request.source.registry] -= 1
-        result.seconds = self._totals.seconds
+        result.seconds = self._totals.seconds - begun
         self._ended[number] = True
 
     def _has_ended(self, story: asyncio.Task[None]) -> None:
