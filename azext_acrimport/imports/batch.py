@@ -21,6 +21,7 @@ from ..registries.credentials import Identity
 from ..registries.deadline import Deadline
 from ..registries.directory import Directory
 from .expansion import Expander, Expansion, Refused
+from .image import warn_of_quarantine
 from .many import Line, Run
 
 logger = get_logger(__name__)
@@ -64,6 +65,7 @@ class _Batch:
         options, deadline = self._options, self._deadline
         identity, directory = Identity(self._cli_ctx, deadline), Directory(self._cli_ctx)
         target = deadline.wait_for(lambda: directory.find_target(options.registry_name, options.resource_group_name))
+        warn_of_quarantine(target)
         self._registry, source, sign_ins = target.host, None, dict(options.sign_ins)
         if named := options.source_registry:
             source = deadline.wait_for(lambda: directory.find_source(named))
@@ -108,8 +110,11 @@ class _Batch:
 
     def end(self, error: EngineError) -> None:
         """Nothing more is done: of what has not ended this is why."""
-        self._failure = error
         status = "cancelled" if isinstance(error, (Cancelled, TimedOut)) else "blocked"
+        if isinstance(error, Cancelled):
+            error = Cancelled()  # of single images is told what is complete
+        else:
+            self._failure = error
         for line in self._lines:
             if line.outcome.item.status == "planned":
                 line.outcome.item.status, line.outcome.item.error = status, error  # type: ignore[assignment]

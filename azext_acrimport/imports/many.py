@@ -74,10 +74,12 @@ class Line:
 
 @dataclass(slots=True)
 class _Work:
-    """One image on its way through the engines. ``refusal``: why this machine could not do it."""
+    """One image on its way through the engines. ``refusal``: why this machine could not do it.
+
+    There may be ten thousand of them, so its job is made anew where it is needed.
+    """
 
     line: Line
-    job: Job
     early: Row | None
     row: Row | None = None
     refusal: EngineError | None = None
@@ -144,14 +146,14 @@ class Run:
         except EngineError as error:
             line.outcome.item.status, line.outcome.item.error = "failed", error
             return None
-        return _Work(line, job, next((row for row in TABLE if row.early and row.holds(Facts(job))), None))
+        return _Work(line, next((row for row in TABLE if row.early and row.holds(Facts(job))), None))
 
     def _copy(self, works: Sequence[_Work], clients: Clients, *, by_force: bool = False) -> None:
         """Through this machine, in one run. ``by_force``: nothing else is left to choose."""
         requests, known = [], {}
         for work in works:
             try:
-                requests.append(self._request(work, clients))
+                requests.append(self._request(work.line, clients))
             except EngineError as error:  # of a credential that is not to be had
                 work.line.outcome.item.status, work.line.outcome.item.error = "failed", error
             else:
@@ -162,7 +164,7 @@ class Run:
             work = known[id(planned.request)]
             moving = planned.result.bytes.copied if planned.counted else 0
             if not named and not by_force:
-                work.row = work.early or chosen(Facts(work.job, moving=moving))
+                work.row = work.early or chosen(Facts(self._job(work.line), moving=moving))
             return not options.dry_run and (work.row is None or by_force or work.row.engine == "embedded")
 
         with remembered(self._cli_ctx) as places:
@@ -193,7 +195,7 @@ class Run:
             self._stopped = True
             if clients.cancellation.expired:
                 item.error = TimedOut(self._deadline.seconds or 0.0)
-        row = work.row or work.early or chosen(Facts(work.job, item.error))
+        row = work.row or work.early or chosen(Facts(self._job(work.line), item.error))
         work.row = row
         outcome = Outcome(item, "embedded", reason) if reason else Outcome(item, row.engine, row.reason)
         # a manifest that counts as a pull was not read to find out what a dry run would move
@@ -207,7 +209,7 @@ class Run:
             return False
         if item.status == "planned":
             return row.engine == "service"
-        facts = Facts(work.job, item.error)
+        facts = Facts(self._job(work.line), item.error)
         closed = facts.may_not_push or facts.source_is_closed or facts.source_is_silent
         if closed and facts.service_possible and (row.engine == "service" or not self._options.dry_run):
             work.refusal = item.error
@@ -247,8 +249,9 @@ class Run:
             row = work.row or work.early
             assert row
             reason = row.reason
-        limit = None if named or refusal else patience(work.job)
-        outcome = import_by_service(work.job, reason, self._view, limit)
+        job = self._job(work.line)
+        limit = None if named or refusal else patience(job)
+        outcome = import_by_service(job, reason, self._view, limit)
         if refusal and says_less(outcome.item.error, refusal):
             outcome.item.error = refusal
         work.line.outcome = outcome
@@ -270,8 +273,8 @@ class Run:
         if item.status == "failed" and (late or isinstance(item.error, TimedOut)):
             item.status = "cancelled"
 
-    def _request(self, work: _Work, clients: Clients) -> CopyRequest:
-        item, job, options = work.line.item, work.job, self._options
+    def _request(self, line: Line, clients: Clients) -> CopyRequest:
+        item, job, options = line.item, self._job(line), self._options
         assert item and job.source
         target = clients.repository("target", self._target, item.repository)
         return CopyRequest(
@@ -295,7 +298,7 @@ class Run:
         sign_in = self._sign_ins.get(wanted.registry, SignIn())
         referrers = options.referrers or wanted.referrers or "new"
         platforms = options.platforms or (wanted.platforms if wanted.platforms is not None else ())
-        job = Job(
+        return Job(
             cli_ctx=self._cli_ctx,
             options=ImportOptions(
                 registry_name=options.registry_name,
@@ -322,10 +325,9 @@ class Run:
             image=image,
             targets=(Target(item.repository, item.tag, item.target),),
             deadline=self._deadline,
-            connected=lambda: self._connected_for(line, job),
+            connected=lambda: self._connected_for(line),
             same_tenant=lambda: self._identity.tenant(source) == self._identity.tenant(self._target),
         )
-        return job
 
     def _secret(self, host: str, sign_in: SignIn) -> str | None:
         if host not in self._secrets:
@@ -333,11 +335,11 @@ class Run:
         return self._secrets[host]
 
     @contextmanager
-    def _connected_for(self, line: Line, job: Job) -> Iterator[Connected]:
+    def _connected_for(self, line: Line) -> Iterator[Connected]:
         """For the service, in the thread that asks it: one set of connections for all that this thread does."""
         clients: Clients | None = getattr(self._here, "clients", None)
         if clients is None or clients.cancellation.requested:
             self._deadline.check()
             clients = self._here.clients = self._connected().__enter__()
             self._sets.append(clients)
-        yield self._request(_Work(line, job, None), clients), clients.cancellation
+        yield self._request(line, clients), clients.cancellation
