@@ -97,13 +97,15 @@ def test_what_contradicts_itself_is_wrong_usage(checked, monkeypatch, words, sai
     assert said in str(ended.value) and "secret" not in str(ended.value).replace("a secret", "")
 
 
-def test_password_of_the_environment_is_for_one_registry(checked, monkeypatch):
+def test_password_of_the_environment_is_for_one_registry(checked, monkeypatch, tmp_path):
     """It is a default, and never shown to a second one."""
     monkeypatch.setenv("ACRIMPORT_SOURCE_USERNAME", "bob")
     monkeypatch.setenv("ACRIMPORT_SOURCE_PASSWORD", "secret")
     assert checked(f"-n myregistry {HUB}").sign_ins["docker.io"].username == "bob"
     assert checked(f"-n myregistry {HUB} --source quay.io/a:1").sign_ins == {}
-    assert checked("-n myregistry --file batch.yaml").sign_ins["ghcr.io"].variable == "GHCR"
+    (tmp_path / "one.yaml").write_text(FILE.replace(", {source: docker.io/c, target: x}", ""))
+    assert checked("--file one.yaml").sign_ins["ghcr.io"].variable == "GHCR"
+    assert checked("--file one.yaml -u eve -p other").sign_ins["ghcr.io"].username == "eve"
 
 
 def test_configured_target_gives_way_to_the_file(cli_ctx, request):
