@@ -18,7 +18,7 @@ setup(
     author="The acrimport authors",
     python_requires=">=3.10",
     packages=find_packages(include=["azext_acrimport*"]),
-    package_data={"azext_acrimport": ["azext_metadata.json"]},
+    package_data={"azext_acrimport": ["azext_metadata.json", "batch/schema.json"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Console",

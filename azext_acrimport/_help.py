@@ -82,6 +82,61 @@ examples:
         az acr import --name myregistry --resource-group MyResourceGroup --source mcr.microsoft.com/hello-world:latest
 """
 
+helps["acr import-batch"] = """
+type: command
+short-summary: Import many images, of a list, of a file, of repositories by patterns, or of a whole registry.
+long-summary: >
+    One sign-in for each registry, one pool of connections, and each layer moves once, whatever number of images share it.
+    It goes on after failures and says what has become of each image; run again, it does only what is missing, and asks one
+    HEAD a side for what is there. Repositories keep their path unless --prefix, --strip-prefix or a target says otherwise.
+    The report is written to standard output, also after a failure, progress and a summary to standard error.
+    Exit codes: 0 all imported or already there, 1 something failed, 2 wrong usage, 3 the target or the only source does
+    not exist.
+examples:
+  - name: Import the images of a list, one a line, where a second word on a line is the target's name.
+    text: >
+        az acr import-batch --name myregistry --file images.txt
+  - name: Import a list that another program writes.
+    text: >
+        az acr import-batch --name myregistry --file -
+  - name: Import what a batch file says, which may name the target, too.
+    text: >
+        az acr import-batch --file batch.yaml --report report.xml
+  - name: Import tags by range, without some, the newest of them, below another name.
+    text: >
+        az acr import-batch --name myregistry --source docker.io/library/alpine --tags ">=3.18 <4" --exclude "*-rc*"
+        --newest 5 --strip-prefix library --prefix base/
+  - name: Import single tags and all tags of a pattern, of two repositories.
+    text: >
+        az acr import-batch --name myregistry --source docker.io/library/nginx --source docker.io/library/redis
+        --tags latest "1.2?" "/^7\\.[24]$/"
+  - name: Move all of a registry, with signatures; the same command again proves that nothing is missing.
+    text: >
+        az acr import-batch --name myregistry --source oldregistry.azurecr.io --referrers all
+  - name: Move the repositories below one path of a registry that is named by its resource ID, one tag only.
+    text: >
+        az acr import-batch --name myregistry --source app/web --tags v1
+        --registry /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/sourceGroup/providers/Microsoft.ContainerRegistry/registries/mysourceregistry
+  - name: See first what would be done, and how many pulls Docker Hub still allows.
+    text: >
+        az acr import-batch --name myregistry --source docker.io/library/alpine --dry-run --output table
+  - name: Leave tags alone that point to something else by now; or move them all.
+    text: >
+        az acr import-batch --name myregistry --file images.txt --on-conflict skip
+  - name: Move tags that point to something else.
+    text: >
+        az acr import-batch --name myregistry --file images.txt --force --platform linux/amd64
+  - name: Do the second of five parts, in one of five jobs of a pipeline.
+    text: >
+        az acr import-batch --name myregistry --file images.txt --shard 2/5 --fail-fast --timeout 3600
+  - name: Import from a private registry with user name and password.
+    text: >
+        az acr import-batch --name myregistry --source registry.contoso.com/team/app --username robot --password secret
+  - name: Let the registry's own service import them, some at once; or copy between two registries outside Azure.
+    text: >
+        az acr import-batch --name myregistry --file images.txt --engine service --resource-group MyResourceGroup --jobs 4
+"""
+
 helps["acr import-wait"] = """
 type: command
 short-summary: Wait for an import that the registry's own service does.

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .batch.report import ReportFile
+    from .batch.targets import Naming
+    from .batch.wanted import Wanted
     from .engine import LayoutReference, Platform, Reference
 
 
@@ -40,7 +43,7 @@ class Target:
 class ImportOptions:
     """The options of the command, checked. ``target_tags``: repository and tag, if one was written.
 
-    ``named``: the engine was named by whoever typed the command. ``timeout`` in seconds.
+    ``timeout`` in seconds. ``new_only``: referrers of what is copied, not of an image that is there already.
     """
 
     registry_name: str
@@ -59,8 +62,47 @@ class ImportOptions:
     dry_run: bool
     platforms: tuple[Platform, ...]
     referrers: bool
+    new_only: bool = False
 
     @property
     def names_targets(self) -> bool:
         """False where the source's repository and tag are the target's, too."""
         return bool(self.target_tags or self.repositories)
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How to sign in at one source. ``variable`` and ``file``: where the password is, when it is not given."""
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    variable: str | None = None
+    file: str | None = None
+    plain_http: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """The options of ``az acr import-batch`` and what its file says, checked.
+
+    ``wanted``: in the order of the sources. ``sign_ins``: by host; an empty one is that of ``--registry``.
+    ``platforms`` and ``referrers``: empty and None where the file, or nobody, says it.
+    ``shard``: which part, of how many. ``on_conflict``: fail, skip or overwrite. ``timeout`` in seconds.
+    """
+
+    registry_name: str
+    wanted: tuple[Wanted, ...]
+    source_registry: str | None
+    sign_ins: dict[str, SignIn]
+    naming: Naming
+    resource_group_name: str | None
+    on_conflict: str
+    fail_fast: bool
+    shard: tuple[int, int] | None
+    report: ReportFile | None
+    engine: str
+    jobs: int | None
+    timeout: float | None
+    dry_run: bool
+    platforms: tuple[Platform, ...]
+    referrers: str | None

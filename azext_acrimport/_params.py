@@ -12,6 +12,7 @@ from azure.cli.core.commands.parameters import (
     resource_group_name_type,
 )
 
+from ._batch_validator import CONFLICTS
 from ._validators import ENGINES, REFERRERS
 
 
@@ -26,7 +27,7 @@ class Single(argparse.Action):
 
 
 def load_arguments(loader: Any) -> None:
-    """Declare the options of ``az acr import`` and ``az acr import-wait``."""
+    """Declare the options of all commands."""
     with loader.argument_context("acr import") as c:
         c.argument(
             "registry_name",
@@ -98,7 +99,8 @@ def load_arguments(loader: Any) -> None:
             arg_type=get_enum_type(REFERRERS, default="all"),
             arg_group="Content",
             help="Whether signatures, SBOMs and attestations come along that refer to the image or to one of its "
-            "platforms' images: OCI referrers, and cosign's tags sha256-….sig, .att and .sbom.",
+            "platforms' images: OCI referrers, and cosign's tags sha256-….sig, .att and .sbom. new: only with an image "
+            "that is copied or whose tag moves; of one that is there already nothing is asked.",
         )
         c.argument(
             "hand_over",  # not "no_wait": under that name az prints no result
@@ -128,6 +130,113 @@ def load_arguments(loader: Any) -> None:
             action="store_true",
             help="Show what would be copied, and the problems that can be seen now. Changes nothing.",
         )
+    with loader.argument_context("acr import-batch") as c:
+        _batch_arguments(c)
     with loader.argument_context("acr import-wait") as c:
         c.argument("operation", help="What `az acr import --no-wait` returned as operation.")
         c.argument("timeout", type=float, help="Seconds after which no longer is waited; the service goes on.")
+
+
+def _batch_arguments(c: Any) -> None:
+    """Those of ``az acr import-batch``."""
+    c.argument(
+        "registry_name",
+        options_list=["--name", "-n"],
+        completer=get_resource_name_completion_list("Microsoft.ContainerRegistry/registries"),
+        configured_default="acr",
+        help="The target registry, as for `az acr import`; it may also stand in the file, as target.",
+    )
+    c.argument("resource_group_name", resource_group_name_type)
+    c.ignore("batch")
+    c.argument(
+        "source",
+        action="append",
+        arg_group="Sources",
+        help="A repository (docker.io/library/alpine), an image by tag or digest, or a whole registry by its host "
+        "(old.azurecr.io). Repeat it for several.",
+    )
+    c.argument(
+        "file",
+        options_list=["--file"],
+        arg_group="Sources",
+        help="A YAML file (docs/batch.md), a plain list with one source a line, and a target behind it where it is to "
+        "have another name, or a file of image-syncer, skopeo sync or regsync. - is standard input.",
+    )
+    c.argument(
+        "source_registry",
+        options_list=["--registry", "-r"],
+        arg_group="Sources",
+        help="The source Azure container registry: name, login server or resource ID. --source is then repository or "
+        "repository:tag; without it all of the registry is meant.",
+    )
+    c.argument(
+        "tags",
+        nargs="+",
+        action="extend",
+        arg_group="Selection",
+        help="Which tags of a repository: exact (3.20), glob (3.*), regex (/^3\\.\\d+$/), or range of versions "
+        "(>=3.18 <4, ^3.18, ~3.18); several are alternatives. Default: every tag.",
+    )
+    c.argument("exclude", nargs="+", action="extend", arg_group="Selection", help="The same, for tags to leave out.")
+    c.argument(
+        "newest",
+        type=int,
+        arg_group="Selection",
+        help="Only so many tags of each repository: the newest by version, then by name.",
+    )
+    c.argument(
+        "shard",
+        arg_group="Selection",
+        help="I/N: only the I-th of N equal parts, the same parts every time, for jobs beside one another. In Azure "
+        "Pipelines: $(System.JobPositionInPhase)/$(System.TotalJobsInPhase).",
+    )
+    c.argument(
+        "username",
+        options_list=["--username", "-u"],
+        arg_group="Source credentials",
+        help="The user name at the source registry, if there is one. Default: the environment variable "
+        "ACRIMPORT_SOURCE_USERNAME. For several registries: registries in the file.",
+    )
+    c.argument(
+        "password",
+        options_list=["--password", "-p"],
+        arg_group="Source credentials",
+        help="The password at the source registry; @FILE reads it from a file, @- from standard input. Default: the "
+        "environment variable ACRIMPORT_SOURCE_PASSWORD.",
+    )
+    c.argument("prefix", arg_group="Target", help="Put in front of the source's repository, as it is written: mirror/")
+    c.argument(
+        "strip_prefix",
+        arg_group="Target",
+        help="Cut off the front of the source's repository first, at a / or as a whole: library",
+    )
+    c.argument(
+        "on_conflict",
+        arg_type=get_enum_type(CONFLICTS),
+        arg_group="Target",
+        help="What to do with a target tag that points to another image. Default: fail.",
+    )
+    c.argument("force", action="store_true", arg_group="Target", help="The same as --on-conflict overwrite.")
+    c.argument(
+        "platform",
+        action="append",
+        arg_group="Content",
+        help="Keep only this platform of multi-platform images, as for `az acr import`.",
+    )
+    c.argument(
+        "referrers",
+        arg_type=get_enum_type(REFERRERS),
+        arg_group="Content",
+        help="Whether signatures, SBOMs and attestations come along. new: with every image that is copied or whose tag "
+        "moves; of one that is there already nothing is asked. Default: what the file says, else new.",
+    )
+    c.argument(
+        "engine",
+        arg_type=get_enum_type(ENGINES),
+        help="Who copies, as for `az acr import`: auto chooses for each image.",
+    )
+    c.argument("jobs", type=int, help="How many transfers run at once, for all images together.")
+    c.argument("timeout", type=float, help="Seconds after which the batch is given up; what is complete stays.")
+    c.argument("fail_fast", action="store_true", help="Stop at the first failure. Default: go on, and fail at the end.")
+    c.argument("dry_run", action="store_true", help="Show what would be done to each image. Changes nothing.")
+    c.argument("report", help="Also write the report to this file: .json, or .xml for JUnit.")

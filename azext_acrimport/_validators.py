@@ -18,7 +18,7 @@ PASSWORD_VARIABLE = "ACRIMPORT_SOURCE_PASSWORD"  # noqa: S105  the name of a var
 
 ENGINES = ("auto", "embedded", "service")
 
-REFERRERS = ("all", "none")
+REFERRERS = ("all", "new", "none")
 
 # The rule of the service. https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 NAME = re.compile(r"[a-zA-Z0-9]{5,50}")
@@ -54,23 +54,23 @@ def validate_import(cmd: Any, namespace: Any) -> None:
 
     try:
         _validate_registries(namespace)
-        _validate_credentials(namespace)
-        _validate_engine(cmd, namespace)
-        _validate_jobs(cmd, namespace)
+        validate_credentials(namespace)
+        validate_engine(cmd, namespace)
+        validate_jobs(cmd, namespace)
         _validate_source(namespace)
-        _validate_platforms(namespace)
+        validate_platforms(namespace)
         _validate_targets(cmd, namespace)
     except ValueError as error:
         errors.exit_for_usage(*error.args)
 
 
 def _validate_registries(namespace: Any) -> None:
-    namespace.registry_name = _registry(namespace.registry_name, "--name")
+    namespace.registry_name = registry_of(namespace.registry_name, "--name")
     if namespace.source_registry:
-        namespace.source_registry = _registry(namespace.source_registry, "--registry")
+        namespace.source_registry = registry_of(namespace.source_registry, "--registry")
 
 
-def _registry(text: str, option: str) -> str:
+def registry_of(text: str, option: str) -> str:
     """A resource ID as it is; a name or a host in the form that comparisons need."""
     from .engine import is_registry_host
 
@@ -91,7 +91,8 @@ def _registry(text: str, option: str) -> str:
     return plain
 
 
-def _validate_credentials(namespace: Any) -> None:
+def validate_credentials(namespace: Any) -> None:
+    """Given ones, or those of the environment. Raises ValueError."""
     for option, value in (("--username", namespace.username), ("--password", namespace.password)):
         # az has put the content of a file that it could read in the place of its name
         if value and value.startswith("@"):
@@ -99,7 +100,7 @@ def _validate_credentials(namespace: Any) -> None:
                 f"{option}: the file '{value[1:]}' cannot be read.",
                 f"Check its name. A value that begins with @ itself goes into the variable {PASSWORD_VARIABLE}.",
             )
-    from_environment = not _is_layout(namespace.source_image)
+    from_environment = not _is_layout(getattr(namespace, "source_image", ""))
     if namespace.username is None and namespace.password is None and from_environment:
         namespace.username = os.environ.get(USERNAME_VARIABLE) or None
         namespace.password = os.environ.get(PASSWORD_VARIABLE) or None
@@ -137,19 +138,27 @@ def _configured_engine(cmd: Any, namespace: Any) -> str:
         )
     target = namespace.registry_name
     outside = is_registry_host(target) and not is_acr_host(cmd.cli_ctx, target)
-    decided = namespace.hand_over or namespace.platform or outside or _is_layout(namespace.source_image)
+    decided = (
+        _hands_over(namespace) or namespace.platform or outside or _is_layout(getattr(namespace, "source_image", ""))
+    )
     return "auto" if decided else configured
 
 
-def _validate_engine(cmd: Any, namespace: Any) -> None:
+def validate_engine(cmd: Any, namespace: Any) -> None:
+    """Named, or configured. Raises ValueError."""
     if namespace.engine is None:
         namespace.engine = _configured_engine(cmd, namespace)
-    if namespace.hand_over and namespace.engine == "embedded":
+    if _hands_over(namespace) and namespace.engine == "embedded":
         raise ValueError(
             "--no-wait needs the engine service: the embedded engine ends with this command.",
             "Leave out --no-wait, or --engine embedded.",
         )
     _validate_timeout(namespace)
+
+
+def _hands_over(namespace: Any) -> bool:
+    """A batch never does."""
+    return bool(getattr(namespace, "hand_over", False))
 
 
 def _validate_timeout(namespace: Any) -> None:
@@ -158,7 +167,8 @@ def _validate_timeout(namespace: Any) -> None:
         raise ValueError(f"--timeout takes seconds, up to {MAX_TIMEOUT} (a week).", "For example: --timeout 3600")
 
 
-def _validate_jobs(cmd: Any, namespace: Any) -> None:
+def validate_jobs(cmd: Any, namespace: Any) -> None:
+    """Named, or configured; None lets the engine choose. Raises ValueError."""
     said, example = "--jobs", "--jobs 8"
     if namespace.jobs is None:
         configured = cmd.cli_ctx.config.get("acrimport", "jobs", fallback=None)
@@ -213,7 +223,7 @@ def _how_to_write(source: str) -> str:
 
 def _validate_layout(namespace: Any, source: Any) -> None:
     """Files have no user name, mostly no repository, and the service cannot read them."""
-    if namespace.engine == "service" or namespace.hand_over:
+    if namespace.engine == "service" or _hands_over(namespace):
         raise ValueError("The import service cannot read files of this machine.", "Leave out --engine and --no-wait.")
     if namespace.username or namespace.password:
         raise ValueError("Files need no --username and --password.", "Leave them out.")
@@ -223,10 +233,11 @@ def _validate_layout(namespace: Any, source: Any) -> None:
         )
 
 
-def _validate_platforms(namespace: Any) -> None:
+def validate_platforms(namespace: Any) -> None:
+    """Texts become platforms. Raises ValueError."""
     from .engine import Platform
 
-    if namespace.platform and (namespace.engine == "service" or namespace.hand_over):
+    if namespace.platform and (namespace.engine == "service" or _hands_over(namespace)):
         raise ValueError(
             "The import service imports all platforms of an image.", "Leave out --platform, or --engine and --no-wait."
         )
@@ -246,12 +257,16 @@ def _validate_targets(cmd: Any, namespace: Any) -> None:
     targets, repositories = [], []
     try:
         for text in namespace.target_tags or ():
-            repository, tag, digest = parse_repository_tag(_in_target(cmd, namespace, "--image", text))
+            repository, tag, digest = parse_repository_tag(
+                in_target(cmd.cli_ctx, namespace.registry_name, "--image", text)
+            )
             if digest:
                 raise InvalidReference(text, "a target has a tag, never a digest")
             targets.append((repository, tag))
         for text in namespace.repository or ():
-            repository, tag, digest = parse_repository_tag(_in_target(cmd, namespace, "--repository", text))
+            repository, tag, digest = parse_repository_tag(
+                in_target(cmd.cli_ctx, namespace.registry_name, "--repository", text)
+            )
             if tag or digest:
                 raise ValueError(
                     f"--repository takes a repository without a tag, not '{text}'.", f"For a tag: --image {text}"
@@ -263,16 +278,16 @@ def _validate_targets(cmd: Any, namespace: Any) -> None:
     namespace.repository = repositories
 
 
-def _in_target(cmd: Any, namespace: Any, option: str, text: str) -> str:
-    """The text without the target's own registry in front, which --name has said already.
+def in_target(cli_ctx: Any, target: str, option: str, text: str, *, has_host: bool = False) -> str:
+    """The text without the target's own registry in front, which --name has said already. Raises ValueError.
 
     A dot alone makes no host of it: docker.io/library/alpine is a repository that many have in their registry.
     """
     from .registries.hosts import is_acr_host
 
     host, slash, rest = text.partition("/")
-    host, target = host.lower(), namespace.registry_name
-    if not slash or not (host == target or ":" in host or is_acr_host(cmd.cli_ctx, host)):
+    host = host.lower()
+    if not slash or not (has_host or host == target or ":" in host or is_acr_host(cli_ctx, host)):
         return text
     # also behind a resource ID, a regional endpoint, or with the hash of a domain label
     name = target.rpartition("/")[2].partition(".")[0].lower()

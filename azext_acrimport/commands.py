@@ -23,7 +23,9 @@ class AcrImportCommandsLoader(AzCommandsLoader):
 
     def load_command_table(self, args: Any) -> Any:
         """What ``az`` can call."""
+        from ._batch_validator import validate_batch
         from ._validators import validate_import, validate_wait
+        from .output.batch import batch_rows
         from .output.result import table_row
 
         with self.command_group("acr") as group:
@@ -32,6 +34,12 @@ class AcrImportCommandsLoader(AzCommandsLoader):
                 "import_image",
                 validator=validate_import,
                 table_transformer=table_row,
+            )
+            group.custom_command(
+                "import-batch",
+                "import_batch",
+                validator=validate_batch,
+                table_transformer=batch_rows,
             )
             group.custom_command("import-wait", "import_wait", validator=validate_wait, table_transformer=table_row)
         return self.command_table

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .output.logs import hide_queries
 
 if TYPE_CHECKING:
-    from ._options import SourceImage
+    from ._options import BatchOptions, SourceImage
     from .engine import Platform
 
 
@@ -52,9 +52,45 @@ def import_image(
         timeout=timeout,
         dry_run=dry_run,
         platforms=tuple(platform or ()),
-        referrers=referrers == "all",
+        referrers=referrers != "none",
+        new_only=referrers == "new",
     )
     return run(cmd.cli_ctx, options)
+
+
+def import_batch(
+    cmd: Any,
+    registry_name: str | None = None,
+    source: list[str] | None = None,
+    file: str | None = None,
+    source_registry: str | None = None,
+    tags: list[str] | None = None,
+    exclude: list[str] | None = None,
+    newest: int | None = None,
+    username: str | None = None,
+    password: str | None = None,
+    prefix: str = "",
+    strip_prefix: str = "",
+    resource_group_name: str | None = None,
+    on_conflict: str | None = None,
+    force: bool = False,
+    fail_fast: bool = False,
+    shard: str | None = None,
+    report: str | None = None,
+    engine: str | None = None,
+    jobs: int | None = None,
+    timeout: float | None = None,
+    dry_run: bool = False,
+    platform: list[Platform] | None = None,
+    referrers: str | None = None,
+    batch: BatchOptions | None = None,
+) -> dict[str, Any]:
+    """Import many images: of a list, of a file, of repositories by patterns, of a whole registry."""
+    hide_queries()
+    from .imports.batch import import_batch as run
+
+    assert batch  # made of all the others, by the validator
+    return run(cmd.cli_ctx, batch)
 
 
 def import_wait(cmd: Any, operation: str, timeout: float | None = None) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Machine:
     """Two azs that share nothing: one has the extension, the other one has none."""
 
     def __init__(self, az: str, folder: Path) -> None:
-        self._az, self._folder = az, folder
+        self.az, self._folder = az, folder
         self._environments = {
             extended: {
                 **os.environ,
@@ -88,10 +88,18 @@ class Machine:
         wheel = next((build / "dist").glob("*.whl"))
         self.started(True, f"extension add --yes --source {wheel}")
 
+    def environment(self, extended: bool) -> dict[str, str]:
+        """Of the az with the extension, or of that without."""
+        return self._environments[extended]
+
+    def words(self, command: str) -> tuple[list[str], dict[str, str]]:
+        """A command line of the az with the extension, and its environment."""
+        return [self.az, *command.split()], self._environments[True]
+
     def started(self, extended: bool, command: str) -> float:
         """Seconds that this az needed. Raises CalledProcessError."""
         started = time.perf_counter()
-        subprocess.run([self._az, *command.split()], env=self._environments[extended], check=True, capture_output=True)
+        subprocess.run([self.az, *command.split()], env=self._environments[extended], check=True, capture_output=True)
         return time.perf_counter() - started
 
     def pair(self, command: str, first: bool) -> tuple[float, float]:

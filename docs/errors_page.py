@@ -40,7 +40,7 @@ def text() -> str:
     """The page."""
     tables = (catalogue.ServiceError, problem.Problem)
     kinds = sorted((kind for kind in advice.ADVICE if kind not in tables), key=lambda kind: kind.slug)
-    local = (engine.InvalidReference, engine.TimedOut, engine.Cancelled)
+    local = (engine.InvalidReference, engine.TimedOut, engine.Blocked, engine.Cancelled)
     rows = [
         f"| `{kind.slug if kind in local else f'SIDE-{kind.slug}'}` | {_first_line(kind)} |"
         for kind in kinds

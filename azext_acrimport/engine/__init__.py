@@ -19,7 +19,7 @@ from .content.digest import Digest
 from .content.manifest import Manifest
 from .content.platform import Platform
 from .content.reference import Reference, is_registry_host, parse_repository_tag
-from .content.store import Source, Target
+from .content.store import Quota, Source, Target
 from .content.stream import Body
 from .copy.blobs import BlobPlaces
 from .copy.image import Planned
@@ -31,6 +31,7 @@ from .copy.request import CopyRequest, Destination
 from .errors import (
     AuthError,
     BlobUnknown,
+    Blocked,
     Cancelled,
     ContentError,
     CredentialError,
@@ -41,11 +42,13 @@ from .errors import (
     Firewall,
     InvalidReference,
     LayoutError,
+    ListingError,
     ManifestError,
     NetworkError,
     NoMatchingPlatform,
     NotFound,
     Origin,
+    QuotaSpent,
     RateLimited,
     RegistryError,
     Rejected,
@@ -62,6 +65,7 @@ from .errors import (
 from .files.archive import open_location
 from .files.location import LayoutReference, parse_location
 from .registry.client import RegistryClient
+from .registry.listing import list_repositories, list_tags
 from .registry.repository import RegistryRepository
 from .transport.addresses import is_loopback
 from .transport.redaction import redact_url
@@ -76,6 +80,7 @@ __all__ = [
     "AuthError",
     "BlobPlaces",
     "BlobUnknown",
+    "Blocked",
     "Body",
     "Cancellation",
     "Cancelled",
@@ -98,6 +103,7 @@ __all__ = [
     "ItemResult",
     "LayoutError",
     "LayoutReference",
+    "ListingError",
     "Manifest",
     "ManifestError",
     "NetworkError",
@@ -107,6 +113,8 @@ __all__ = [
     "Planned",
     "Platform",
     "Progress",
+    "Quota",
+    "QuotaSpent",
     "RateLimited",
     "Reference",
     "RegistryClient",
@@ -131,6 +139,8 @@ __all__ = [
     "copy_images",
     "is_loopback",
     "is_registry_host",
+    "list_repositories",
+    "list_tags",
     "open_location",
     "parse_location",
     "parse_repository_tag",

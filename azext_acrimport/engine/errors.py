@@ -28,6 +28,9 @@ EngineError                    code, origin, subject, message
 ├─ TagConflict                 tag, existing, wanted
 ├─ TimedOut                    the time that the caller gave is over
 ├─ NoMatchingPlatform          asked, available
+├─ ListingError                a list of tags or repositories that is none, or has no end
+├─ Blocked                     not tried, because something else had failed before
+│  └─ QuotaSpent               host, left, window
 └─ Cancelled
 
 ``code`` is stable and what tests and scripts compare: the side and the kind, such as ``source-not-found``.
@@ -40,6 +43,7 @@ from typing import ClassVar, Literal
 __all__ = [
     "AuthError",
     "BlobUnknown",
+    "Blocked",
     "Cancelled",
     "ContentError",
     "CredentialError",
@@ -51,10 +55,12 @@ __all__ = [
     "InvalidReference",
     "ManifestError",
     "LayoutError",
+    "ListingError",
     "NetworkError",
     "NoMatchingPlatform",
     "NotFound",
     "Origin",
+    "QuotaSpent",
     "RateLimited",
     "RegistryError",
     "Rejected",
@@ -333,6 +339,34 @@ class NoMatchingPlatform(EngineError):
         super().__init__(f"{subject} (source) has no image for {asked}. {has}.", origin="source", subject=subject)
         self.asked = asked
         self.available = available
+
+
+class ListingError(EngineError):
+    """A registry's list of tags or repositories that cannot be used, or that has no end."""
+
+    slug = "listing"
+
+
+class Blocked(EngineError):
+    """Not tried, because another image had failed, and all were to stop then."""
+
+    slug = "blocked"
+
+    def __init__(self, message: str = "Not tried: another image has failed before.") -> None:
+        super().__init__(message)
+
+
+class QuotaSpent(Blocked):
+    """Not tried, because the registry would not have let so many manifests be read. ``window`` in seconds."""
+
+    slug = "quota-spent"
+
+    def __init__(self, host: str, needed: int, left: int, window: int) -> None:
+        super().__init__(
+            f"{host} (source) lets {left} more manifests be read in {window / 3600:g} h, and the image needs {needed}."
+        )
+        self.origin, self.subject, self.host = "source", host, host
+        self.needed, self.left, self.window = needed, left, window
 
 
 class Cancelled(EngineError):

@@ -158,11 +158,11 @@ def run(job: Job, view: ProgressView) -> Outcome:
     rows = [early] if early else []
 
     def embedded_is_chosen(planned: Planned) -> bool:
-        rows.append(early or _chosen(Facts(job, moving=planned.result.bytes.copied if planned.counted else 0)))
+        rows.append(early or chosen(Facts(job, moving=planned.result.bytes.copied if planned.counted else 0)))
         return rows[-1].engine == "embedded"
 
     item = _copied_here(job, embedded_is_chosen, view)
-    row = rows[-1] if rows else _chosen(Facts(job, item.error))
+    row = rows[-1] if rows else chosen(Facts(job, item.error))
     if item.status == "cancelled":
         return Outcome(item, row.engine, row.reason)
     if row.engine == "embedded":
@@ -176,7 +176,8 @@ def _copied_here(job: Job, go_on: Callable[[Planned], bool], view: ProgressView)
     return copy_here(job, lambda planned: go_on(planned) and not dry_run, view, -1 if dry_run else LARGE)
 
 
-def _chosen(facts: Facts) -> Row:
+def chosen(facts: Facts) -> Row:
+    """The first row that holds, when both sides were asked."""
     return next(row for row in TABLE if not row.early and row.holds(facts))
 
 
@@ -188,15 +189,15 @@ def _or_by_service(job: Job, outcome: Outcome, view: ProgressView) -> Outcome:
         return outcome
     logger.warning("%s Trying once with the registry's own import service.", error.message)
     second = import_by_service(job, "the embedded engine was refused", view)
-    return outcome if _says_less(second.item.error, error) else second
+    return outcome if says_less(second.item.error, error) else second
 
 
 def _or_embedded(job: Job, refusal: EngineError | None, row: Row, view: ProgressView) -> Outcome:
     """What the service brought about; through this machine where the trouble was the service's own."""
-    outcome = import_by_service(job, row.reason, view, None if refusal else _patience(job))
+    outcome = import_by_service(job, row.reason, view, None if refusal else patience(job))
     error = outcome.item.error
     if refusal is not None:  # this machine cannot do it; what it was refused for may be what the person can mend
-        outcome.item.error = refusal if _says_less(error, refusal) else error
+        outcome.item.error = refusal if says_less(error, refusal) else error
         return outcome
     if not isinstance(error, ServiceError) or not error.known.elsewhere or job.deadline.over:
         return outcome
@@ -205,14 +206,14 @@ def _or_embedded(job: Job, refusal: EngineError | None, row: Row, view: Progress
     return Outcome(item, "embedded", f"the service failed ({error.code})")
 
 
-def _says_less(error: EngineError | None, refusal: EngineError) -> bool:
+def says_less(error: EngineError | None, refusal: EngineError) -> bool:
     """Of the service's failure, beside the embedded engine's: what both lack, and what both say, is the latter's."""
     unable = ("role-missing", "registry-not-found")
     return isinstance(error, ServiceError) and (error.known.slug in unable or error.code == refusal.code)
 
 
-def _patience(job: Job) -> float:
+def patience(job: Job) -> float:
     """For an engine that is not the only one: half of the time is the other one's. Seconds."""
     configured = job.cli_ctx.config.get("acrimport", "service_patience", fallback="")
-    patience = float(configured) if configured.replace(".", "", 1).isdigit() else PATIENCE
-    return patience if job.deadline.left is None else min(job.deadline.left / 2, patience)
+    seconds = float(configured) if configured.replace(".", "", 1).isdigit() else PATIENCE
+    return seconds if job.deadline.left is None else min(job.deadline.left / 2, seconds)

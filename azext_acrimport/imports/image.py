@@ -32,7 +32,7 @@ def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
             job = sides.find()
             source, registry = str(job.reference), job.target.host
             outcome = Outcome(ItemResult(source, tuple(target.name for target in job.targets)))
-            _warn_of_quarantine(job.target)
+            warn_of_quarantine(job.target)
             view = ProgressView(cli_ctx, f"Importing {source} to {registry}")
             outcome = run(job, view)
     except EngineError as error:
@@ -70,7 +70,8 @@ def _as_typed(options: ImportOptions) -> tuple[str, ...]:
     return tuple(target.name for target in targets_of(reference, written.text, options))
 
 
-def _warn_of_quarantine(target: Registry) -> None:
+def warn_of_quarantine(target: Registry) -> None:
+    """Since it stops nothing, and nobody sees the image."""
     if target.quarantine:
         logger.warning(
             "%s keeps new images in quarantine: nobody sees them before they are released, unless allowed to.",

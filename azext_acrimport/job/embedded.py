@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from ..engine import CopyRequest, ItemResult, Planned, TimedOut, copy_images
 from ..output import errors
 from ..output.progress import ProgressView
-from ..registries.blob_places import RememberedPlaces
+from ..registries.blob_places import remembered
 from .job import Job
 
 
@@ -24,7 +23,7 @@ def copy_here(
 
     ``count_above``: as in ``copy_images``. ``instead``: what is copied over these connections instead of the job's.
     """
-    with job.connected() as (request, cancellation), _places(job) as places:
+    with job.connected() as (request, cancellation), remembered(job.cli_ctx) as places:
         report = copy_images(
             [instead(request)],
             cancellation,
@@ -40,12 +39,3 @@ def copy_here(
         elif item.status == "cancelled":
             item.error = errors.interrupted(item)
     return item
-
-
-@contextlib.contextmanager
-def _places(job: Job) -> Iterator[RememberedPlaces]:
-    places = RememberedPlaces(job.cli_ctx.config.config_dir)
-    try:
-        yield places
-    finally:
-        places.save()

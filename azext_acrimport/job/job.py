@@ -51,7 +51,8 @@ class Outcome:
 
     ``operation``: where to ask how the service is getting on, when nobody has waited for it.
 
-    ``checked``: the digest is that of the target, read there; else only the source's is known.
+    ``checked``: the digest is that of the target, read there; else only the source's is known. ``counted``: the image
+    was looked at, so that it is known what it consists of.
     """
 
     item: ItemResult
@@ -59,6 +60,7 @@ class Outcome:
     reason: str = ""
     operation: str = ""
     checked: bool = True
+    counted: bool = True
 
 
 def with_facts(url: str, **facts: str | Sequence[str]) -> str:

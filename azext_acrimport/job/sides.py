@@ -117,6 +117,7 @@ class Sides:
                 force=job.options.force,
                 platforms=job.options.platforms,
                 referrers=job.options.referrers,
+                new_only=job.options.new_only,
             )
             stack.callback(cancellation.cancel)  # what waits still is not wanted any longer
             stack.enter_context(cancellation.within(self._deadline.left))
@@ -146,11 +147,17 @@ class Sides:
 
 @contextmanager
 def side(
-    cli_ctx: Any, origin: Origin, registry: Registry, given: CredentialProvider, cancellation: Cancellation
+    cli_ctx: Any,
+    origin: Origin,
+    registry: Registry,
+    given: CredentialProvider,
+    cancellation: Cancellation,
+    *,
+    plain_http: bool = False,
 ) -> Iterator[RegistryClient]:
     """The client of one registry, for as long as it is needed."""
     credentials = _told(given, registry.host, origin)
-    with options_for(cli_ctx, registry.host, origin) as options:
+    with options_for(cli_ctx, registry.host, origin, plain_http=plain_http) as options:
         transport = Transport(origin, options, cancellation)
         try:
             yield RegistryClient(

@@ -29,8 +29,27 @@ def advice_for(error: EngineError) -> Advice:
     """az's class, message and recommendation. An error of which the table knows no class is raised: a bug."""
     for kind in type(error).__mro__:
         if kind in ADVICE:
-            return ADVICE[kind](error)
+            told, message, recommendation = ADVICE[kind](error)
+            return told, message, _of_listing(error) or recommendation
     raise error
+
+
+def _of_listing(error: EngineError) -> str:
+    """What to do where a registry does not list what it has; empty for all else."""
+    path = getattr(error, "path", "")
+    refused = (engine.Unauthorized, engine.Denied, engine.NotFound, engine.Disallowed, engine.Rejected)
+    if path.endswith("/_catalog") and isinstance(error, refused) and not isinstance(error, engine.Firewall):
+        roles = ", or ask for the role Container Registry Repository Catalog Lister" if _is_acr(error.subject) else ""
+        return (
+            f"Name the repositories instead, with --source {error.subject}/REPOSITORY or in a file with --file, since "
+            f"this registry does not list them for you{roles}."
+        )
+    if path.endswith("/tags/list") and "sign in to page further" in getattr(error, "text", ""):
+        return (
+            "Sign in with --username and --password: without, Docker Hub lists only the first tags of a repository. Or "
+            "name single tags with --tags."
+        )
+    return ""
 
 
 def _where(error: Any) -> str:
@@ -303,6 +322,16 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
     Problem: lambda error: (error.kind, error.message, error.advice),
     engine.NoMatchingPlatform: _plain(
         azclierror.InvalidArgumentValueError, "Choose among these with --platform, or leave it out to import all."
+    ),
+    engine.ListingError: _plain(
+        azclierror.AzureResponseError, "Name single tags with --tags, or repositories with --source or --file."
+    ),
+    engine.Blocked: _plain(azclierror.AzureResponseError, f"Mend what has failed. {AGAIN}"),
+    engine.QuotaSpent: lambda error: (
+        azclierror.AzureResponseError,
+        error.message,
+        f"{AGAIN} Do so when the window of {error.window / 3600:g} h is over, or sign in with --username and "
+        "--password, which raises the limit.",
     ),
     engine.Cancelled: _plain(azclierror.ManualInterrupt, AGAIN),
     catalogue.ServiceGoesOn: lambda error: (

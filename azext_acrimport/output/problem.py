@@ -97,6 +97,48 @@ class ClassicRegistry(Problem):
     kind = azclierror.InvalidArgumentValueError
 
 
+class BatchIncomplete(Problem):
+    """Some images of a batch are not where they should be; the report says which, and why."""
+
+    slug = "batch-incomplete"
+    side = "local"
+
+
+class NothingSelected(Problem):
+    """No image is what a batch asks for."""
+
+    slug = "nothing-selected"
+    side = "local"
+
+
+class ReportNotWritten(Problem):
+    """The file that --report names could not be written in the end."""
+
+    slug = "report-not-written"
+    side = "local"
+    kind = azclierror.FileOperationError
+
+
+def batch_incomplete(failed: int, count: int) -> BatchIncomplete:
+    """So many of so many."""
+    return BatchIncomplete(
+        f"{failed} of {count} images were not imported.",
+        "The result says why, for each of them. Run the same command again: it does only what is missing.",
+    )
+
+
+def nothing_selected() -> NothingSelected:
+    """The patterns, the registries or the exclusions leave nothing."""
+    return NothingSelected(
+        "No image was selected.", "Check --source, --tags and --exclude; without --tags all tags are meant."
+    )
+
+
+def report_not_written(said: str) -> ReportNotWritten:
+    """Everything else is done."""
+    return ReportNotWritten(f"The report was not written: {said}.", "The result on standard output has all of it.")
+
+
 def registry_not_found(name: str, side: str, looked_in: str, login_server: str) -> RegistryNotFound:
     """``looked_in``: the subscriptions, in words; ``login_server``: what it would have, or empty."""
     elsewhere = f", give its login server: {login_server}" if login_server else ", give its login server"

@@ -11,7 +11,9 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from knack.log import get_logger
 
@@ -82,3 +84,13 @@ class RememberedPlaces(BlobPlaces):
             with contextlib.suppress(OSError):
                 os.unlink(name)
             raise
+
+
+@contextlib.contextmanager
+def remembered(cli_ctx: Any) -> Iterator[RememberedPlaces]:
+    """What earlier azs have left, and at its end what this one leaves."""
+    places = RememberedPlaces(cli_ctx.config.config_dir)
+    try:
+        yield places
+    finally:
+        places.save()

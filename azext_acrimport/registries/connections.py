@@ -18,15 +18,18 @@ from ..engine import CredentialError, Origin, TransportOptions
 
 
 @contextlib.contextmanager
-def options_for(cli_ctx: Any, host: str, side: Origin) -> Iterator[TransportOptions]:
-    """For one registry, while it is needed. Raises CredentialError for a client certificate without its key."""
+def options_for(cli_ctx: Any, host: str, side: Origin, *, plain_http: bool = False) -> Iterator[TransportOptions]:
+    """For one registry, while it is needed. ``plain_http``: a batch file allows it.
+
+    Raises CredentialError for a client certificate without its key.
+    """
     from azure.cli.core.util import get_az_user_agent
 
     authorities, certificate = _certificates(host, side)
     with _one_file(authorities, host, side) as authority:
         options: dict[str, Any] = {
             "user_agent": f"acrimport {get_az_user_agent()}",
-            "plain_http_hosts": _plain_http_hosts(cli_ctx),
+            "plain_http_hosts": _plain_http_hosts(cli_ctx) | ({host} if plain_http else set()),
             "authorities": {host: authority} if authority else {},
             "certificates": {host: certificate} if certificate else {},
         }

@@ -54,7 +54,8 @@ def import_by_service(job: Job, reason: str, view: ProgressView, patience: float
     try:
         with job.connected() as (request, cancellation):
             _Import(job, outcome, view, deadline, request, cancellation).run()
-        if job.options.referrers and item.digest and not job.options.dry_run:
+        settled = job.options.new_only and item.status == "unchanged"
+        if job.options.referrers and item.digest and not job.options.dry_run and not settled:
             _bring_referrers(job, item, item.digest, deadline, view)
     except EngineError as error:
         item.status, item.error = "cancelled" if isinstance(error, Cancelled) else "failed", error

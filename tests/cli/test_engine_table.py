@@ -110,9 +110,9 @@ CONFIG = SimpleNamespace(config=SimpleNamespace(get=lambda *_, **__: ""))
 
 def test_patience_leaves_time_for_the_other_engine():
     """Half of --timeout, and never more than what is configured."""
-    half = choice._patience(SimpleNamespace(deadline=Deadline(100.0), cli_ctx=CONFIG))
+    half = choice.patience(SimpleNamespace(deadline=Deadline(100.0), cli_ctx=CONFIG))
     assert 40 < half <= 50
-    assert choice._patience(SimpleNamespace(deadline=Deadline(), cli_ctx=CONFIG)) == choice.PATIENCE
+    assert choice.patience(SimpleNamespace(deadline=Deadline(), cli_ctx=CONFIG)) == choice.PATIENCE
 
 
 def job_for(failure, monkeypatch, **facts):

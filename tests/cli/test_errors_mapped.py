@@ -8,6 +8,7 @@ from azure.cli.core import azclierror
 
 from azext_acrimport import engine
 from azext_acrimport.output import advice, errors
+from tests.support.scripted import Script, answer, transport
 
 KINDS = {kind for kind in vars(engine).values() if isinstance(kind, type) and issubclass(kind, engine.EngineError)}
 SAID = {"origin": "target", "method": "PUT", "path": "/v2/team/app/manifests/1", "status": 400, "text": "words."}
@@ -24,6 +25,8 @@ def sample(kind: type[engine.EngineError], host: str = "myregistry.azurecr.io", 
         engine.TagConflict: lambda: kind(f"{host}/app:1", "sha256:a", "sha256:b"),
         engine.TimedOut: lambda: kind(60.0),
         engine.NoMatchingPlatform: lambda: kind(f"{host}/app:1", "linux/s390x", ("linux/amd64", "linux/arm64")),
+        engine.Blocked: lambda: kind(),
+        engine.QuotaSpent: lambda: kind(host, 3, 1, 21_600),
         engine.Cancelled: lambda: kind(),
     }
     if kind in made:
@@ -78,3 +81,31 @@ def test_bugs_are_not_mapped():
 
     with pytest.raises(Unheard):
         errors.to_azclierror(Unheard("x"))
+
+
+BASIC = {"WWW-Authenticate": 'Basic realm="r.test"'}
+PAGING = (
+    b'{"errors": [{"code": "X", "message": "pagination offset too large for anonymous requests; '
+    b'sign in to page further"}]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "kind", "advice"),
+    [
+        (engine.list_repositories, answer(401, BASIC), engine.Unauthorized, "Name the repositories"),
+        (engine.list_repositories, answer(400), engine.Rejected, "Name the repositories instead"),
+        (
+            lambda of: engine.list_tags(of, "app"),
+            answer(400, {}, PAGING),
+            engine.Rejected,
+            "Sign in with --username and --password",
+        ),
+    ],
+)  # fmt: skip
+def test_refusal_says_what_to_do_instead(ask, error, kind, advice):
+    """Of the catalog, which few may see; of Docker Hub's pages."""
+    with pytest.raises(kind) as caught:
+        script = Script([error])
+        ask(engine.RegistryClient("r.test", "r.test", transport(script), lambda: engine.ANONYMOUS))
+    assert errors.to_json(caught.value)["recommendation"].startswith(advice)

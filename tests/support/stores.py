@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from azext_acrimport.engine import BlobUnknown, Body, Descriptor, Digest, Manifest, NotFound
+from azext_acrimport.engine import BlobUnknown, Body, Descriptor, Digest, Manifest, NotFound, Quota
 from tests.sandbox.images import Artifact
 
 
@@ -25,6 +25,7 @@ class MemoryStore:
         self.neighbours: dict[str, MemoryStore] = {}
         self.phantoms: set[str] = set()
         self.tells_locks = False
+        self.quota: Quota | None = None
         self.calls: list[tuple[str, str]] = []
         self.before: Callable[[str, str], None] = lambda method, what: None
         self.lock = threading.Lock()
@@ -70,6 +71,8 @@ class MemoryStore:
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
         self._note("manifest", str(digest))
+        if self.quota:
+            self.quota = self.quota._replace(left=self.quota.left - 1)
         if str(digest) not in self.manifests:
             raise NotFound(self.registry, origin="source", method="GET", path=f"/v2/app/manifests/{digest}")
         return self.manifests[str(digest)]

@@ -12,13 +12,15 @@ from azext_acrimport import engine
 ROOT = Path(__file__).parent.parent.parent
 
 PUBLIC = """
-    ANONYMOUS Ahead Attachment AuthError BlobPlaces BlobUnknown Body Cancellation Cancelled Change ContentError
+    ANONYMOUS Ahead Attachment AuthError BlobPlaces BlobUnknown Blocked Body Cancellation Cancelled Change ContentError
     CopyReport CopyRequest Credential CredentialError CredentialProvider Denied Descriptor Destination Digest
     DigestMismatch Disallowed EngineError Firewall InvalidReference ItemResult LayoutError LayoutReference
-    Manifest ManifestError NetworkError NoMatchingPlatform NotFound Origin Planned Platform Progress RateLimited
+    ListingError Manifest ManifestError NetworkError NoMatchingPlatform NotFound Origin Planned Platform Progress Quota
+    QuotaSpent RateLimited
     Reference RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError Source
     TagConflict Tally Target TimedOut TlsError TooLarge Transport TransportOptions Truncated Unauthorized
-    UnsupportedManifest UploadLost copy_images is_loopback is_registry_host open_location parse_location
+    UnsupportedManifest UploadLost copy_images is_loopback is_registry_host
+    list_repositories list_tags open_location parse_location
     parse_repository_tag redact_url
 """.split()
 

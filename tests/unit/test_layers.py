@@ -17,7 +17,7 @@ ENGINE = {
     "content": "digest platform descriptor reference manifest stream store",
     "transport": "redaction addresses failures retry response refusal adapter transport",
     "auth": "challenge scope credential token provider",
-    "registry": "client pages acr download ranges upload referrers repository",
+    "registry": "quota client pages listing acr download ranges upload referrers repository",
     "files": "location gzipped folder tar layout archive",
     "copy": """request report progress limits queues workers loop driver once readings blobs platforms referrers
         tree missing image images""",
@@ -35,18 +35,19 @@ MODULES = [(package, module) for package, modules in ENGINE.items() for module i
 
 # the az side in the same way: a module knows what stands before it in its package, and the packages before its own
 AZ_SIDE = {
-    "output": "catalogue problem advice errors logs progress result",
+    "output": "catalogue problem advice errors logs progress result batch",
     "registries": "deadline hosts arm directory docker_config connections credentials naming blob_places",
-    "job": "job embedded sides",
+    "job": "job embedded sides parallel clients",
     "service": "operation request targets referrers image wait",
-    "imports": "choice image wait",
+    "batch": "versions regexes selection wanted marked schema targets lists foreign document shards report",
+    "imports": "choice image wait expansion many batch",
 }
 # what az looks for, by az's names, and the values that all of them may know
-TOP = "_options _validators custom _help _params commands __init__".split()
+TOP = "_options _validators _batch_validator custom _help _params commands __init__".split()
 AZ_MODULES = [(package, module) for package, modules in AZ_SIDE.items() for module in modules.split()]
 
 # loaded for every `az acr …`: the engine, and what it needs, only when a command runs
-LIGHT = {*TOP, "output/__init__", "output/logs", "output/progress", "output/result"}
+LIGHT = {*TOP, "output/__init__", "output/logs", "output/progress", "output/result", "output/batch"}
 
 
 def imports(path: Path, *, deferred: bool) -> set[tuple[int, str]]:

@@ -17,8 +17,10 @@ from azext_acrimport.engine import (
     Descriptor,
     Destination,
     Digest,
+    Quota,
     copy_images,
 )
+from azext_acrimport.engine.copy import images as images_module
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy
 
@@ -326,3 +328,107 @@ def test_failed_image_lets_go_of_what_only_it_wants():
     report = run([CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in ("1", "2")], jobs=6)
     assert [item.status for item in report.items] == ["failed", "copied"]
     assert images.digest_of(slow) not in target.blobs
+
+
+def hub(left: int | None, count: int = 4) -> tuple[MemoryStore, MemoryStore, list[CopyRequest]]:
+    """Images of two platforms, three pulls each, at a place that counts them; and requests for all of them."""
+    source, target = MemoryStore("docker.io"), MemoryStore("target.test", "new")
+    for number in range(count):
+        parts = [(p, images.image(f"hub-{number}-{p}")) for p in ("linux/amd64", "linux/arm64/v8")]
+        source.hold(images.index(parts), str(number))
+    source.quota = Quota(left, 21_600) if left is not None else None
+    tags = [str(number) for number in range(count)]
+    return source, target, [CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in tags]
+
+
+@pytest.mark.parametrize("jobs", [1, 8])
+@pytest.mark.parametrize(("left", "copied", "unspent"), [(12, 4, 0), (8, 2, 1), (5, 1, 1), (1, 0, 0), (0, 0, 0)])
+def test_spent_pulls_have_completed_images(jobs, left, copied, unspent):
+    """One image is read after the other, and none that could not be read to its end, as far as its index tells."""
+    source, target, requests = hub(left)
+    report = run(requests, jobs)
+    assert sorted(item.status for item in report.items) == ["blocked"] * (4 - copied) + ["copied"] * copied
+    assert {item.error.code for item in report.items if item.error} <= {"source-quota-spent"}
+    assert source.quota.left == unspent
+    assert len(target.tags) == copied
+
+
+def test_what_is_there_needs_no_quota():
+    """A second run asks, and reads nothing."""
+    source, _, requests = hub(12)
+    run(requests)
+    source.quota = Quota(0, 21_600)
+    assert {item.status for item in run(requests).items} == {"unchanged"}
+
+
+def test_quota_is_spared_where_that_is_wanted():
+    """A dry run knows the digest and what would become of the tag, and reads no manifest."""
+    source, target, requests = hub(12)
+    run(requests[:1])
+    source.calls.clear()
+    report = copy_images(requests, Cancellation(), jobs=1, go_on=lambda planned: False, spends_quota=False)
+    assert [item.status for item in report.items] == ["unchanged", "planned", "planned", "planned"]
+    assert report.items[1].changes[0].action == "create"
+    assert report.items[1].digest is not None
+    assert {method for method, _ in source.calls} == {"resolve"}
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_fail_fast_begins_nothing_more(jobs):
+    """And writes nothing of what was only planned."""
+    source, target = stores(IMAGE)
+    tags = ["1", "gone", *["1"] * 200]
+    requests = [CopyRequest(source, tag, (Destination(target, (f"t{n}",)),)) for n, tag in enumerate(tags)]
+    report = copy_images(requests, Cancellation(), jobs=jobs, fail_fast=True)
+    states = [item.status for item in report.items]
+    assert states[1] == "failed" and states[-1] == "blocked"
+    assert states.count("failed") == 1 and set(states) <= {"copied", "failed", "blocked"}
+    assert states.count("copied") == len(target.tags) <= 2 * jobs
+    assert {item.error.code for item in report.items if item.status == "blocked"} == {"blocked"}
+
+
+def test_tag_that_names_something_else_is_skipped_where_that_is_wanted():
+    """No error, nothing read, the tag as it was; a free tag of the same image is made."""
+    source, target = stores(IMAGE)
+    target.hold(INDEX, "1")
+    before = dict(target.tags)
+    report = run([CopyRequest(source, "1", (Destination(target, ("1",)),), skip_conflicts=True)])
+    item = report.items[0]
+    assert (item.status, item.error, target.tags) == ("skipped", None, before)
+    assert [(change.action, str(change.before)) for change in item.changes] == [("none", INDEX.digest)]
+    assert source.count("manifest") + source.count("read") == 0
+    report = run([CopyRequest(source, "1", (Destination(target, ("1", "2")),), skip_conflicts=True)])
+    assert (report.items[0].status, target.tags["1"], target.tags["2"]) == ("copied", INDEX.digest, IMAGE.digest)
+
+
+def test_of_an_unchanged_image_nothing_more_is_asked_where_only_new_ones_count():
+    """A signature that came later stays away; with an image that is copied it comes along."""
+    source, target = stores(IMAGE)
+    request = CopyRequest(source, "1", (Destination(target, ("1",)),), referrers=True, new_only=True)
+    source.hold(images.artifact("first", subject=IMAGE.descriptor()))
+    assert run([request]).items[0].referrers == 1
+    source.hold(images.artifact("later", subject=IMAGE.descriptor()))
+    source.calls.clear()
+    assert run([request]).items[0].status == "unchanged"
+    assert [method for method, _ in source.calls] == ["resolve"]
+
+
+def test_image_that_is_planned_when_another_has_failed_is_not_written(monkeypatch):
+    """It was begun before, and found out all that it wanted."""
+    failed = threading.Event()
+
+    class Telling(images_module.ImageCopy):
+        async def run(self) -> None:
+            try:
+                await super().run()
+            finally:
+                if self.request.identifier == "gone":
+                    failed.set()
+
+    monkeypatch.setattr(images_module, "ImageCopy", Telling)
+    source, target = stores(IMAGE)
+    source.before = lambda method, what: failed.wait(30) if (method, what) == ("resolve", "1") else None
+    requests = [CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in ("1", "gone")]
+    report = copy_images(requests, Cancellation(), jobs=2, fail_fast=True)
+    assert [item.status for item in report.items] == ["blocked", "failed"]
+    assert not target.tags and not target.count("put_blob")

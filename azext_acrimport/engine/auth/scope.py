@@ -11,13 +11,19 @@ __all__ = ["Scope"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
-    """What a token is asked for: actions on one repository.
+    """What a token is asked for: actions on one repository, or on a registry's catalog.
 
     https://distribution.github.io/distribution/spec/auth/scope/
     """
 
     repository: str
     actions: tuple[str, ...]
+    kind: str = "repository"
+
+    @classmethod
+    def catalog(cls) -> Scope:
+        """List all repositories."""
+        return cls("catalog", ("*",), "registry")
 
     @classmethod
     def pull(cls, repository: str) -> Scope:
@@ -43,10 +49,10 @@ class Scope:
     @staticmethod
     def merged(scopes: Iterable[Scope]) -> tuple[Scope, ...]:
         """One scope a repository, with all actions that were asked for; the order of first mention is kept."""
-        actions: dict[str, set[str]] = {}
+        actions: dict[tuple[str, str], set[str]] = {}
         for scope in scopes:
-            actions.setdefault(scope.repository, set()).update(scope.actions)
-        return tuple(Scope(repository, tuple(sorted(wanted))) for repository, wanted in actions.items())
+            actions.setdefault((scope.repository, scope.kind), set()).update(scope.actions)
+        return tuple(Scope(name, tuple(sorted(wanted)), kind) for (name, kind), wanted in actions.items())
 
     def __str__(self) -> str:
-        return f"repository:{self.repository}:{','.join(self.actions)}"
+        return f"{self.kind}:{self.repository}:{','.join(self.actions)}"

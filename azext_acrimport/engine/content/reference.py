@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..errors import InvalidReference
 from .digest import Digest
 
-__all__ = ["Reference", "fallback_tag", "is_registry_host", "parse_repository_tag"]
+__all__ = ["DOCKER_HUB", "REPOSITORY", "TAG", "Reference", "fallback_tag", "is_registry_host", "parse_repository_tag"]
 
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"

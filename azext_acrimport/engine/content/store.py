@@ -7,16 +7,23 @@ A registry repository is both. One contract suite runs over every implementation
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from .descriptor import Descriptor
 from .digest import Digest
 from .stream import Body
 
-__all__ = ["Outcome", "Source", "Target", "key_of"]
+__all__ = ["Outcome", "Quota", "Source", "Target", "key_of"]
 
 # How a blob came to be where it is wanted.
 Outcome = Literal["copied", "mounted", "existing"]
+
+
+class Quota(NamedTuple):
+    """How many more manifests a place lets us read in a window of so many seconds."""
+
+    left: int
+    window: int
 
 
 class Source(Protocol):
@@ -44,6 +51,10 @@ class Source(Protocol):
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """The manifests that refer to this one: signatures, SBOMs. An unclear answer is an exception, never none."""
+
+    @property
+    def quota(self) -> Quota | None:
+        """What the place has told of it by now; None where it counts nothing."""
 
     def list_tags(self, pages: int) -> Sequence[str] | None:
         """All tags of the repository; None where that takes more pages than so many, or cannot be told."""

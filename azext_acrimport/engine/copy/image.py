@@ -55,7 +55,8 @@ class Planned:
 class Shared:
     """What all stories of a run have in common. ``go_on`` is asked at *planned*, in the calling thread.
 
-    ``count_above``: bytes from which on the target is asked for each blob before that.
+    ``count_above``: bytes from which on the target is asked for each blob before that. ``spends_quota``: whether
+    manifests are read where that counts as a pull; an image that would need it stays ``planned``.
     """
 
     driver: Driver
@@ -64,6 +65,7 @@ class Shared:
     totals: Totals
     go_on: Callable[[Planned], bool]
     count_above: int | None
+    spends_quota: bool = True
     putting: UnderWay = field(init=False)
     # manifests that this run has put, by place
     stored: dict[str, set[Digest]] = field(default_factory=dict)
@@ -96,10 +98,10 @@ class ImageCopy:
     async def run(self) -> None:
         """To the end, which stands in the result. Raises EngineError when that is none."""
         await self._resolve()
-        await self._select_platforms()
-        moved = self._judge_tags()
-        await self._find_out(moved)
-        self.result.changes = tuple(self._changes())
+        async with self.readings.turn(self.request.source):
+            moved = await self._plan()
+        if moved is None:
+            return
         tree, digest = self._tree, self._root.digest
         missing = [missing_at(destination, digest, tree, self.attachments) for destination in self.destinations]
         if not any(lack.puts for lack in missing):
@@ -117,6 +119,20 @@ class ImageCopy:
             self._over = True
             self._share.end()
         self.result.status = "updated" if moved else "copied"
+
+    async def _plan(self) -> frozenset[str] | None:
+        """All that can be known before anything is written, and the tags that move; None where that is the end."""
+        spares = not self._shared.spends_quota and self.readings.counts_pulls(self.request.source)
+        if spares and self.request.platforms:
+            self.result.digest = None  # what the smaller index would be is not known without reading
+            return None
+        await self._select_platforms()
+        moved = self._judge_tags()
+        if self.result.status == "skipped" or (spares and not self._tree.settled):
+            return None
+        await self._find_out(moved)
+        self.result.changes = tuple(self._changes())
+        return moved
 
     async def ask(self, side: Origin, store: Source | Target, kind: Kind, work: Callable[[], T]) -> T:
         """Have a worker ask one of the places something."""
@@ -183,6 +199,7 @@ class ImageCopy:
         Only the destinations are left at which something may be done, with the tags that must be written.
         """
         digest, moved, left = self._root.digest, [], []
+        left_as_they_are: set[str] = set()
         for destination in self.destinations:
             destination.store.require_push()
             for tag in destination.tags:
@@ -193,17 +210,28 @@ class ImageCopy:
         self._tree.settled = True
         for destination in self.destinations:
             tags = tuple(tag for tag in destination.tags if self._existing[destination.key, tag] != digest)
-            for tag in tags:
-                existing = self._existing[destination.key, tag]
-                if existing is not None and not self.request.force:
-                    raise TagConflict(f"{destination.key}:{tag}", str(existing), str(digest))
             if len(tags) < len(destination.tags):
                 self._tree.present.add((destination.key, digest))
+            kept = {tag for tag in tags if self._keeps(destination, tag)}
+            left_as_they_are |= {f"{destination.key}:{tag}" for tag in kept}
+            tags = tuple(tag for tag in tags if tag not in kept)
             self._tree.settled &= bool(destination.tags) and not tags
-            if tags or not destination.tags or self.request.referrers:
+            if tags or not destination.tags or (self.request.referrers and not kept):
                 left.append(Destination(destination.store, tags))
         self.destinations = tuple(left)
-        return frozenset(moved)
+        if left_as_they_are and not left:
+            self.result.status = "skipped"
+            self.result.changes = tuple(replace(change, action="none") for change in self.result.changes)
+        return frozenset(moved) - left_as_they_are
+
+    def _keeps(self, destination: Destination, tag: str) -> bool:
+        """Whether a tag stays what it is, since it names something else. Raises TagConflict where that is a failure."""
+        existing = self._existing[destination.key, tag]
+        if existing is None or self.request.force:
+            return False
+        if self.request.skip_conflicts:
+            return True
+        raise TagConflict(f"{destination.key}:{tag}", str(existing), str(self._root.digest))
 
     def _changes(self) -> Iterator[Change]:
         digest = self._root.digest
@@ -220,7 +248,7 @@ class ImageCopy:
     async def _find_out(self, moved: frozenset[str]) -> None:
         """What the targets have of it, and what vouches for it; the manifests of what they lack are read."""
         settled = self._tree.settled
-        if settled and not self.request.referrers:
+        if settled and (self.request.new_only or not self.request.referrers):
             return
         self._tree.begin(self._root)
         if not settled:

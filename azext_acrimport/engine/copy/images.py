@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 
 from ..cancellation import Cancellation
-from ..errors import Cancelled, EngineError
+from ..errors import Blocked, Cancelled, EngineError
 from .blobs import BlobPlaces, Blobs
 from .driver import Driver
 from .image import ImageCopy, Planned, Shared
@@ -36,6 +36,8 @@ def copy_images(
     places: BlobPlaces | None = None,
     go_on: Callable[[Planned], bool] = lambda planned: True,
     count_above: int | None = None,
+    spends_quota: bool = True,
+    fail_fast: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> CopyReport:
     """Copy all of them. Every failure is in the report; only bugs are raised.
@@ -45,10 +47,16 @@ def copy_images(
     says no, the image stays ``planned``. Where more than ``count_above`` bytes may have to move, its result then tells
     what would become of each blob. Both callbacks are called in the calling thread.
 
+    ``spends_quota``: whether manifests may be read where a registry counts that; where they may not, the image stays
+    ``planned``, too. ``fail_fast``: when one image has failed, none is begun, and of those that are only planned
+    nothing is written: they are ``blocked``, as is what a spent quota keeps from being read.
+
     On KeyboardInterrupt, and when ``cancellation`` is set elsewhere, what is under way is given up and the images that
     are not complete are reported as ``cancelled``; the caller decides what to raise.
     """
-    return _Run(requests, cancellation, jobs, places or BlobPlaces(), go_on, count_above, on_progress).run()
+    run = _Run(requests, cancellation, jobs, places or BlobPlaces(), go_on, count_above, on_progress)
+    run.shared.spends_quota, run.fail_fast = spends_quota, fail_fast
+    return run.run()
 
 
 class _Run:
@@ -68,7 +76,10 @@ class _Run:
         self._driver = driver = Driver(jobs, cancellation)
         self._totals = totals = Totals(on_progress)
         self._blobs = Blobs(driver, places, totals)
-        self._shared = Shared(driver, self._blobs, Readings(driver, requests), totals, go_on, count_above)
+        self._go_on = go_on
+        self.shared = Shared(driver, self._blobs, Readings(driver, requests), totals, self._is_wanted, count_above)
+        self.fail_fast = False
+        self._failed = False
         self._most = 1 if driver.inline else IMAGES_A_JOB * driver.jobs
         # by source registry: one that is slow, or down, keeps no other's images from being begun
         self._waiting: dict[str, deque[int]] = {}
@@ -91,7 +102,7 @@ class _Run:
         helped = set(map(id, self._blobs.had_since()))
         failed = [(number, result.error) for number, result in enumerate(self._results) if result.error]
         again = [number for number, error in failed if may_pass(error) or id(error) in helped]
-        if len(self._requests) == 1 or not again:
+        if len(self._requests) == 1 or not again or self._stops:
             return
         self._blobs.forgive()
         for number in again:
@@ -107,13 +118,32 @@ class _Run:
         if self._stories:
             await self._end
 
+    @property
+    def _stops(self) -> bool:
+        return self.fail_fast and self._failed
+
+    def _is_wanted(self, planned: Planned) -> bool:
+        """Asked of each image when it is planned."""
+        if self._stops:
+            raise Blocked
+        return self._go_on(planned)
+
     def _begin(self, free: int) -> None:
         """Begin as many stories as there are workers with nothing to do; the earliest first."""
+        if self._stops:
+            self._block_waiting()
         while free > 0 and (number := self._next()) is not None:
             story = self._driver.start(self._story(number))
             self._stories.add(story)
             story.add_done_callback(self._has_ended)
             free -= 1
+
+    def _block_waiting(self) -> None:
+        for waiting in self._waiting.values():
+            for number in waiting:
+                self._results[number].status, self._results[number].error = "blocked", Blocked()
+                self._ended[number] = True
+            waiting.clear()
 
     def _next(self) -> int | None:
         waiting = [
@@ -129,16 +159,19 @@ class _Run:
         return number
 
     async def _story(self, number: int) -> None:
-        request, result = self._requests[number], self._results[number]
+        request, result, begun = self._requests[number], self._results[number], self._totals.seconds
         try:
-            await ImageCopy(self._shared, request, result, number).run()
+            await ImageCopy(self.shared, request, result, number).run()
         except Cancelled:
             return
+        except Blocked as error:
+            result.status, result.error = "blocked", error
         except EngineError as error:
             result.status, result.error = "failed", error
+            self._failed = True
         finally:
             self._under_way[request.source.registry] -= 1
-        result.seconds = self._totals.seconds
+        result.seconds = self._totals.seconds - begun
         self._ended[number] = True
 
     def _has_ended(self, story: asyncio.Task[None]) -> None:

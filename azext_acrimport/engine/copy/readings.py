@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
 from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.manifest import Manifest
 from ..content.store import Source, key_of
-from ..errors import EngineError
+from ..errors import EngineError, QuotaSpent
 from .driver import Driver
 from .queues import Rank
 from .request import CopyRequest
@@ -46,10 +47,32 @@ class Readings:
         self._tags: _Kept[frozenset[str] | None] = _Kept(driver, KEPT_DESCRIPTORS, lambda tags: 1)
         self._named: _Kept[Descriptor | None] = _Kept(driver, KEPT_DESCRIPTORS, lambda found: 1)
         self._shared: set[str] = set()
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._too_few: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def turn(self, source: Source) -> AsyncIterator[None]:
+        """Where manifests are counted, one image is read after the other: what is spent then completes images."""
+        if source.quota is None:
+            yield
+            return
+        async with self._turns.setdefault(source.registry, asyncio.Lock()):
+            yield
+
+    def require(self, source: Source, count: int) -> None:
+        """Raise QuotaSpent where the place would not let so many manifests be read, or has not for an earlier image."""
+        quota = source.quota
+        if quota is not None and count and (quota.left < count or quota.left <= self._too_few.get(source.registry, -1)):
+            self._too_few[source.registry] = quota.left
+            raise QuotaSpent(source.registry, count, *quota)
 
     def shares_digests(self, source: Source) -> bool:
         """Whether it is better to ask what a tag names before it is read: then several tags cost one reading."""
-        return source.registry in COUNTS_PULLS or key_of(source) in self._shared
+        return self.counts_pulls(source) or key_of(source) in self._shared
+
+    def counts_pulls(self, source: Source) -> bool:
+        """Whether reading a manifest there is counted, and soon refused."""
+        return source.registry in COUNTS_PULLS
 
     def learn(self, source: Source, manifest: Manifest, media_type: str) -> None:
         """Keep what was read in another way: by its tag."""
@@ -62,6 +85,7 @@ class Readings:
         """The manifest, verified. Its own mediaType wins; else what the descriptor says, or how it is served."""
 
         async def read() -> Manifest:
+            self.require(source, 1)
             raw, media_type = await self._driver.ask(
                 "source", source, "read", lambda: source.manifest(descriptor.digest, descriptor.size), rank
             )

@@ -12,7 +12,7 @@ from ..errors import EngineError
 
 __all__ = ["Action", "Change", "CopyReport", "ItemResult", "Status", "Tally"]
 
-Status = Literal["planned", "copied", "updated", "unchanged", "failed", "blocked", "cancelled", "accepted"]
+Status = Literal["planned", "copied", "updated", "unchanged", "skipped", "failed", "blocked", "cancelled", "accepted"]
 Action = Literal["create", "move", "none"]
 
 

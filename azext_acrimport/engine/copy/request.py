@@ -28,8 +28,10 @@ class Destination:
 class CopyRequest:
     """One image and where it shall go. ``identifier`` is a tag or a digest; ``force`` lets tags move.
 
+    ``skip_conflicts``: where a tag names something else, leave it as it is, and call that no failure.
+
     ``platforms``: keep only these of a multi-platform image; none means all. ``referrers``: bring along what refers to
-    the image or to one of its platforms' images.
+    the image or to one of its platforms' images; ``new_only``: not for an image whose tags need not be written.
     """
 
     source: Source
@@ -38,6 +40,8 @@ class CopyRequest:
     force: bool = False
     platforms: tuple[Platform, ...] = ()
     referrers: bool = False
+    new_only: bool = False
+    skip_conflicts: bool = False
 
     @property
     def key(self) -> str:

@@ -73,6 +73,8 @@ class Tree:
         self.depths.update({child.digest: depth for child in new})
         if new and (depth > MAX_DEPTH or len(self.depths) > MAX_MANIFESTS):
             raise self._beyond_measure()
+        if not self._is_everywhere(self._root):
+            self._image.readings.require(self._image.request.source, len(new))
         await gather(*map(self._look_at_child, new))
 
     async def _look_at_child(self, child: Descriptor) -> None:

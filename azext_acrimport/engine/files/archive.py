@@ -67,6 +67,8 @@ class DockerArchive(NamedImages):
         """As ``Source.referrers``: Docker saves none."""
         return ()
 
+    quota = None
+
     def list_tags(self, pages: int) -> Sequence[str]:
         """As ``Source.list_tags``: all names that there are."""
         return tuple(tag for entry in self._entries for tag in _tags(entry))

@@ -118,6 +118,8 @@ class OciLayout(NamedImages):
         named = self._parsed(listed).manifests if listed else ()
         return list({entry.digest: entry for entry in (*named, *mine)}.values())
 
+    quota = None
+
     def list_tags(self, pages: int) -> Sequence[str]:
         """As ``Source.list_tags``: all names that there are."""
         return tuple({name: None for root in self.roots for name in _names(root)})

@@ -12,13 +12,15 @@ from ..auth.challenge import Challenge
 from ..auth.credential import CredentialProvider
 from ..auth.provider import TokenProvider
 from ..auth.scope import Scope
+from ..content.reference import DOCKER_HUB
 from ..content.stream import Body, VerifyingReader
-from ..errors import Denied, EngineError, NetworkError, RegistryError, TlsError
+from ..errors import Denied, EngineError, NetworkError, RateLimited, RegistryError, TlsError
 from ..transport import addresses
 from ..transport.response import Answer, Response
 from ..transport.retry import Pace
 from ..transport.transport import MAX_ERROR_BYTES, Transport
 from ..waiting import SingleFlight
+from .quota import QuotaMeter
 
 __all__ = ["RegistryClient"]
 
@@ -52,6 +54,7 @@ class RegistryClient:
         self.acr = acr
         self.soft_delete = soft_delete
         self.referrers_pace = Pace(*ACR_REFERRERS)
+        self.meter = QuotaMeter() if registry == DOCKER_HUB else None
         self.transport = transport
         self.tokens = TokenProvider(host, transport, provide)
         transport.names[host] = registry
@@ -150,6 +153,8 @@ class RegistryClient:
             answer = self._authorized(once, method, path, scopes, wants_401=401 in accept)
             if answer.status == 401 and 401 not in accept:
                 raise self.transport.refusal(method, answer, self.tokens.mode_for(scopes))
+            if self.meter:
+                self.meter.read(answer.headers)
             return answer
         except EngineError as error:
             if error.origin == self.transport.origin:  # not that of the source inside an upload to the target
@@ -160,6 +165,8 @@ class RegistryClient:
         """What only we know of it: which repository it was for, and who we were."""
         error.repository = error.repository or (scopes[0].repository if scopes else "")
         error.mode = error.mode or (self.tokens.mode_for(scopes) if self.tokens.asked else "")
+        if self.meter and isinstance(error, RateLimited) and "pull rate limit" in error.text:
+            self.meter.spent()
         if isinstance(error, Denied):
             error.by_repository = self.tokens.by_repository
 

@@ -14,7 +14,7 @@ from ..auth.scope import Scope
 from ..content.descriptor import ACCEPTED_MANIFESTS, Descriptor
 from ..content.digest import Digest
 from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
-from ..content.store import Outcome
+from ..content.store import Outcome, Quota
 from ..content.stream import Body, ByteStream
 from ..errors import (
     AuthError,
@@ -139,6 +139,11 @@ class RegistryRepository:
             origin=self._origin,
             wide_opener=(lambda spare: _started(RangedDownload(*place, spare))) if wide else None,
         )
+
+    @property
+    def quota(self) -> Quota | None:
+        """As ``Source.quota``."""
+        return self._client.meter.quota if self._client.meter else None
 
     def list_tags(self, pages: int) -> Sequence[str] | None:
         """As ``Source.list_tags``."""

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""Plain lists: a line is ``source`` or ``source target``, with comments."""
+
+from __future__ import annotations
+
+import re
+
+from ..engine import InvalidReference
+from .targets import with_target
+from .wanted import Mistakes, Wanted, WantedFile, shown
+
+__all__ = ["read_list"]
+
+COMMENT = re.compile(r"(?:^|\s)#.*")
+
+
+def read_list(text: str, name: str) -> WantedFile:
+    """Raises Mistakes, all of them at once."""
+    found, mistakes = WantedFile(), []
+    for number, line in enumerate(text.splitlines(), 1):
+        words, where = COMMENT.sub("", line).split(), f"{name}:{number}"
+        try:
+            if len(words) > 2:
+                raise ValueError(f"a line is 'source' or 'source target', not {len(words)} words")
+            if words:
+                wanted = Wanted.parse(words[0], where)
+                found.wanted.append(with_target(wanted, words[1]) if words[1:] else wanted)
+        except InvalidReference as error:
+            mistakes.append(f"{where}: {shown(words[0])}: {error.reason}")
+        except ValueError as error:
+            mistakes.append(f"{where}: {error}")
+    if not found.wanted and not mistakes:
+        mistakes.append(f"{name}:1: it names no source")
+    if mistakes:
+        raise Mistakes(mistakes)
+    return found

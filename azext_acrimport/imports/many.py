@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: MIT
+"""Many imports in one run of the embedded engine, and those that the service does in a pool beside it.
+
+Which engine it is is decided for each image as for one: by the table in ``choice``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from .._options import BatchOptions, ImportOptions, SignIn, SourceImage, Target
+from ..batch.targets import Item
+from ..batch.wanted import Wanted
+from ..engine import (
+    Blocked,
+    Cancelled,
+    CopyRequest,
+    Destination,
+    EngineError,
+    ItemResult,
+    Planned,
+    Reference,
+    TagConflict,
+    TimedOut,
+    copy_images,
+)
+from ..job.clients import Clients, secret_of
+from ..job.job import Connected, Job, Outcome
+from ..job.parallel import each
+from ..output.batch import BatchView
+from ..output.catalogue import TIMED_OUT, ServiceError
+from ..registries.blob_places import remembered
+from ..registries.credentials import Identity
+from ..registries.deadline import Deadline
+from ..registries.directory import Registry
+from ..service.image import import_by_service
+from .choice import LARGE, TABLE, Facts, Row, chosen, patience, says_less
+
+# Azure Resource Manager limits what one identity may ask of it in a while.
+OPERATIONS = 10
+BY_NAME = "named by the user"
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of the report. ``item`` is None for what could not be looked at, or not yet."""
+
+    outcome: Outcome
+    item: Item | None = None
+
+    @classmethod
+    def of_wanted(cls, wanted: Wanted) -> Line:
+        """Before anything is known of it."""
+        target = ":".join(filter(None, wanted.target)) if wanted.target else ""
+        return cls(Outcome(ItemResult(wanted.name, (target,) if target else ())))
+
+    @classmethod
+    def of_refused(cls, wanted: Wanted, error: EngineError) -> Line:
+        """A registry or repository that could not be looked at."""
+        line = cls.of_wanted(wanted)
+        line.outcome.item.status, line.outcome.item.error = "failed", error
+        return line
+
+    @classmethod
+    def of_item(cls, item: Item) -> Line:
+        """A single image."""
+        return cls(Outcome(ItemResult(item.wanted.name, (item.target,))), item)
+
+
+@dataclass(slots=True)
+class _Work:
+    """One image on its way through the engines. ``refusal``: why this machine could not do it.
+
+    There may be ten thousand of them, so its job is made anew where it is needed.
+    """
+
+    line: Line
+    early: Row | None
+    row: Row | None = None
+    refusal: EngineError | None = None
+
+
+class Run:
+    """One batch. ``connected`` makes a new set of connections: those of a run that was stopped are dead."""
+
+    def __init__(
+        self,
+        cli_ctx: Any,
+        options: BatchOptions,
+        sign_ins: Mapping[str, SignIn],
+        identity: Identity,
+        target: Registry,
+        registries: Mapping[str, Registry],
+        connected: Callable[[], Clients],
+        view: BatchView,
+        deadline: Deadline,
+    ) -> None:
+        self._cli_ctx = cli_ctx
+        self._options = options
+        self._deadline = deadline
+        self._sign_ins = sign_ins
+        self._identity = identity
+        self._target = target
+        self._registries = registries
+        self._connected = connected
+        self._view = view
+        self._here = threading.local()
+        self._sets: list[Clients] = []
+        self._secrets: dict[str, str | None] = {}
+        self._stopped = False
+
+    def do(self, lines: Sequence[Line], clients: Clients) -> None:
+        """Fill the outcomes. Raises what ends the waiting for the service, and NotAzure when that cannot be asked."""
+        works = [work for line in lines if (work := self._work(line))]
+        try:
+            self._do(works, clients)
+        finally:
+            for work in works:
+                self._settle(work)
+
+    def _do(self, works: Sequence[_Work], clients: Clients) -> None:
+        named = self._options.engine
+        by_service = [work for work in works if named == "service" or (work.early and work.early.engine == "service")]
+        if named == "embedded":
+            by_service = []
+        aside = {id(work) for work in by_service}
+        here = [work for work in works if id(work) not in aside]
+        self._copy(here, clients)
+        if named == "auto":
+            by_service += [work for work in here if self._is_for_service(work)]
+        self._serve(by_service)
+        again = [work for work in by_service if self._is_for_embedded(work)] if named == "auto" else []
+        if again and not self._stopped:
+            with self._connected() as fresh:
+                self._copy(again, fresh, by_force=True)
+
+    def _work(self, line: Line) -> _Work | None:
+        """None where the password is not to be had."""
+        try:
+            job = self._job(line)
+        except EngineError as error:
+            line.outcome.item.status, line.outcome.item.error = "failed", error
+            return None
+        return _Work(line, next((row for row in TABLE if row.early and row.holds(Facts(job))), None))
+
+    def _copy(self, works: Sequence[_Work], clients: Clients, *, by_force: bool = False) -> None:
+        """Through this machine, in one run. ``by_force``: nothing else is left to choose."""
+        requests, known = [], {}
+        for work in works:
+            try:
+                requests.append(self._request(work.line, clients))
+            except EngineError as error:  # of a credential that is not to be had
+                work.line.outcome.item.status, work.line.outcome.item.error = "failed", error
+            else:
+                known[id(requests[-1])] = work
+        options, named = self._options, self._options.engine == "embedded"
+
+        def go_on(planned: Planned) -> bool:
+            work = known[id(planned.request)]
+            moving = planned.result.bytes.copied if planned.counted else 0
+            if not named and not by_force:
+                work.row = work.early or chosen(Facts(self._job(work.line), moving=moving))
+            return not options.dry_run and (work.row is None or by_force or work.row.engine == "embedded")
+
+        with remembered(self._cli_ctx) as places:
+            report = copy_images(
+                requests,
+                clients.cancellation,
+                jobs=options.jobs,
+                places=places,
+                go_on=go_on,
+                count_above=-1 if options.dry_run else LARGE if options.engine == "auto" and not by_force else None,
+                spends_quota=not options.dry_run,
+                fail_fast=options.fail_fast,
+                on_progress=self._view,
+            )
+        for item, work in zip(report.items, known.values(), strict=True):
+            self._take(work, item, clients, reason=self._reason(work, by_force))
+
+    def _reason(self, work: _Work, by_force: bool) -> str:
+        if by_force:
+            assert work.line.outcome.item.error
+            return f"the service failed ({work.line.outcome.item.error.code})"
+        if self._options.engine == "embedded":
+            return BY_NAME
+        return ""
+
+    def _take(self, work: _Work, item: ItemResult, clients: Clients, reason: str) -> None:
+        if item.status == "cancelled":
+            self._stopped = True
+            if clients.cancellation.expired:
+                item.error = TimedOut(self._deadline.seconds or 0.0)
+        row = work.row or work.early or chosen(Facts(self._job(work.line), item.error))
+        work.row = row
+        outcome = Outcome(item, "embedded", reason) if reason else Outcome(item, row.engine, row.reason)
+        # a manifest that counts as a pull was not read to find out what a dry run would move
+        outcome.counted = item.status != "planned" or bool(item.manifests)
+        work.line.outcome = outcome
+
+    def _is_for_service(self, work: _Work) -> bool:
+        """What the table gives to the service, and what this machine was refused for."""
+        item, row = work.line.outcome.item, work.row
+        if self._stopped or item.status not in ("planned", "failed") or row is None:
+            return False
+        if item.status == "planned":
+            return row.engine == "service"
+        facts = Facts(self._job(work.line), item.error)
+        closed = facts.may_not_push or facts.source_is_closed or facts.source_is_silent
+        if closed and facts.service_possible and (row.engine == "service" or not self._options.dry_run):
+            work.refusal = item.error
+        return work.refusal is not None
+
+    def _serve(self, works: Sequence[_Work]) -> None:
+        """By the service, some at once."""
+        if not works or self._stopped:
+            return
+        failed = threading.Event()
+
+        def serve(work: _Work) -> None:
+            if self._options.fail_fast and failed.is_set():
+                return
+            self._serve_one(work)
+            if work.line.outcome.item.error:
+                failed.set()
+
+        try:
+            works_in_turn = [partial(serve, work) for work in works]
+            each(works_in_turn, min(self._options.jobs or OPERATIONS, OPERATIONS), self._deadline.check)
+        except BaseException:
+            self._stopped = True
+            raise
+        finally:
+            # an operation that was asked for goes on, whether we wait for it or not
+            for clients in self._sets:
+                clients.__exit__()
+
+    def _serve_one(self, work: _Work) -> None:
+        refusal, named = work.refusal, self._options.engine == "service"
+        if named:
+            reason = BY_NAME
+        elif refusal:
+            reason = work.row.reason if work.row and work.row.engine == "service" else "the embedded engine was refused"
+        else:
+            row = work.row or work.early
+            assert row
+            reason = row.reason
+        job = self._job(work.line)
+        limit = None if named or refusal else patience(job)
+        outcome = import_by_service(job, reason, self._view, limit)
+        if refusal and says_less(outcome.item.error, refusal):
+            outcome.item.error = refusal
+        work.line.outcome = outcome
+
+    def _is_for_embedded(self, work: _Work) -> bool:
+        """What the service fails for has another reason than what it was asked for."""
+        error = work.line.outcome.item.error
+        elsewhere = isinstance(error, ServiceError) and error.known.elsewhere
+        return elsewhere and work.refusal is None and not self._deadline.over
+
+    def _settle(self, work: _Work) -> None:
+        """The last word on one of them."""
+        item = work.line.outcome.item
+        if isinstance(item.error, TagConflict) and self._options.on_conflict == "skip":
+            item.status, item.error = "skipped", None
+        if item.status == "planned" and not self._options.dry_run:
+            item.status, item.error = ("cancelled", Cancelled()) if self._stopped else ("blocked", Blocked())
+        late = isinstance(item.error, ServiceError) and item.error.known is TIMED_OUT and self._deadline.over
+        if item.status == "failed" and (late or isinstance(item.error, TimedOut)):
+            item.status = "cancelled"
+
+    def _request(self, line: Line, clients: Clients) -> CopyRequest:
+        item, job, options = line.item, self._job(line), self._options
+        assert item and job.source
+        target = clients.repository("target", self._target, item.repository)
+        return CopyRequest(
+            clients.repository("source", job.source, item.wanted.repository),
+            item.identifier,
+            (Destination(target, (item.tag,)),),
+            force=job.options.force,
+            platforms=job.options.platforms,
+            referrers=job.options.referrers,
+            new_only=job.options.new_only,
+            skip_conflicts=options.on_conflict == "skip",
+        )
+
+    def _job(self, line: Line) -> Job:
+        item, options = line.item, self._options
+        assert item
+        wanted = item.wanted
+        source = self._registries[wanted.registry]
+        reference = Reference(wanted.registry, wanted.repository, wanted.tag, wanted.digest)
+        image = str(reference).partition("/")[2]
+        sign_in = self._sign_ins.get(wanted.registry, SignIn())
+        referrers = options.referrers or wanted.referrers or "new"
+        platforms = options.platforms or (wanted.platforms if wanted.platforms is not None else ())
+        return Job(
+            cli_ctx=self._cli_ctx,
+            options=ImportOptions(
+                registry_name=options.registry_name,
+                source_image=SourceImage(image, reference, str(reference)),
+                source_registry=None,
+                username=sign_in.username,
+                password=self._secret(wanted.registry, sign_in),
+                target_tags=[(item.repository, item.tag)],
+                repositories=[],
+                resource_group_name=options.resource_group_name,
+                force=options.on_conflict == "overwrite",
+                no_wait=False,
+                engine=options.engine,
+                jobs=options.jobs,
+                timeout=options.timeout,
+                dry_run=options.dry_run,
+                platforms=platforms,
+                referrers=referrers != "none",
+                new_only=referrers == "new",
+            ),
+            reference=reference,
+            source=source,
+            target=self._target,
+            image=image,
+            targets=(Target(item.repository, item.tag, item.target),),
+            deadline=self._deadline,
+            connected=lambda: self._connected_for(line),
+            same_tenant=lambda: self._identity.tenant(source) == self._identity.tenant(self._target),
+        )
+
+    def _secret(self, host: str, sign_in: SignIn) -> str | None:
+        if host not in self._secrets:
+            self._secrets[host] = secret_of(sign_in, host)
+        return self._secrets[host]
+
+    @contextmanager
+    def _connected_for(self, line: Line) -> Iterator[Connected]:
+        """For the service, in the thread that asks it: one set of connections for all that this thread does."""
+        clients: Clients | None = getattr(self._here, "clients", None)
+        if clients is None or clients.cancellation.requested:
+            self._deadline.check()
+            clients = self._here.clients = self._connected().__enter__()
+            self._sets.append(clients)
+        yield self._request(line, clients), clients.cancellation
