@@ -19,8 +19,8 @@ ENGINE = {
     "auth": "challenge scope credential token provider",
     "registry": "client pages acr download ranges upload referrers repository",
     "files": "location gzipped folder tar layout archive",
-    "copy": """request report progress limits queues workers loop driver once readings blobs platforms referrers
-        tree missing image images""",
+    "copy": """request report progress limits queues workers loop driver once readings blobs platforms tags
+        referrers tree missing puts image images""",
 }
 # and only these packages besides
 MAY_KNOW = {
