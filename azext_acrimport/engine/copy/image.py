@@ -225,8 +225,9 @@ class ImageCopy:
             return
         await self._find_attachments()
         lacks = self.request.force or any(attachment.lacking for attachment in self.attachments.all)
-        # an image that is there may have been imported without what vouches for its platforms
-        if self._root.is_index and (lacks or self.result.digest != self.result.source_digest):
+        # an image that is there may have been imported without what vouches for its platforms; whether it has any is
+        # for itself to say, since not every registry states the right type
+        if lacks or self.result.digest != self.result.source_digest:
             await self.read_tree(self._root)
 
     def _likely(self) -> list[Destination]:

@@ -250,10 +250,9 @@ class RegistryRepository:
         if stated is not None and stated.algorithm == digest.algorithm and stated != digest:
             raise ContentError(f"manifest {identifier}", str(digest), str(stated), origin=self._origin)
         if not answer.headers.get("OCI-Subject"):
-            # the registry keeps no list of referrers, so that is ours to keep
             manifest = Manifest.parse(raw, media_type, digest, origin=self._origin)
             if manifest.subject:
-                self._referrers.link(manifest)
+                self._referrers.keep(manifest)
 
     def _found_by_get(self, identifier: str) -> Descriptor | None:
         try:
