@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import re
 
 import pytest
@@ -18,10 +20,12 @@ from azext_acrimport.engine import (
     RateLimited,
     RegistryClient,
     RegistryRepository,
+    ServerError,
     Truncated,
     UploadLost,
 )
 from azext_acrimport.engine.registry import upload as upload_module
+from azext_acrimport.engine.waiting import Attempts, Postponed
 from tests.support.scripted import Script, answer, transport
 
 RAW = bytes(range(256)) * 4
@@ -114,7 +118,7 @@ class Uploads:
         self.received += sent.body
         if sent.method == "PATCH":
             return answer(202, {"Location": f"/v2/app/blobs/uploads/1?_state={len(self.received)}"})
-        assert f"digest=sha256%3A{BLOB.digest.hex}" in sent.url
+        assert f"digest=sha256%3A{Digest.of(self.received).hex}" in sent.url
         self.stored = self.received
         return answer(201)
 
@@ -158,6 +162,94 @@ def test_large_put_that_is_refused_becomes_chunks(monkeypatch):
         assert registry.stored == RAW
     methods = [sent.method for sent in script.sent]
     assert methods == ["POST", "PUT", "DELETE", *["POST", "PATCH", "PATCH", "PATCH", "PUT"] * 2]
+
+
+def test_large_put_that_is_cut_becomes_chunks_for_the_registry(monkeypatch):
+    """As 413 does: for its other repositories, too, and for what is as large. What is smaller goes whole."""
+    monkeypatch.setattr(upload_module, "CHUNK_BYTES", 400)
+    cut = ConnectionResetError("Connection reset by peer")
+    registry = Uploads(lambda _, sent: cut if sent.method == "PUT" and len(sent.body) > 900 else None)
+    script = Script(registry)
+    of = RegistryClient("r.test", "r.test", transport(script, origin="target"), lambda: ANONYMOUS)
+    for name in ("app", "other", "third"):
+        RegistryRepository(of, name).put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW)))
+        assert registry.stored == RAW
+    methods = [sent.method for sent in script.sent]
+    assert methods == ["POST", "PUT", "DELETE", *["POST", "PATCH", "PATCH", "PATCH", "PUT"] * 3]
+    small = Descriptor("x", Digest.of(RAW[:800]), 800)
+    RegistryRepository(of, "app").put_blob(small, Body(small, lambda: io.BytesIO(RAW[:800])))
+    assert [sent.method for sent in script.sent[-2:]] == ["POST", "PUT"]
+
+
+def test_413_is_one_whatever_its_body_says(monkeypatch):
+    """A lost session would be sent whole again and again."""
+    monkeypatch.setattr(upload_module, "CHUNK_BYTES", 400)
+    body = b'{"errors": [{"code": "SIZE_INVALID", "message": "too large"}]}'
+    registry = Uploads(lambda _, sent: answer(413, body=body) if sent.method == "PUT" and sent.body else None)
+    assert [sent.method for sent in upload(registry).sent][:5] == ["POST", "PUT", "DELETE", "POST", "PATCH"]
+    assert registry.stored == RAW
+
+
+@pytest.mark.parametrize("raw", [RAW, bytes(5 * 1024 * 1024)], ids=["small", "large"])
+@pytest.mark.parametrize("trouble", [answer(504), ConnectionResetError("Connection reset by peer")], ids=["504", "cut"])
+@pytest.mark.parametrize("chunk", [8 * 1024 * 1024, 600], ids=["whole", "by chunks"])
+@pytest.mark.parametrize("worker", [False, True], ids=["alone", "in a worker"])
+def test_blob_that_was_stored_all_the_same_is_not_sent_again(monkeypatch, raw, trouble, chunk, worker):
+    """The answer to the last request was lost on its way: one HEAD finds out."""
+    blob, asked = Descriptor("x", Digest.of(raw), len(raw)), []
+
+    def answers(sent):
+        asked.append(sent.method)
+        if sent.method == "POST":
+            return answer(202, {"Location": "/v2/app/blobs/uploads/1?_state=0"})
+        if sent.method == "HEAD":
+            return answer(200 if "PUT" in asked else 404)
+        return {"PUT": trouble, "PATCH": answer(202), "DELETE": answer(204)}[sent.method]
+
+    monkeypatch.setattr(upload_module, "CHUNK_BYTES", chunk)
+    target = repository(Script(answers), "target")
+    target._client.too_large = chunk + 1
+    body = Body(blob, lambda: io.BytesIO(raw))
+
+    def bring() -> str:
+        return target.bring_blob(blob, body, "other")
+
+    attempts = Attempts()
+    while worker:
+        try:
+            assert attempts.postponing(bring) == "copied"
+            break
+        except Postponed:
+            continue
+    assert worker or bring() == "copied"
+    assert asked.count("PUT") == 1
+
+
+@pytest.mark.parametrize(
+    ("acr", "granted", "cancelled"),
+    [(False, (), 1), (True, ("pull", "push"), 0), (True, ("delete", "pull", "push"), 1)],
+    ids=["another registry", "ACR", "ACR, with the right to delete"],
+)
+def test_upload_is_cancelled_where_that_needs_no_other_right(acr, granted, cancelled):
+    """ACR answers 401 to who may only push: another token would be asked for, in vain."""
+    access = [{"type": "repository", "name": "app", "actions": granted}]
+    claims = base64.urlsafe_b64encode(json.dumps({"access": access}).encode()).decode().rstrip("=")
+    registry = Uploads(lambda number, sent: answer(503) if sent.method == "PUT" and registry.stored is None else None)
+
+    def answers(sent):
+        if sent.url.startswith("https://r.test/token"):
+            return answer(body=json.dumps({"access_token": f"h.{claims}.s"}).encode())
+        if acr and "Authorization" not in sent.headers:
+            return answer(401, {"WWW-Authenticate": 'Bearer realm="https://r.test/token",service="r.test"'})
+        return registry(sent)
+
+    script = Script(answers)
+    of = RegistryClient("r.test", "r.test", transport(script, origin="target"), lambda: ANONYMOUS, acr=acr)
+    with pytest.raises(ServerError):
+        RegistryRepository(of, "app").put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW)))
+    attempts = len([sent for sent in script.sent if sent.method == "PUT"])
+    assert registry.cancelled == cancelled * attempts
+    assert len([sent for sent in script.sent if "/token" in sent.url]) == acr
 
 
 @pytest.mark.parametrize(

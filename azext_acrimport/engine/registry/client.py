@@ -12,6 +12,7 @@ from ..auth.challenge import Challenge
 from ..auth.credential import CredentialProvider
 from ..auth.provider import TokenProvider
 from ..auth.scope import Scope
+from ..content.descriptor import MAX_SIZE
 from ..content.stream import Body, VerifyingReader
 from ..errors import Denied, EngineError, NetworkError, RegistryError, TlsError
 from ..transport import addresses
@@ -35,6 +36,7 @@ class RegistryClient:
 
     ``host`` serves the API (registry-1.docker.io), ``registry`` is its name to people (docker.io). ``acr``: an Azure
     container registry, which can tell more; ``soft_delete``: one that keeps deleted manifests for some days.
+    ``too_large``: bytes from which on it takes no blob in one request, as far as that has been found out.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class RegistryClient:
         self.host = host
         self.acr = acr
         self.soft_delete = soft_delete
+        self.too_large = MAX_SIZE + 1
         self.referrers_pace = Pace(*ACR_REFERRERS)
         self.transport = transport
         self.tokens = TokenProvider(host, transport, provide)

@@ -64,7 +64,7 @@ class RegistryRepository:
         if self._origin == "target" and client.acr:
             scope = Scope(repository, (*METADATA_ACTIONS, *scope.actions))
         self._scopes: tuple[Scope, ...] = (scope,)
-        self._upload = BlobUpload(client, repository, self._scopes)
+        self._upload = BlobUpload(client, repository, self._scopes, self.has_blob)
         self._looks = True
         self._ahead: dict[str, Ahead[Descriptor]] = {}
         self._referrers = Referrers(client, repository, self._scopes, self._get, self.find)
@@ -197,7 +197,7 @@ class RegistryRepository:
 
     def put_blob(self, descriptor: Descriptor, body: Body) -> None:
         """As ``Target.put_blob``."""
-        self._upload.put(body)
+        self._upload.put(body, look=False)
 
     def bring_blob(self, descriptor: Descriptor, body: Body, from_repository: str = "") -> Outcome:
         """As ``Target.bring_blob``. One POST asks for a mount, and where there is nothing to mount opens the upload.
@@ -205,6 +205,8 @@ class RegistryRepository:
         Small blobs are looked for in the same way: by a mount from their own repository. Large ones by HEAD: not every
         registry is known to look there, and then it is worth a question not to send them again.
         """
+        if self._upload.has_come(descriptor):
+            return "copied"
         small = descriptor.size <= SMALL_BYTES
         session = self._offer(descriptor, from_repository) if from_repository or (small and self._looks) else None
         if session == "":
