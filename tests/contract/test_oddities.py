@@ -14,6 +14,7 @@ import pytest
 from azext_acrimport.engine import Credential, RegistryClient, RegistryRepository, RetryPolicy, Transport
 from azext_acrimport.engine.transport.transport import TransportOptions
 from tests.sandbox import images
+from tests.sandbox.faults import Faults
 from tests.sandbox.registry import Oddities, Registry, failure
 from tests.sandbox.server import Handler, Listener, Request, Response
 from tests.sandbox.storage import Storage
@@ -67,6 +68,13 @@ def is_manifest(request: Request) -> bool:
 def is_blob_get(request: Request) -> bool:
     """The first byte of a blob."""
     return request.method == "GET" and "/blobs/" in request.path and not request.headers.get("Range")
+
+
+def breaks_off(content: Handler) -> Handler:
+    """The first layer, after five bytes."""
+    faults = Faults()
+    faults.add(method="GET", path=".*/blobs/.*", cut_after=5)
+    return faults.around(content)
 
 
 def tokens(challenge: str, answer: dict[str, object], *, forget: bool = False) -> Wrap:
@@ -127,7 +135,7 @@ SOURCES: dict[str, tuple[Oddities, Wrap]] = {
     "HEAD is refused": (Oddities(head=False), changed(lambda _, response: response)),
     "Range is ignored, and a blob breaks off": (
         Oddities(ranges=False),
-        first(is_blob_get, Response(200, {"Content-Length": "400000"}, b"x" * 10, cut_after=5)),
+        breaks_off,
     ),
     "Harbor: HEAD states another length than GET": (
         Oddities(),

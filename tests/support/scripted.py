@@ -17,10 +17,11 @@ from azext_acrimport.engine.transport.retry import RetryPolicy
 from azext_acrimport.engine.transport.transport import Transport, TransportOptions
 
 
-def answer(status: int = 200, headers: dict[str, str] | None = None, body: bytes = b"") -> HTTPResponse:
+def answer(status: int = 200, headers: dict[str, str] | None = None, body: bytes | io.BytesIO = b"") -> HTTPResponse:
     """One answer; Content-Length is added."""
-    named = {"Content-Length": str(len(body)), **(headers or {})}
-    return HTTPResponse(io.BytesIO(body), named, status, preload_content=False, enforce_content_length=False)
+    stream = io.BytesIO(body) if isinstance(body, bytes) else body
+    named = {"Content-Length": str(len(stream.getbuffer())), **(headers or {})}
+    return HTTPResponse(stream, named, status, preload_content=False, enforce_content_length=False)
 
 
 @dataclass

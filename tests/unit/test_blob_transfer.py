@@ -77,6 +77,57 @@ def test_download_that_brings_nothing_ends():
     assert len(script.sent) == 4  # each request that brings no byte is an attempt
 
 
+def test_download_that_brings_hardly_anything_ends():
+    """A byte with each connection would take as many connections as the blob has bytes."""
+
+    def answers(sent):
+        start = int(sent.headers.get("Range", "bytes=0-")[6:-1])
+        return answer(206 if start else 200, {"Content-Range": f"bytes {start}-"}, RAW[start : start + 1])
+
+    script = Script(answers)
+    with pytest.raises(NetworkError, match="ended after 4 of 1024 bytes"):
+        download(script)
+    assert len(script.sent) == 4
+
+
+class Breaking(io.BytesIO):
+    """A body whose connection breaks after so many bytes."""
+
+    def __init__(self, raw: bytes, after: int) -> None:
+        super().__init__(raw)
+        self.left = after
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """As it comes: never all that is wanted."""
+        if not self.left:
+            raise ConnectionResetError("Connection reset by peer")
+        block = super().read(min(size, self.left, 100_000))
+        self.left -= len(block)
+        return block
+
+    def read(self, size: int = -1, /) -> bytes:
+        """All that is wanted, or nothing."""
+        if size > self.left:
+            raise ConnectionResetError("Connection reset by peer")
+        return self.read1(size)
+
+
+def test_download_that_breaks_within_every_block_gets_there():
+    """What came of a block counts, or a line that is cut every 900 kB would never bring one of a megabyte."""
+    raw = bytes(10_000_000)
+    blob = Descriptor("x", Digest.of(raw), len(raw))
+
+    def answers(sent):
+        start = int(sent.headers.get("Range", "bytes=0-")[6:-1])
+        headers = {"Content-Range": f"bytes {start}-{len(raw) - 1}/{len(raw)}", "Content-Length": str(len(raw) - start)}
+        return answer(206 if start else 200, headers, Breaking(raw[start:], 900_000))
+
+    script = Script(answers)
+    reader = repository(script, "source").blob(blob).open()
+    assert sum(map(len, iter(lambda: reader.read(1024 * 1024), b""))) == len(raw)
+    assert len(script.sent) == 12
+
+
 @pytest.mark.parametrize("start", ["", "bytes */1024", "bytes x-", f"bytes {'9' * 5000}-", "bytes 1023-"])
 def test_download_survives_a_nonsensical_range(start):
     """Without a start it is taken for the whole; a start too late is a failed attempt."""
@@ -162,6 +213,8 @@ def test_large_put_that_is_refused_becomes_chunks(monkeypatch):
         assert registry.stored == RAW
     methods = [sent.method for sent in script.sent]
     assert methods == ["POST", "PUT", "DELETE", *["POST", "PATCH", "PATCH", "PATCH", "PUT"] * 2]
+    # a registry may hash all of it when an upload is closed: that is waited for as for the bytes
+    assert {sent.options["timeout"][1] for sent in script.sent if sent.method in ("PATCH", "PUT")} == {300}
 
 
 def test_large_put_that_is_cut_becomes_chunks_for_the_registry(monkeypatch):
