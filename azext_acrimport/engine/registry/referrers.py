@@ -44,7 +44,7 @@ class Referrers:
         client: RegistryClient,
         repository: str,
         scopes: Iterable[Scope],
-        get: Callable[[str], tuple[bytes, str]],
+        get: Callable[[str], Answer],
         find: Callable[[str], Descriptor | None],
     ) -> None:
         self._client = client
@@ -147,7 +147,7 @@ class Referrers:
     def _read(self, tag: str) -> tuple[bytes, dict[str, Any]]:
         """The index under the tag, and its bytes; a new one, and none, when there is none."""
         try:
-            raw, _ = self._get(tag)
+            raw = self._get(tag).body
         except NotFound:
             return b"", {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
         entries = _entries(raw)

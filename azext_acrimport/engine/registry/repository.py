@@ -22,11 +22,14 @@ from ..errors import (
     Denied,
     DigestMismatch,
     Disallowed,
+    EngineError,
     Firewall,
+    ManifestError,
     NotFound,
     RateLimited,
     RegistryError,
     Truncated,
+    UnsupportedManifest,
 )
 from ..transport.response import Answer
 from ..waiting import Ahead
@@ -89,11 +92,11 @@ class RegistryRepository:
 
     def read(self, identifier: str) -> tuple[Descriptor, bytes]:
         """As ``Source.read``. Raises DigestMismatch when the registry states another digest than the content has."""
-        answer = self._fetch("GET", self._manifests(identifier), {200}, headers=ACCEPT)
+        answer = self._get(identifier)
         raw, stated = answer.body, _stated_digest(answer)
         actual = Digest.of(raw, stated.algorithm) if stated else Digest.of(raw)
         if stated and stated != actual:
-            raise DigestMismatch(f"manifest {identifier}", str(stated), str(actual), origin=self._origin)
+            raise self._mismatch(answer, f"manifest {identifier}", stated, actual)
         return Descriptor(_media_type(answer), actual, len(raw)), raw
 
     def find(self, identifier: str) -> Descriptor | None:
@@ -112,18 +115,27 @@ class RegistryRepository:
         digest = _stated_digest(answer)
         if digest is None:
             return self._found_by_get(identifier)
-        return Descriptor(_media_type(answer), digest, -1)
+        return _unless_another(Descriptor(_media_type(answer), digest, -1), identifier)
 
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
-        raw, media_type = self._get(str(digest))
-        subject = f"manifest {digest}"
-        if size >= 0 and len(raw) != size:
-            raise Truncated(subject, f"{size} bytes", f"{len(raw)} bytes", origin=self._origin)
-        actual = Digest.of(raw, digest.algorithm)
-        if actual != digest:
-            raise DigestMismatch(subject, str(digest), str(actual), origin=self._origin)
-        return raw, media_type
+        answer, subject = self._get(str(digest)), f"manifest {digest}"
+        actual = Digest.of(answer.body, digest.algorithm)
+        if actual == digest and size in (-1, len(answer.body)):
+            return answer.body, _media_type(answer)
+        if actual != digest and size in (-1, len(answer.body)):
+            raise self._mismatch(answer, subject, digest, actual)
+        raise Truncated(subject, f"{size} bytes", f"{len(answer.body)} bytes", origin=self._origin)
+
+    def _mismatch(self, answer: Answer, subject: str, wanted: Digest, actual: Digest) -> EngineError:
+        """A signed manifest of schema 1 is named by the digest of what was signed, and is said to be what it is."""
+        try:
+            Manifest.parse(answer.body, _media_type(answer), wanted, origin=self._origin)
+        except UnsupportedManifest as error:
+            return error
+        except ManifestError:
+            pass
+        return DigestMismatch(subject, str(wanted), str(actual), origin=self._origin)
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """As ``Source.referrers``: by the API, or by the fallback tag."""
@@ -258,10 +270,11 @@ class RegistryRepository:
 
     def _found_by_get(self, identifier: str) -> Descriptor | None:
         try:
-            raw, media_type = self._get(identifier)
+            answer = self._get(identifier)
         except NotFound:
             return None
-        return Descriptor(media_type, Digest.of(raw), len(raw))
+        digest = Digest.of(answer.body, identifier.partition(":")[0] if ":" in identifier else "sha256")
+        return _unless_another(Descriptor(_media_type(answer), digest, len(answer.body)), identifier)
 
     def _is_absent(self, identifier: str) -> bool:
         """Artifactory answers 403 for what is not there. A digest may be written again; a tag must be known free."""
@@ -276,9 +289,8 @@ class RegistryRepository:
             return False
         return isinstance(tags, list) and identifier not in tags and not answer.headers.get("Link")
 
-    def _get(self, identifier: str) -> tuple[bytes, str]:
-        answer = self._fetch("GET", self._manifests(identifier), {200}, headers=ACCEPT)
-        return answer.body, _media_type(answer)
+    def _get(self, identifier: str) -> Answer:
+        return self._fetch("GET", self._manifests(identifier), {200}, headers=ACCEPT)
 
     def _fetch(
         self,
@@ -311,6 +323,12 @@ def _started(download: BlobDownload) -> ByteStream:
 def _media_type(answer: Answer) -> str:
     """Without parameters: some registries add a charset."""
     return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def _unless_another(found: Descriptor, identifier: str) -> Descriptor | None:
+    """Who asks for a digest is told of no other manifest; that of another algorithm may be the same."""
+    another = found.digest.algorithm == identifier.partition(":")[0] and str(found.digest) != identifier
+    return None if another else found
 
 
 def _stated_digest(answer: Answer) -> Digest | None:
