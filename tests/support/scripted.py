@@ -12,7 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from azext_acrimport.engine.cancellation import Cancellation
+from azext_acrimport.engine.cancellation import Cancellation, Wait
 from azext_acrimport.engine.transport.retry import RetryPolicy
 from azext_acrimport.engine.transport.transport import Transport, TransportOptions
 
@@ -61,11 +61,12 @@ class Script:
 
 
 class Patience(Cancellation):
-    """Time passes only by waiting, and then at once; ``waits`` are the seconds of each."""
+    """Time passes only by waiting, and then at once; ``waits`` are the seconds of each, ``told`` what was said of it."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.waits: list[float] = []
+        self.told: list[Wait] = []
+        super().__init__(self.told.append)
 
     def now(self) -> float:
         """What has been waited."""

@@ -235,10 +235,13 @@ def test_tag_that_is_no_list_is_not_overwritten():
 
 def test_pace_waits_when_the_window_is_full():
     """Two in ten seconds: the third waits for the first to be ten seconds old."""
-    pace, patience = Pace(2, 10.0), Patience()
+    pace, patience = Pace(2, 10.0, "r.test"), Patience()
     for _ in range(5):
         pace.passing(patience)
     assert patience.waits == [10.0, 10.0]
+    assert [(wait.seconds, wait.why) for wait in patience.told] == [
+        (10.0, "r.test is asked for referrers at most 2 times in 10 s")
+    ] * 2
 
 
 def test_only_azure_registries_are_asked_slowly(monkeypatch):

@@ -55,7 +55,7 @@ class RegistryClient:
         self.acr = acr
         self.soft_delete = soft_delete
         self.too_large = MAX_SIZE + 1
-        self.referrers_pace = Pace(*ACR_REFERRERS)
+        self.referrers_pace = Pace(*ACR_REFERRERS, registry)
         self.transport = transport
         self.tokens = TokenProvider(host, transport, provide)
         transport.names[host] = registry

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 
 from ..auth.scope import Scope
-from ..cancellation import Cancellation
+from ..cancellation import Cancellation, Wait
 from ..content.descriptor import Descriptor
 from ..content.stream import BLOCK_BYTES
 from ..errors import NetworkError, RegistryError
@@ -72,6 +72,7 @@ class BlobDownload:
                 if delay is None or self._done == self._size:
                     raise
                 logger.debug("%s; going on at byte %d in %.1f s", error, self._done, delay)
+                self._cancellation.on_wait(Wait.after(delay, error))
                 self._cancellation.wait(delay)
 
     def _next_block(self, response: Response, size: int) -> bytes:
