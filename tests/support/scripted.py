@@ -61,7 +61,7 @@ class Script:
 
 
 class Patience(Cancellation):
-    """Time passes only by waiting, and then at once; ``waits`` are the seconds of each, ``told`` what was said of it."""
+    """Time passes only by waiting, and then at once; ``waits``: the seconds of each, ``told``: what was said of it."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
