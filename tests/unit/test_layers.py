@@ -35,7 +35,7 @@ MODULES = [(package, module) for package, modules in ENGINE.items() for module i
 
 # the az side in the same way: a module knows what stands before it in its package, and the packages before its own
 AZ_SIDE = {
-    "output": "catalogue problem advice errors logs progress result",
+    "output": "catalogue problem advice errors logs progress waits result",
     "registries": "deadline hosts arm directory docker_config connections credentials naming blob_places",
     "job": "job embedded sides",
     "service": "operation request targets referrers image wait",
