@@ -102,8 +102,9 @@ def _locked(path: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > LOCK_SECONDS:
                     path.unlink()
-        except PermissionError:  # Windows, while the one who had it is just removing it
-            pass
+        except PermissionError:
+            if os.name != "nt":
+                raise  # on Windows it is said of a lock that is just being removed
         if time.monotonic() - started > LOCK_SECONDS:
             break
         time.sleep(0.01)
