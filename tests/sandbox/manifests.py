@@ -42,11 +42,11 @@ def missing(repository: Repository, body: dict[str, Any], media_type: str) -> tu
     for blob in [*([body["config"]] if body.get("config") else []), *_listed(body, "layers", "blobs")]:
         foreign = blob.get("urls") and FOREIGN.search(blob.get("mediaType", ""))
         if blob["digest"] not in repository.blobs and not foreign:
-            return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"Digest": blob["digest"]}
+            return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", blob["digest"]
     # a child may be a mere blob, as Debian's docker-registry has it: indexes of build caches are made so
     for child in _listed(body, "manifests") if media_type in INDEXES else []:
         if child["digest"] not in repository.manifests and child["digest"] not in repository.blobs:
-            return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"Digest": child["digest"]}
+            return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", child["digest"]
     return None
 
 
