@@ -52,7 +52,7 @@ class Scrubber:
         shown = raw
         if any(kind.startswith("application/json") for kind in types):
             shown = self._body(raw)
-        elif 300 <= response["status"]["code"] < 400:  # a page for people, with the same address in it
+        elif 300 <= response.get("status", {}).get("code", 0) < 400:  # a page for people, with the same address in it
             shown = self._text(SIGNATURE.sub(rf"\1{REDACTED}", raw.decode())).encode()
         if shown != raw:
             response["body"]["string"] = shown

@@ -217,6 +217,7 @@ class TestSlowHosts:
         report = run([(source, f"app:{n}", target, f"app:{n}") for n in range(30)], attempts=5)
         assert codes(report) == [None] * 30
 
+    @pytest.mark.leaves_uploads  # whose answers were lost with the connections
     def test_port_that_is_closed_for_a_while(self, tmp_path, served):
         """A registry that is started anew in the middle of sixty images costs none of them."""
         source = served()

@@ -51,6 +51,7 @@ def test_upload_state_changes_and_a_stale_one_ends_the_session(registry):
     assert codes(call(registry, "PUT", f"{second}&digest={DIGEST}")) == (404, ["BLOB_UPLOAD_INVALID"])
 
 
+@pytest.mark.leaves_uploads
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [

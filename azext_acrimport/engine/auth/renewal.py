@@ -15,7 +15,7 @@ __all__ = ["Admissions", "Renewal"]
 
 # How often in a row a new token may be refused while other requests are on their way and none is let in, and how often
 # in all: a token that is good for three requests, and sixty that are on their way, take twenty.
-STALLED = 3
+STALLED = 5
 RENEWALS = 100
 
 
@@ -39,22 +39,24 @@ class Renewal:
 
     def __init__(self, admissions: Admissions) -> None:
         self._admissions = admissions
+        self._let_in = admissions.let_in
         self._refused = 0
         self._stalled = 0
 
     def __enter__(self) -> None:
-        self._let_in, self._alone = self._admissions.let_in, self._admissions.asking == 0
+        self._alone = self._admissions.asking == 0
         self._admissions.count(asking=1)
 
     def __exit__(self, *_: object) -> None:
         self._admissions.count(asking=-1)
 
     def is_worthwhile(self, challenge: Challenge | None) -> bool:
-        """After a 401: the first time, and as long as others are let in with what we get. Not where a right is missing."""
+        """After a 401: the first time, and as long as others are let in; but not where a right is missing."""
+        before, self._let_in = self._let_in, self._admissions.let_in
         self._refused += 1
         if self._refused == 1:
             return True
         if challenge and challenge.parameters.get("error") == "insufficient_scope":  # RFC 6750 section 3.1
             return False
-        self._stalled = 0 if self._admissions.let_in > self._let_in else self._stalled + 1
+        self._stalled = 0 if self._let_in > before else self._stalled + 1
         return self._stalled <= (0 if self._alone else STALLED) and self._refused <= RENEWALS
