@@ -107,9 +107,9 @@ class Referrers:
         entries = _entries(answer.body)
         if entries is not None:
             return answer, entries
-        if first:  # a page for people, as some registries have it for every address
-            return None
-        raise ManifestError("the list of referrers goes on with what is no index", origin=self._origin, subject=url)
+        if first and "json" not in answer.headers.get("Content-Type", ""):
+            return None  # a page for people, as some registries have it for every address
+        raise ManifestError("a list of referrers is no index", origin=self._origin, subject=self._client.registry)
 
     def _link(self, manifest: Manifest, subject: Digest) -> None:
         """Add the manifest to the list under the fallback tag: read, merge, write, and look whether it is there.

@@ -260,6 +260,8 @@ class RegistryRepository:
     def _put(self, identifier: str, digest: Digest, media_type: str, raw: bytes) -> None:
         headers = {"Content-Type": media_type}
         answer = self._fetch("PUT", self._manifests(identifier), {200, 201, 202, 204}, headers=headers, body=raw)
+        if _media_type(answer) == "text/html":  # a proxy's page for people
+            raise self._client.transport.refusal("PUT", answer, self._client.tokens.mode)
         stated = _stated_digest(answer)
         if stated is not None and stated.algorithm == digest.algorithm and stated != digest:
             raise ContentError(f"manifest {identifier}", str(digest), str(stated), origin=self._origin)
