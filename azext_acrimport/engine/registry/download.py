@@ -113,11 +113,14 @@ class BlobDownload:
             if error.status != 416:
                 raise
             raise self._cut() from None
-        start = self._offset(response)
-        if start > self._done:
+        try:
+            start = self._offset(response)
+            if start > self._done:
+                raise self._cut()
+            self._skip(response, self._done - start)
+        except BaseException:
             response.close()
-            raise self._cut()
-        self._skip(response, self._done - start)
+            raise
         return response
 
     def _offset(self, response: Response) -> int:
