@@ -8,34 +8,28 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ..auth.scope import Scope
-from ..content.descriptor import ACCEPTED_MANIFESTS, Descriptor
+from ..content.descriptor import Descriptor
 from ..content.digest import Digest
-from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
+from ..content.manifest import Manifest
 from ..content.store import Outcome
 from ..content.stream import Body, ByteStream
 from ..errors import (
     AuthError,
-    ContentError,
     Denied,
-    DigestMismatch,
     Disallowed,
-    EngineError,
     Firewall,
-    ManifestError,
     NotFound,
     RateLimited,
     RegistryError,
-    Truncated,
-    UnsupportedManifest,
 )
-from ..transport.response import Answer
 from ..waiting import Ahead
 from .acr import METADATA_ACTIONS, check_writable
 from .client import RegistryClient
 from .download import BlobDownload
+from .manifests import Manifests
 from .pages import next_page
 from .ranges import HUGE_BYTES, RangedDownload
 from .referrers import Referrers
@@ -50,8 +44,6 @@ SMALL_BYTES = 4 * 1024 * 1024
 
 # The most that registries are known to give at once.
 TAGS_A_PAGE = 1000
-
-ACCEPT = {"Accept": ", ".join(ACCEPTED_MANIFESTS)}
 
 
 class RegistryRepository:
@@ -70,7 +62,8 @@ class RegistryRepository:
         self._upload = BlobUpload(client, repository, self._scopes, self.has_blob)
         self._looks = True
         self._ahead: dict[str, Ahead[Descriptor]] = {}
-        self._referrers = Referrers(client, repository, self._scopes, self._get, self.find)
+        self._manifests = Manifests(client, repository, self._scopes)
+        self._referrers = Referrers(client, repository, self._scopes, self._manifests.get, self.find)
         self.registry = client.registry
         self.repository = repository
 
@@ -91,51 +84,16 @@ class RegistryRepository:
         return found
 
     def read(self, identifier: str) -> tuple[Descriptor, bytes]:
-        """As ``Source.read``. Raises DigestMismatch when the registry states another digest than the content has."""
-        answer = self._get(identifier)
-        raw, stated = answer.body, _stated_digest(answer)
-        actual = Digest.of(raw, stated.algorithm) if stated else Digest.of(raw)
-        if stated and stated != actual:
-            raise self._mismatch(answer, f"manifest {identifier}", stated, actual)
-        return Descriptor(_media_type(answer), actual, len(raw)), raw
+        """As ``Source.read``."""
+        return self._manifests.read(identifier)
 
     def find(self, identifier: str) -> Descriptor | None:
-        """As ``Target.find``. A HEAD that is refused, or that names no digest, is asked again as GET."""
-        try:
-            answer = self._fetch("HEAD", self._manifests(identifier), {200}, headers=ACCEPT)
-        except NotFound:
-            return None
-        except (Denied, Disallowed):
-            try:
-                return self._found_by_get(identifier)
-            except Denied as error:
-                if error.status != 403 or isinstance(error, Firewall) or not self._is_absent(identifier):
-                    raise
-                return None
-        digest = _stated_digest(answer)
-        if digest is None:
-            return self._found_by_get(identifier)
-        return _unless_another(Descriptor(_media_type(answer), digest, -1), identifier)
+        """As ``Target.find``."""
+        return self._manifests.find(identifier)
 
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
-        answer, subject = self._get(str(digest)), f"manifest {digest}"
-        actual = Digest.of(answer.body, digest.algorithm)
-        if actual == digest and size in (-1, len(answer.body)):
-            return answer.body, _media_type(answer)
-        if actual != digest and size in (-1, len(answer.body)):
-            raise self._mismatch(answer, subject, digest, actual)
-        raise Truncated(subject, f"{size} bytes", f"{len(answer.body)} bytes", origin=self._origin)
-
-    def _mismatch(self, answer: Answer, subject: str, wanted: Digest, actual: Digest) -> EngineError:
-        """A signed manifest of schema 1 is named by the digest of what was signed, and is said to be what it is."""
-        try:
-            Manifest.parse(answer.body, _media_type(answer), wanted, origin=self._origin)
-        except UnsupportedManifest as error:
-            return error
-        except ManifestError:
-            pass
-        return DigestMismatch(subject, str(wanted), str(actual), origin=self._origin)
+        return self._manifests.verified(digest, size)
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """As ``Source.referrers``: by the API, or by the fallback tag."""
@@ -158,7 +116,7 @@ class RegistryRepository:
         url = f"/v2/{self.repository}/tags/list?n={TAGS_A_PAGE}"
         for _ in range(pages):
             try:
-                answer = self._fetch("GET", url, {200})
+                answer = self._manifests.fetch("GET", url, {200})
                 listed = json.loads(answer.body)["tags"] or ()
                 url = next_page(self._client, answer, "the list of tags")
             except (RegistryError, AuthError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -200,7 +158,7 @@ class RegistryRepository:
         path = f"/v2/{self.repository}/blobs/{descriptor.digest}"
         try:
             # a redirect to storage is a yes as well
-            self._fetch("HEAD", path, {200, 301, 302, 303, 307, 308})
+            self._manifests.fetch("HEAD", path, {200, 301, 302, 303, 307, 308})
         except Firewall:
             raise
         except (NotFound, Denied, Disallowed):
@@ -258,84 +216,12 @@ class RegistryRepository:
         self._put(tag, digest, media_type, raw)
 
     def _put(self, identifier: str, digest: Digest, media_type: str, raw: bytes) -> None:
-        headers = {"Content-Type": media_type}
-        answer = self._fetch("PUT", self._manifests(identifier), {200, 201, 202, 204}, headers=headers, body=raw)
-        if _media_type(answer) == "text/html":  # a proxy's page for people
-            raise self._client.transport.refusal("PUT", answer, self._client.tokens.mode)
-        stated = _stated_digest(answer)
-        if stated is not None and stated.algorithm == digest.algorithm and stated != digest:
-            raise ContentError(f"manifest {identifier}", str(digest), str(stated), origin=self._origin)
-        if not answer.headers.get("OCI-Subject"):
+        if not self._manifests.put(identifier, digest, media_type, raw):
             manifest = Manifest.parse(raw, media_type, digest, origin=self._origin)
             if manifest.subject:
                 self._referrers.keep(manifest)
-
-    def _found_by_get(self, identifier: str) -> Descriptor | None:
-        try:
-            answer = self._get(identifier)
-        except NotFound:
-            return None
-        digest = Digest.of(answer.body, identifier.partition(":")[0] if ":" in identifier else "sha256")
-        return _unless_another(Descriptor(_media_type(answer), digest, len(answer.body)), identifier)
-
-    def _is_absent(self, identifier: str) -> bool:
-        """Artifactory answers 403 for what is not there. A digest may be written again; a tag must be known free."""
-        if ":" in identifier:
-            return True
-        try:
-            answer = self._fetch("GET", f"/v2/{self.repository}/tags/list", {200})
-            tags = json.loads(answer.body)["tags"] or []
-        except NotFound:
-            return True
-        except (Denied, Disallowed, ValueError, KeyError, TypeError, RecursionError):
-            return False
-        return isinstance(tags, list) and identifier not in tags and not answer.headers.get("Link")
-
-    def _get(self, identifier: str) -> Answer:
-        return self._fetch("GET", self._manifests(identifier), {200}, headers=ACCEPT)
-
-    def _fetch(
-        self,
-        method: str,
-        path: str,
-        accept: Iterable[int],
-        *,
-        headers: dict[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer:
-        return self._client.fetch(
-            method,
-            path,
-            scopes=self._scopes,
-            accept=frozenset(accept),
-            limit=MAX_MANIFEST_BYTES,
-            headers=headers,
-            body=body,
-        )
-
-    def _manifests(self, identifier: str) -> str:
-        return f"/v2/{self.repository}/manifests/{identifier}"
 
 
 def _started(download: BlobDownload) -> ByteStream:
     download.start()
     return download
-
-
-def _media_type(answer: Answer) -> str:
-    """Without parameters: some registries add a charset."""
-    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-
-def _unless_another(found: Descriptor, identifier: str) -> Descriptor | None:
-    """Who asks for a digest is told of no other manifest; that of another algorithm may be the same."""
-    another = found.digest.algorithm == identifier.partition(":")[0] and str(found.digest) != identifier
-    return None if another else found
-
-
-def _stated_digest(answer: Answer) -> Digest | None:
-    """Docker-Content-Digest, which old registries leave out."""
-    try:
-        return Digest.parse(answer.headers.get("Docker-Content-Digest", ""))
-    except ValueError:
-        return None
