@@ -19,6 +19,7 @@ from azext_acrimport.engine import (
     NotFound,
     RegistryClient,
     RegistryRepository,
+    ServerError,
     TlsError,
     Truncated,
     UnsupportedManifest,
@@ -165,6 +166,13 @@ def test_manifest_is_put_as_it_is():
     assert script.asked == [f"PUT https://r.test/v2/app/manifests/{DIGEST}", "PUT https://r.test/v2/app/manifests/1"]
     assert [(sent.body, sent.headers["Content-Type"]) for sent in script.sent] == [(RAW, OCI_MANIFEST)] * 2
     with pytest.raises(ContentError):
+        of.tag("1", DIGEST, OCI_MANIFEST, RAW)
+
+
+def test_page_for_people_is_no_answer_to_a_manifest():
+    """A proxy has taken it, and nobody has stored it."""
+    of, _ = repository(answer(200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>Sign in</html>"))
+    with pytest.raises(ServerError, match="not an answer"):
         of.tag("1", DIGEST, OCI_MANIFEST, RAW)
 
 
