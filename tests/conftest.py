@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.az import Az
+from tests.support.leftovers import Leftovers
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,6 +26,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if any(part in name.upper() for part in OUTSIDE):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def leftovers(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """No thread, socket, temporary file or upload session of ours is left after any test."""
+    watch = Leftovers(monkeypatch, tmp_path_factory.mktemp("temporary"))
+    yield
+    watch.check(sessions=request.node.get_closest_marker("leaves_uploads") is None)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ It never prints, never logs above DEBUG, and knows nothing of az.
 from __future__ import annotations
 
 from .auth.credential import ANONYMOUS, Credential, CredentialProvider
-from .cancellation import Cancellation
+from .cancellation import Cancellation, Wait
 from .content.descriptor import Descriptor
 from .content.digest import Digest
 from .content.manifest import Manifest
@@ -136,6 +136,7 @@ __all__ = [
     "Unauthorized",
     "UnsupportedManifest",
     "UploadLost",
+    "Wait",
     "copy_images",
     "is_loopback",
     "is_registry_host",

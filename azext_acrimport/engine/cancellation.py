@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Giving up in time: one flag that every wait and every block looks at, and the sockets that must be woken."""
+"""Giving up in time: one flag that every wait and every block looks at, and the sockets that must be woken.
+
+Whoever waits for longer than a moment says so here: people are to know what a silent program is doing.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,36 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from .errors import Cancelled
+from .errors import Cancelled, EngineError
 
-__all__ = ["Cancellation"]
+__all__ = ["Cancellation", "Wait"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A request is to be sent in so many seconds, and not before. ``subject``: the host; ``why``: in words."""
+
+    seconds: float
+    subject: str
+    why: str
+
+    @classmethod
+    def after(cls, seconds: float, error: EngineError) -> Wait:
+        """What went wrong is the reason."""
+        return cls(seconds, error.subject, error.message)
 
 
 class Cancellation:
     """Set once, by the calling thread; workers see it at the next block, or at once if they wait in ``wait``.
 
     A thread that sits in a blocking read sees no flag. Whoever opens such a read says with ``waking`` how to end it.
+    ``on_wait`` is called before each wait, in whichever thread waits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_wait: Callable[[Wait], None] = lambda wait: None) -> None:
+        self.on_wait = on_wait
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._wakers: dict[_Waking, Callable[[], None]] = {}

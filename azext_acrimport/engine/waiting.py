@@ -16,7 +16,7 @@ from concurrent.futures import TimeoutError as StillRunning
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from .cancellation import Cancellation
+from .cancellation import Cancellation, Wait
 from .errors import EngineError
 
 __all__ = ["Ahead", "Attempts", "Postponed", "SingleFlight"]
@@ -110,7 +110,9 @@ class Attempts:
         self._failed.clear()
 
     def wait(self, seconds: float, cancellation: Cancellation, error: EngineError | None = None) -> None:
-        """Sleep, or raise Postponed. Raises Cancelled."""
+        """Sleep, or raise Postponed. Raises Cancelled. ``error``: why, where that has not been told yet."""
+        if error:
+            cancellation.on_wait(Wait.after(seconds, error))
         if self._postpones:
             cancellation.check()
             raise Postponed(seconds, error=error)

@@ -26,6 +26,7 @@ from ..engine import (
     open_location,
 )
 from ..output import problem
+from ..output.waits import Waits
 from ..registries.connections import options_for
 from ..registries.credentials import Identity, provider
 from ..registries.deadline import Deadline
@@ -48,6 +49,7 @@ class Sides:
         self._identity = Identity(cli_ctx, deadline)
         self._directory = Directory(cli_ctx)
         self._stack = ExitStack()
+        self._waits = Waits()
         self._begun: tuple[RegistryClient, RegistryRepository, Cancellation] | None = None
 
     def __enter__(self) -> Sides:
@@ -98,7 +100,7 @@ class Sides:
             read_from: Any
             pace = None
             if isinstance(job.reference, LayoutReference):
-                cancellation = Cancellation()
+                cancellation = Cancellation(self._waits)
                 read_from = stack.enter_context(closing(open_location(job.reference)))
             else:
                 assert job.source
@@ -139,7 +141,7 @@ class Sides:
     def _opened(
         self, stack: ExitStack, source: Registry, reference: Reference
     ) -> tuple[RegistryClient, RegistryRepository, Cancellation]:
-        options, cancellation = self._options, Cancellation()
+        options, cancellation = self._options, Cancellation(self._waits)
         given = provider(self._identity, source, reference.repository, "source", options.username, options.password)
         client = stack.enter_context(side(self._cli_ctx, "source", source, given, cancellation))
         return client, RegistryRepository(client, reference.repository), cancellation

@@ -2,7 +2,7 @@
 """Which repository of a registry held a blob, from one az to the next: a small file in az's configuration folder.
 
 With it an image whose layers are in another repository since an earlier import is mounted, not sent. Nothing depends on
-it: it may be deleted, it may be wrong, and two azs may write it at once.
+it: it may be deleted, it may be wrong, and two azs may write it at once, one after the other.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ NAME = "acrimport-blobs.json"
 WORTH_BYTES = 1_000_000
 # The layers of some hundred images; about 700 kB, read in a few milliseconds.
 MAX_ENTRIES = 5000
+# Seconds: reading and writing takes a few milliseconds, so a lock that is older belongs to nobody any more, and who has
+# waited for so long goes on without: what may get lost is a hint.
+LOCK_SECONDS = 3.0
 
 
 class RememberedPlaces(BlobPlaces):
@@ -52,13 +56,14 @@ class RememberedPlaces(BlobPlaces):
     def save(self) -> None:
         """Add what is new to what others have written meanwhile; the oldest entries go. Failures are only logged."""
         try:
-            entries = self._read()
-            if all(entries.get(name) == place for name, place in self._new.items()):
-                return
-            for name, place in self._new.items():
-                entries.pop(name, None)  # so that it is the youngest
-                entries[name] = place
-            self._write(dict(list(entries.items())[-MAX_ENTRIES:]))
+            with _locked(self._path.with_suffix(".lock")):
+                entries = self._read()
+                if all(entries.get(name) == place for name, place in self._new.items()):
+                    return
+                for name, place in self._new.items():
+                    entries.pop(name, None)  # so that it is the youngest
+                    entries[name] = place
+                self._write(dict(list(entries.items())[-MAX_ENTRIES:]))
         except OSError as error:
             logger.debug("%s was not written: %s", self._path, error)
 
@@ -94,3 +99,28 @@ def remembered(cli_ctx: Any) -> Iterator[RememberedPlaces]:
         yield places
     finally:
         places.save()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """For one process at a time: a file that only one can make, on every system and file system."""
+    started = time.monotonic()
+    while True:
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            break
+        except FileExistsError:
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > LOCK_SECONDS:
+                    path.unlink()
+        except PermissionError:
+            if os.name != "nt":
+                raise  # on Windows it is said of a lock that is just being removed
+        if time.monotonic() - started > LOCK_SECONDS:
+            break
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()

@@ -48,8 +48,14 @@ class Scrubber:
             if name.lower() not in DROPPED_HEADERS
         }
         types = [value for name, values in headers.items() if name.lower() == "content-type" for value in values]
+        raw = response["body"]["string"]
+        shown = raw
         if any(kind.startswith("application/json") for kind in types):
-            response["body"]["string"] = self._body(response["body"]["string"])
+            shown = self._body(raw)
+        elif 300 <= response.get("status", {}).get("code", 0) < 400:  # a page for people, with the same address in it
+            shown = self._text(SIGNATURE.sub(rf"\1{REDACTED}", raw.decode())).encode()
+        if shown != raw:
+            response["body"]["string"] = shown
             length = [str(len(response["body"]["string"]))]
             headers = {name: length if name.lower() == "content-length" else v for name, v in headers.items()}
         response["headers"] = headers

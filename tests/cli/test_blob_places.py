@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 
 import pytest
 
@@ -57,6 +58,36 @@ def test_two_at_once_lose_nothing(tmp_path):
     second.save()
     places = RememberedPlaces(str(tmp_path))
     assert [places.where(HOST, blob) for blob in BLOBS[:2]] == ["one", "two"]
+
+
+def test_two_that_write_at_the_same_moment_lose_nothing(tmp_path, monkeypatch):
+    """The second one waits until the first has written what it had read before."""
+    first, second = (RememberedPlaces(str(tmp_path)) for _ in range(2))
+    first.holds(HOST, "one", BLOBS[0])
+    second.holds(HOST, "two", BLOBS[1])
+    other = threading.Thread(target=second.save)
+    write = first._write
+
+    def slowly(entries) -> None:
+        other.start()
+        other.join(0.2)  # all that it needs where it does not wait
+        write(entries)
+
+    monkeypatch.setattr(first, "_write", slowly)
+    first.save()
+    other.join()
+    places = RememberedPlaces(str(tmp_path))
+    assert [places.where(HOST, blob) for blob in BLOBS[:2]] == ["one", "two"]
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_lock_of_a_process_that_was_killed_is_not_for_ever(tmp_path):
+    """It is as old as its owner's last breath."""
+    lock = (tmp_path / NAME).with_suffix(".lock")
+    lock.touch()
+    os.utime(lock, (1, 1))
+    remember(tmp_path, "app", BLOBS[0])
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"a": 1}', "[" * 100_000, "\x00"])

@@ -9,8 +9,8 @@ import types
 
 import pytest
 
-from azext_acrimport.engine import Digest, ItemResult, Progress, Tally
-from azext_acrimport.output import logs, progress
+from azext_acrimport.engine import Digest, ItemResult, Progress, Tally, Wait
+from azext_acrimport.output import logs, progress, waits
 
 
 class Terminal(io.StringIO):
@@ -86,6 +86,25 @@ def test_silence_is_kept(settings):
     view(moment(1))
     view.end(ItemResult("a", ("app:1",), Digest.of(b"x"), "copied"))
     assert stream.getvalue() == ""
+
+
+def test_waits_are_told(caplog, monkeypatch):
+    """All with --verbose; to people those that look like a hang, once for each host."""
+    clock = [100.0]
+    monkeypatch.setattr(waits.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(logging.getLogger("cli"), "propagate", True)
+    tell = waits.Waits()
+    with caplog.at_level(logging.INFO, "cli"):
+        for seconds, host in ((5.0, "a"), (57.1, "a"), (56.9, "a"), (57.0, "b")):
+            tell(Wait(seconds, host, f"{host} answered 429."))
+        clock[0] += 57
+        tell(Wait(30.0, "a", "a answered 429."))
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [text for level, text in said if level == "WARNING"] == [
+        f"{host} answered 429; the next attempt is in {seconds} s."
+        for host, seconds in (("a", 57.1), ("b", "57.0"), ("a", "30.0"))
+    ]
+    assert len([level for level, _ in said if level == "INFO"]) == 5
 
 
 def test_signatures_are_hidden_in_other_peoples_logs():

@@ -46,6 +46,26 @@ def test_oci_layout_is_read(tmp_path, image, how, name):
     assert complete(target, image.digest)
 
 
+def test_names_in_a_layout_are_chosen_as_they_are_offered(tmp_path):
+    """Tags, and the whole names that containerd writes; what has no name by its digest."""
+    names = ["1.0", "docker.io/library/app:2", ""]
+    files = layout_files((IMAGE, names[0]), (INDEX, "x"), (OTHER, ""))
+    index = json.loads(files["index.json"])
+    index["manifests"][1]["annotations"] = {"io.containerd.image.name": names[1]}
+    folder = write_folder(tmp_path / "app", files | {"index.json": json.dumps(index).encode()})
+    said = str(brought(f"oci:{folder}")[1].error)
+    offered = said.partition("it has ")[2].rstrip(".").split(", ")
+    assert sorted(offered) == sorted([names[0], names[1], f"@{OTHER.digest}"])
+    found = []
+    for offer in offered:
+        location = parse_location(f"oci:{folder}:{offer}")
+        assert str(parse_location(str(location))) == str(location)
+        with contextlib.closing(open_location(location)) as source:
+            result = copy(source, MemoryStore("target.test"), tag=location.name, tags=["1"])
+        found.append(str(result.digest))
+    assert sorted(found) == sorted([IMAGE.digest, INDEX.digest, OTHER.digest])
+
+
 @pytest.mark.parametrize("new", [False, True], ids=["old form", "new form"])
 @pytest.mark.parametrize("zipped", [False, True], ids=["tar", "tar.gz"])
 @pytest.mark.parametrize("name", ["", "team/app:1.0"])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from azext_acrimport.engine import Credential, RegistryClient, RegistryRepository, RetryPolicy, Transport
 from azext_acrimport.engine.transport.transport import TransportOptions
 from tests.sandbox import images
+from tests.sandbox.faults import Faults
 from tests.sandbox.registry import Oddities, Registry, failure
 from tests.sandbox.server import Handler, Listener, Request, Response
 from tests.sandbox.storage import Storage
@@ -69,6 +71,13 @@ def is_blob_get(request: Request) -> bool:
     return request.method == "GET" and "/blobs/" in request.path and not request.headers.get("Range")
 
 
+def breaks_off(content: Handler) -> Handler:
+    """The first layer, after five bytes."""
+    faults = Faults()
+    faults.add(method="GET", path=".*/blobs/.*", cut_after=5)
+    return faults.around(content)
+
+
 def tokens(challenge: str, answer: dict[str, object], *, forget: bool = False) -> Wrap:
     """A registry with a token service of its own; ``forget``: later refusals come without a challenge."""
 
@@ -90,6 +99,25 @@ def tokens(challenge: str, answer: dict[str, object], *, forget: bool = False) -
         return handler
 
     return wrap
+
+
+def three_times(content: Handler) -> Handler:
+    """Each token lets in three times."""
+    lock, left = threading.Lock(), {}
+
+    def handler(request: Request) -> Response:
+        with lock:
+            if request.path == "/auth":
+                token = f"t{len(left)}"
+                left[token] = 3
+                return Response(200, {}, json.dumps({"token": token}).encode())
+            token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            if not left.get(token):
+                return Response(401, {"WWW-Authenticate": 'Bearer realm="/auth"'})
+            left[token] -= 1
+        return content(request)
+
+    return handler
 
 
 def basic(content: Handler) -> Handler:
@@ -127,7 +155,7 @@ SOURCES: dict[str, tuple[Oddities, Wrap]] = {
     "HEAD is refused": (Oddities(head=False), changed(lambda _, response: response)),
     "Range is ignored, and a blob breaks off": (
         Oddities(ranges=False),
-        first(is_blob_get, Response(200, {"Content-Length": "400000"}, b"x" * 10, cut_after=5)),
+        breaks_off,
     ),
     "Harbor: HEAD states another length than GET": (
         Oddities(),
@@ -176,6 +204,21 @@ def test_odd_source_is_read(tmp_path: Path, oddity: str):
     IMAGE.push(content, "team/app", "1")
     with served(wrap(content), "source") as source, served(target, "target") as destination:
         result = copy(source, destination)
+    assert result.error is None
+    assert tree(target, "team/app", "1") == tree(content, "team/app", "1")
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize("jobs", [1, 12])
+def test_token_that_is_good_for_three_requests_is_renewed(tmp_path: Path, side: str, jobs: int):
+    """However many are on their way: as long as some are let in, it is not us whom the registry refuses."""
+    image = images.image("three", tuple(range(100, 140)))
+    content, target = Registry(Storage(tmp_path / "source")), Registry(Storage(tmp_path / "target"))
+    image.push(content, "team/app", "1")
+    wrapped = {"source": content, "target": target}
+    wrapped[side] = three_times(wrapped[side])
+    with served(wrapped["source"], "source") as source, served(wrapped["target"], "target") as destination:
+        result = copy(source, destination, jobs=jobs)
     assert result.error is None
     assert tree(target, "team/app", "1") == tree(content, "team/app", "1")
 

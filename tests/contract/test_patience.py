@@ -20,6 +20,7 @@ from azext_acrimport.engine import (
     Descriptor,
     Destination,
     Digest,
+    NetworkError,
     RegistryClient,
     RegistryRepository,
     RetryPolicy,
@@ -27,6 +28,9 @@ from azext_acrimport.engine import (
     TransportOptions,
     copy_images,
 )
+from azext_acrimport.engine.registry import download as download_module
+from azext_acrimport.engine.registry import upload as upload_module
+from azext_acrimport.engine.transport import response as response_module
 from tests.sandbox import images
 from tests.sandbox.faults import Faults
 from tests.sandbox.registry import Registry
@@ -68,28 +72,57 @@ def silent() -> Iterator[str]:
             thread.join()
 
 
-def test_target_that_pauses_while_a_body_is_sent_is_not_given_up():
-    """For longer than a connection may take to be made: that is made already."""
+@pytest.mark.parametrize("chunked", [False, True], ids=["whole", "by chunks"])
+def test_target_that_pauses_while_a_body_is_sent_is_not_given_up(monkeypatch, chunked):
+    """For longer than a connection may take to be made: that is made already. Nor while it hashes what it got."""
     raw = bytes(30_000_000)  # more than the buffers of both sides take
+    monkeypatch.setattr(upload_module, "CHUNK_BYTES", 20_000_000)
 
     asked = []
 
     def slow(request: Request) -> Response:
         asked.append(request.method)
-        if request.method == "PUT":
+        if request.method in ("PATCH", "PUT") and len(asked) != 3:
             request.body.read(1000)
             time.sleep(1.2)
-            return Response(201)
+        status = {"POST": 202, "PATCH": 202, "PUT": 201}[request.method]
         # the body goes over a connection that is made for it
-        return Response(202, {"Location": f"{request.path}1", "Connection": "close"})
+        return Response(status, {"Location": "/v2/app/blobs/uploads/1", "Connection": "close"})
 
     blob = Descriptor("x", Digest.of(raw), len(raw))
     with Listener(slow) as listener:
-        target = repository("target", listener.address, Cancellation(), connect_timeout=0.5)
+        target = repository("target", listener.address, Cancellation(), connect_timeout=0.5, read_timeout=0.9)
+        target._client.too_large = 1 if chunked else target._client.too_large
         source = MemoryStore()
         source.blobs[str(blob.digest)] = raw
         target.put_blob(blob, Body(blob, source.blob(blob).opener))
-    assert asked == ["POST", "PUT"]
+    assert asked == (["POST", "PATCH", "PATCH", "PUT"] if chunked else ["POST", "PUT"])
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_source_that_brings_a_byte_now_and_then_is_given_up(monkeypatch, ranges):
+    """No timeout of a socket sees it, and no block would ever be full."""
+    monkeypatch.setattr(response_module, "SLICE_SECONDS", 0.02)
+    monkeypatch.setattr(download_module, "PROGRESS_SECONDS", 0.2)
+    raw = bytes(3_000)
+    blob = Descriptor("x", Digest.of(raw), len(raw))
+
+    def dripping(request: Request) -> Response:
+        start = int(request.headers.get("Range", "bytes=0-")[6:-1]) if ranges else 0
+
+        def drops() -> Iterator[bytes]:
+            for _ in raw[start:]:
+                time.sleep(0.01)
+                yield b"\0"
+
+        stated = {"Content-Range": f"bytes {start}-{len(raw) - 1}/{len(raw)}"}
+        return Response(206 if start else 200, stated if start else {}, drops(), len(raw) - start)
+
+    with Listener(dripping) as listener:
+        reader = repository("source", listener.address, Cancellation()).blob(blob).open()
+        with contextlib.closing(reader), pytest.raises(NetworkError, match="bytes of a blob came in") as caught:
+            list(iter(reader.read, b""))
+    assert (caught.value.code, caught.value.reason) == ("source-unreachable", "timeout")
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
@@ -126,7 +159,15 @@ def test_whoever_cancels_ends_a_wait_for_an_answer_at_once():
 
 @pytest.mark.parametrize("jobs", [1, 4])
 @pytest.mark.parametrize(
-    "path", ["/v2/app/manifests/1", "/v2/app/manifests/sha256:.*", "/v2/app/referrers/.*", "/v2/app/blobs/.*"]
+    "path",
+    [
+        "/v2/app/manifests/1",
+        "/v2/app/manifests/sha256:.*",
+        "/v2/app/referrers/.*",
+        "/v2/app/blobs/.*",
+        "/v2/app/tags/list",
+        "/token",
+    ],
 )
 def test_answer_that_breaks_off_once_is_asked_for_again(tmp_path: Path, jobs, path):
     """Small ones as a whole."""
@@ -136,7 +177,15 @@ def test_answer_that_breaks_off_once_is_asked_for_again(tmp_path: Path, jobs, pa
     images.artifact("sbom", subject=index.descriptor()).push(content, "app")
     faults = Faults()
     fault = faults.add(method="GET", path=path, cut_after=3)
-    with Listener(faults.around(content)) as here, Listener(target) as there:
+
+    def signed_in(request: Request) -> Response:
+        if request.path == "/token":
+            return Response(200, {}, b'{"token": "abc"}')
+        if request.headers.get("Authorization") == "Bearer abc":
+            return content(request)
+        return Response(401, {"WWW-Authenticate": 'Bearer realm="/token"'})
+
+    with Listener(faults.around(signed_in)) as here, Listener(target) as there:
         cancellation = Cancellation()
         stores = [repository("source", here.address, cancellation), repository("target", there.address, cancellation)]
         requests = [

@@ -174,6 +174,22 @@ def test_azure_registry_without_the_api_gets_a_list(sandbox, az):
     assert listed is not None
 
 
+def test_azure_registry_that_does_not_say_subject_gets_no_list(sandbox, az):
+    """It has the API all the same, and is asked: a list under a tag would be one that nobody keeps."""
+    registry = sandbox.world.registries["otherregistry"]
+    index = signed_image(sandbox.content(SOURCE), "signed/unsaid")
+    registry.tells_subject = False
+    try:
+        words = ("acr", "import", "-n", registry.id, "--source", f"{SOURCE}/signed/unsaid:1", "--engine", "embedded")
+        result = az(*words)
+    finally:
+        registry.tells_subject = True
+    assert result.code == 0, result.stderr
+    target = sandbox.content(registry.login_server)
+    assert everything(target, "signed/unsaid", "1") == everything(sandbox.content(SOURCE), "signed/unsaid", "1")
+    assert tag_digest(target, "signed/unsaid", index.digest.replace(":", "-")) is None
+
+
 def test_none_leaves_them_out(sandbox, az):
     """And asks nobody about them."""
     signed_image(sandbox.content(SOURCE), "signed/none")

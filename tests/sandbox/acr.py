@@ -8,6 +8,7 @@ from a storage host which refuses an Authorization header.
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 import secrets
 import time
@@ -17,8 +18,9 @@ from urllib.parse import quote
 from . import tokens
 from .acr_metadata import DELETED, Metadata
 from .entra import answer
-from .registry import ROUTE, failure
+from .registry import NAME, ROUTE, failure
 from .server import Handler, Request, Response, call
+from .storage import DIGEST
 from .world import AzureRegistry, Principal, World
 
 ACR_AUDIENCE = "https://containerregistry.azure.net"
@@ -42,6 +44,8 @@ class Acr:
         self.metadata = Metadata(registry, content)
         self.content = self.metadata.recorded
         self._lost_uploads: set[str] = set()
+        # sign-ins are counted apart: 10,000 a minute
+        self._calls_left = itertools.count(166.65, -1 / 60)
         self._referrers_asked: dict[str, list[float]] = {}
 
     @property
@@ -50,9 +54,14 @@ class Acr:
         return f"{self._registry.name}sandbox.blob.core.windows.net"
 
     def __call__(self, request: Request) -> Response:
+        request.path = request.path.replace("%2F", "/").replace("%2f", "/")
         response = self._answer(request)
-        response.headers.setdefault("Server", "openresty")
+        response.headers.setdefault("Server", "AzureContainerRegistry")
         response.headers.setdefault("x-ms-correlation-request-id", secrets.token_hex(16))
+        if request.path.startswith("/oauth2/"):
+            response.headers["x-ms-ratelimit-remaining-calls-per-second"] = f"{next(self._calls_left):.6f}"
+        elif request.method == "DELETE" and response.status == 202:
+            response.headers["x-ms-ratelimit-remaining-calls-per-second"] = "8.000000"
         return response
 
     def storage(self, request: Request) -> Response:
@@ -67,7 +76,10 @@ class Acr:
             )
         target = f"/v2/{claims['repository']}/blobs/{claims['digest']}"
         inner = Request(request.method, "https", request.host, target, [], request.headers, request.body)
-        return self.content(inner)
+        response = self.content(inner)
+        response.headers.pop("Docker-Content-Digest", None)
+        response.headers |= {"Server": "Windows-Azure-Blob/1.0", "x-ms-blob-type": "AppendBlob"}
+        return response
 
     def _answer(self, request: Request) -> Response:
         if not self._registry.public:
@@ -77,11 +89,11 @@ class Acr:
         if request.path == "/oauth2/token":
             return self._token(request)
         if request.path.startswith("/acr/v1/"):
-            refusal = self._unless_allowed(request, *_metadata_scope(request))
+            refusal = self._unless_allowed(request, _metadata_scope(request))
             return refusal or self.metadata(request)
         if request.path.startswith("/v2"):
             return self._distribution(request)
-        return failure(404, "NOT_FOUND")
+        return Response(404, {"Content-Type": "application/octet-stream"}, b"Not found")
 
     def _exchange(self, request: Request) -> Response:
         form = request.form()
@@ -89,7 +101,7 @@ class Acr:
         audiences = (ACR_AUDIENCE,) * self._registry.acr_tokens + ARM_AUDIENCES * self._registry.arm_tokens
         known = claims and claims["aud"].rstrip("/") in audiences and claims["tid"] == self._registry.tenant
         if not known or form.get("grant_type") != "access_token" or form.get("service") != self._registry.login_server:
-            return failure(401, "UNAUTHORIZED", SIGN_IN)
+            return Response(401)
         request.subject = claims["unique_name"]
         identity = {"aad_identity": claims["oid"]} if self._registry.abac else {}
         token = tokens.issue(
@@ -112,7 +124,7 @@ class Acr:
             scopes = [scope for name, value in request.query if name == "scope" for scope in value.split()]
         caller = self._caller(form)
         if caller is None:
-            return failure(401, "UNAUTHORIZED", SIGN_IN)
+            return Response(401)
         request.subject = caller.name
         access = [grant for scope in scopes if (grant := self._granted(caller, scope))]
         lifetime = self._registry.token_lifetime
@@ -155,32 +167,36 @@ class Acr:
         actions = sorted(rights) if wanted == "*" else [a for a in wanted.split(",") if a in rights]
         return {"type": kind, "name": name, "actions": actions}
 
-    def _unless_allowed(self, request: Request, repository: str, action: str) -> Response | None:
-        """None when the caller may; else the challenge, or the refusal."""
+    def _unless_allowed(self, request: Request, *wanted: tuple[str, str]) -> Response | None:
+        """None when the caller may do all of it; else the one challenge for it, or the refusal.
+
+        ``wanted``: repositories, each with its actions, separated by commas; an empty one stands for the catalog.
+        """
         authorization = request.headers.get("Authorization", "")
-        scope = f"repository:{repository}:{action}" if repository else "registry:catalog:*" if action else ""
+        scopes = [f"repository:{name}:{actions}" if name else "registry:catalog:*" for name, actions in wanted]
         access: list[dict[str, Any]] = []
         if authorization.startswith("Basic "):
             caller = self._caller(_basic(request))
             known = caller is not None
             if caller:
                 request.subject = caller.name
-                access = [grant] if (grant := self._granted(caller, scope)) else []
+                access = [grant for scope in scopes if (grant := self._granted(caller, scope))]
         else:
             claims = tokens.check(authorization.removeprefix("Bearer "), "acr")
             known = claims is not None and claims["aud"] == self._registry.login_server
             if claims and known:
                 request.subject = claims["sub"]
                 access = claims["access"]
-        if known and (not action or self._is_in(access, repository, action)):
+        each = [(name, action) for name, actions in wanted for action in actions.split(",")]
+        if known and all(self._is_in(access, name, action) for name, action in each):
             return None
         realm = (
             f'Bearer realm="https://{self._registry.login_server}/oauth2/token",service="{self._registry.login_server}"'
         )
-        realm += f',scope="{scope}"' if scope else ""
+        realm += f',scope="{" ".join(scopes)}"' if scopes else ""
         realm += ',error="insufficient_scope"' if known else ""
-        detail = [{"Type": "repository", "Class": "", "Name": repository, "Action": action}] if repository else None
-        return failure(401, "UNAUTHORIZED", SIGN_IN, detail, WWW_Authenticate=realm)
+        detail = [{"Type": "repository", "Name": name, "Action": action} for name, action in each if name]
+        return failure(401, "UNAUTHORIZED", SIGN_IN, detail or None, WWW_Authenticate=realm)
 
     @staticmethod
     def _is_in(access: list[dict[str, Any]], repository: str, action: str) -> bool:
@@ -189,17 +205,18 @@ class Acr:
 
     def _distribution(self, request: Request) -> Response:
         if request.path == "/v2/_catalog":
-            return self._unless_allowed(request, "", "*") or self.content(request)
+            return self._unless_allowed(request, ("", "*")) or self.content(request)
+        if request.path.rstrip("/") == "/v2":
+            return self._unless_allowed(request) or self.content(request)
         route = ROUTE.fullmatch(request.path)
-        if not route:
-            return self._unless_allowed(request, "", "") or self.content(request)
+        if not route or not _fits(**route.groupdict()):
+            return Response(404, {"Content-Type": "text/plain; charset=utf-8"}, b"404 page not found\n")
         name, kind, rest = route["name"], route["kind"], route["rest"]
         action = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(request.method, "push")
-        if kind == "blobs" and rest.startswith("uploads/"):
-            action = "push"
-        refusal = self._unless_allowed(request, name, action)
-        if refusal is None and request.param("from"):
-            refusal = self._unless_allowed(request, request.param("from"), "pull")
+        # the order of the two differs from answer to answer
+        wanted = [(name, secrets.choice(("pull,push", "push,pull")) if action == "push" else action)]
+        wanted += [(request.param("from"), "pull")] if request.param("from") else []
+        refusal = self._unless_allowed(request, *wanted)
         if refusal is not None:
             return refusal
         if action != "pull" and self._is_locked(name, kind, rest, action):
@@ -212,7 +229,7 @@ class Acr:
 
     def _without_subject(self, response: Response) -> Response:
         """A registry that lists no referrers does not say that it understood a subject."""
-        if not self._registry.referrers:
+        if not (self._registry.referrers and self._registry.tells_subject):
             response.headers.pop("OCI-Subject", None)
         return response
 
@@ -236,13 +253,18 @@ class Acr:
     def _to_storage(self, request: Request, name: str, digest: str) -> Response:
         if call(self.content, "HEAD", request.path).status != 200:
             return self.content(request)
-        path = f"/{base64.urlsafe_b64encode(name.encode()).decode().rstrip('=')}/{digest.replace(':', '/')}"
-        signature = tokens.issue("storage", 600, path=path, repository=name, digest=digest)
-        location = f"https://{self.storage_host}{path}?se=soon&sig={quote(signature)}"
-        return Response(307, {"Location": location, "Docker-Content-Digest": digest})
+        algorithm, _, encoded = digest.partition(":")
+        account = base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+        path = f"/{account}//docker/registry/v2/blobs/{algorithm}/{encoded[:2]}/{encoded}/data"
+        signature = tokens.issue("storage", 1200, path=path, repository=name, digest=digest)
+        query = f"se=soon&sig={quote(signature, safe='')}&sp=r&spr=https&sr=b&sv=2016-05-31&regid=sandbox"
+        location = f"https://{self.storage_host}{path}?{query}"
+        body = f'<a href="{location}">Temporary Redirect</a>.\n\n'.encode()
+        headers = {"Location": location, "Docker-Content-Digest": digest, "Content-Type": "text/html; charset=utf-8"}
+        return Response(307, headers, body)
 
     def _upload(self, request: Request, identifier: str) -> Response:
-        """Any error ends the session for good."""
+        """Any error ends the session for good, but for a Content-Range of a wrong form."""
         if identifier in self._lost_uploads:
             return failure(404, "BLOB_UPLOAD_INVALID", "blob upload invalid")
         if request.body.chunked and request.headers.get("Content-Range"):
@@ -253,7 +275,7 @@ class Acr:
         except OSError:
             self._lost_uploads.add(identifier)
             raise
-        if identifier and response.status >= 400:
+        if identifier and response.status >= 400 and b"BLOB_UPLOAD_RANGE_INVALID" not in response.body:
             self._lost_uploads.add(identifier)
         return response
 
@@ -264,6 +286,12 @@ def _basic(request: Request) -> dict[str, str]:
         return {}
     name, _, password = base64.b64decode(value.removeprefix("Basic ")).decode().partition(":")
     return {"username": name, "password": password}
+
+
+def _fits(name: str, kind: str, rest: str) -> bool:
+    """Whether the path is a route: a name and a digest that are none lead nowhere, before anybody signs in."""
+    digest = kind == "referrers" or (kind == "blobs" and not rest.startswith("uploads/"))
+    return bool(NAME.fullmatch(name)) and (not digest or bool(DIGEST.fullmatch(rest)))
 
 
 def _metadata_scope(request: Request) -> tuple[str, str]:

@@ -59,7 +59,8 @@ class Metadata:
             return answer({"manifests": [{"digest": digest, "deletedAt": now()} for digest in held]})
         route = ROUTES.fullmatch(request.path)
         if not route or route["name"] not in self._manifests:
-            return failure(404, "NAME_UNKNOWN", "repository name not known to registry")
+            asked = request.path.removeprefix("/acr/v1/").partition("/_")[0]
+            return failure(404, "NAME_UNKNOWN", f'repository "{asked}" is not found')
         name, kind, rest = route["name"], route["kind"], route["rest"]
         if request.method == "PATCH":
             separator = "" if not rest else "@" if DIGEST.fullmatch(rest) else ":"

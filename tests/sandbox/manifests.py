@@ -40,12 +40,13 @@ def is_manifest(body: object) -> bool:
 def missing(repository: Repository, body: dict[str, Any], media_type: str) -> tuple[str, str, object] | None:
     """What the manifest names and the repository does not hold: code, message and detail."""
     for blob in [*([body["config"]] if body.get("config") else []), *_listed(body, "layers", "blobs")]:
-        if blob["digest"] not in repository.blobs and not FOREIGN.search(blob.get("mediaType", "")):
-            return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"Digest": blob["digest"]}
+        foreign = blob.get("urls") and FOREIGN.search(blob.get("mediaType", ""))
+        if blob["digest"] not in repository.blobs and not foreign:
+            return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", blob["digest"]
     # a child may be a mere blob, as Debian's docker-registry has it: indexes of build caches are made so
     for child in _listed(body, "manifests") if media_type in INDEXES else []:
         if child["digest"] not in repository.manifests and child["digest"] not in repository.blobs:
-            return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"Digest": child["digest"]}
+            return "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", child["digest"]
     return None
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from .manifests import is_manifest, missing
 from .server import Request, Response
-from .storage import DIGEST, Repository, Storage, StoredManifest, UploadSession, digest_of
+from .storage import DIGEST, Repository, Storage, StoredManifest, UploadSession, digest_of, upload_state
 
 NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
@@ -23,13 +22,24 @@ CONTENT_RANGE = re.compile(r"(\d+)-(\d+)")
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 MAX_MANIFEST = 4 * 1024 * 1024
+MISMATCH = "provided digest did not match uploaded content"
 
 
-def failure(status: int, code: str, message: str = "", detail: object = None, **headers: str) -> Response:
+ABSENT = object()
+
+
+def failure(status: int, code: str, message: str = "", detail: object = ABSENT, **headers: str) -> Response:
     """An error in the specification's form. Underscores in header names stand for hyphens."""
-    body = json.dumps({"errors": [{"code": code, "message": message or code.lower(), "detail": detail}]}).encode()
+    said = {"code": code, "message": message or code.lower(), **({} if detail is ABSENT else {"detail": detail})}
+    body = json.dumps({"errors": [said]}).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, {"Content-Type": "application/json; charset=utf-8", **named}, body)
+
+
+def _unknown(identifier: str) -> Response:
+    if DIGEST.fullmatch(identifier):
+        return failure(404, "MANIFEST_UNKNOWN", f"manifest {identifier} is not found")
+    return failure(404, "MANIFEST_UNKNOWN", f'manifest tagged by "{identifier}" is not found', {"Tag": identifier})
 
 
 def _span(asked: re.Match[str] | None, size: int) -> tuple[int, int] | None:
@@ -66,7 +76,8 @@ class Registry:
 
     def __call__(self, request: Request) -> Response:
         if request.path in ("/v2/", "/v2"):
-            return Response(200, {"Docker-Distribution-Api-Version": "registry/2.0"}, b"{}")
+            headers = {"Docker-Distribution-Api-Version": "registry/2.0", "Content-Type": "application/json"}
+            return Response(200, headers, b"{}")
         if request.path == "/v2/_catalog":
             with self.storage.lock:
                 names = sorted(n for n, r in self.storage.repositories.items() if r.manifests)
@@ -94,7 +105,7 @@ class Registry:
         if request.method != "GET":
             return failure(405, "UNSUPPORTED")
         if repository is None:
-            return failure(404, "NAME_UNKNOWN", "repository name not known to registry")
+            return failure(404, "NAME_UNKNOWN", f'repository "{name}" is not found')
         return self._page(request, sorted(repository.tags), lambda page: {"name": name, "tags": page})
 
     def _page(self, request: Request, entries: list[str], body: object) -> Response:
@@ -116,21 +127,19 @@ class Registry:
             digest = repository.tags.get(identifier, identifier)
             manifest = repository.manifests.get(digest)
             if manifest is None:
-                what = f'manifest tagged by "{identifier}" is not found'
-                return failure(404, "MANIFEST_UNKNOWN", what, {"Tag": identifier})
-            headers = {"Content-Type": manifest.media_type, **self._digest_header(digest)}
+                return _unknown(identifier)
+            headers = {"Content-Type": manifest.media_type, **self._digest_header(digest), "ETag": f'"{digest}"'}
             return Response(200, headers, manifest.raw)
         if request.method == "PUT":
             return self._put_manifest(request, name, identifier)
         if request.method == "DELETE":
+            if not DIGEST.fullmatch(identifier):
+                return failure(405, "UNSUPPORTED", "A manifest can only be deleted by digest.")
             with self.storage.lock:
-                if DIGEST.fullmatch(identifier):
-                    gone = repository.manifests.pop(identifier, None)
-                    for tag in [t for t, d in repository.tags.items() if d == identifier]:
-                        del repository.tags[tag]
-                else:
-                    gone = repository.tags.pop(identifier, None)
-            return Response(202) if gone else failure(404, "MANIFEST_UNKNOWN")
+                gone = repository.manifests.pop(identifier, None)
+                for tag in [t for t, d in repository.tags.items() if d == identifier]:
+                    del repository.tags[tag]
+            return Response(202) if gone else _unknown(identifier)
         return failure(405, "UNSUPPORTED")
 
     def _put_manifest(self, request: Request, name: str, identifier: str) -> Response:
@@ -149,7 +158,7 @@ class Registry:
         algorithm = identifier.partition(":")[0] if DIGEST.fullmatch(identifier) else "sha256"
         digest = digest_of(raw, algorithm)
         if ":" in identifier and identifier != digest:
-            return failure(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+            return failure(400, "DIGEST_INVALID", MISMATCH)
         if ":" not in identifier and not TAG.fullmatch(identifier):
             return failure(400, "TAG_INVALID", "manifest tag did not match")
         with self.storage.lock:
@@ -195,7 +204,7 @@ class Registry:
         if not DIGEST.fullmatch(digest):
             return failure(400, "DIGEST_INVALID")
         if digest not in repository.blobs:
-            return failure(404, "BLOB_UNKNOWN", "blob unknown to registry", {"digest": digest})
+            return failure(404, "BLOB_UNKNOWN", "blob unknown to registry")
         if request.method == "DELETE":
             repository.blobs.discard(digest)
             return Response(202)
@@ -207,14 +216,15 @@ class Registry:
         """The bytes, or the asked range of them."""
         size = self.storage.blob_path(digest).stat().st_size
         headers = {"Content-Type": "application/octet-stream", **self._digest_header(digest)}
-        asked = RANGE.fullmatch(request.headers.get("Range", "")) if self.oddities.ranges else None
+        whole = request.method == "HEAD" or not self.oddities.ranges
+        asked = None if whole else RANGE.fullmatch(request.headers.get("Range", ""))
         start, end, status = 0, size, 200
         if span := _span(asked, size):
             (start, end), status = span, 206
             if start >= end:
                 return failure(416, "RANGE_INVALID", Content_Range=f"bytes */{size}")
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-        if self.oddities.ranges:
+        if not whole:
             headers["Accept-Ranges"] = "bytes"
         if request.method == "HEAD":
             return Response(status, {**headers, "Content-Length": str(end - start)})
@@ -225,12 +235,13 @@ class Registry:
             return self._begin_upload(request, name)
         known = self.storage.repositories.get(name)
         session = known.uploads.get(identifier) if known else None
-        if session is None or request.param("_state") != session.state:
+        if session is None or request.param("_state") not in session.states:
             return self._lost(name, identifier)
         if request.method == "DELETE":
             self.storage.drop_upload(name, identifier)
             return Response(204)
         if request.method == "GET":
+            session.states.append(upload_state(name, identifier, session.size))  # the old one stays good, too
             return Response(204, self._session_headers(request, name, identifier))
         if request.method not in ("PATCH", "PUT"):
             return failure(405, "UNSUPPORTED")
@@ -239,7 +250,7 @@ class Registry:
             return refusal
         self._receive(request, name, identifier, session)
         if request.method == "PATCH":
-            session.state = secrets.token_urlsafe(12)
+            session.states = [upload_state(name, identifier, session.size)]
             return Response(202, self._session_headers(request, name, identifier))
         return self._finish_upload(request, name, identifier)
 
@@ -253,8 +264,8 @@ class Registry:
         stated = request.headers.get("Content-Range")
         match = CONTENT_RANGE.fullmatch(stated) if stated else None
         if stated and not match:
-            self.storage.drop_upload(name, identifier)
-            return failure(400, "BLOB_UPLOAD_INVALID", detail={"Reason": "the Content-Range header format is invalid"})
+            wrong = {"Range": stated, "Reason": "the Content-Range header format is invalid"}
+            return failure(416, "BLOB_UPLOAD_RANGE_INVALID", "blob upload range invalid", wrong)
         if match and (int(match[1]) != session.size or int(match[2]) + 1 - int(match[1]) != length):
             return failure(416, "RANGE_INVALID", **self._session_headers(request, name, identifier))
         return None
@@ -288,9 +299,9 @@ class Registry:
         digest = request.param("digest")
         if not DIGEST.fullmatch(digest):
             self.storage.drop_upload(name, identifier)
-            return failure(400, "DIGEST_INVALID", "provided digest is no digest")
+            return failure(400, "DIGEST_INVALID", MISMATCH, "digest parsing failed")
         if not self.storage.finish_upload(name, identifier, digest):
-            return failure(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+            return failure(400, "DIGEST_INVALID", MISMATCH)
         return Response(201, {"Location": f"/v2/{name}/blobs/{digest}", **self._digest_header(digest)})
 
     def _lost(self, name: str, identifier: str) -> Response:
@@ -299,12 +310,12 @@ class Registry:
 
     def _session_headers(self, request: Request, name: str, identifier: str) -> dict[str, str]:
         session = self.storage.repository(name).uploads[identifier]
-        query = urlencode({"_nouploadcache": "false", "_state": session.state})
+        query = urlencode({"_nouploadcache": "false", "_state": session.states[-1]})
         base = f"{request.scheme}://{request.host}" if self.oddities.absolute_locations else ""
         return {
             "Location": f"{base}/v2/{name}/blobs/uploads/{identifier}?{query}",
             "Range": f"0-{max(0, session.size - 1)}",
-            "Docker-Upload-UUID": identifier,
+            "Docker-Upload-Uuid": identifier,
         }
 
     def _digest_header(self, digest: str) -> dict[str, str]:

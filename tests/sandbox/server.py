@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 BLOCK = 1024 * 1024
@@ -82,13 +82,16 @@ class Request:
 
 @dataclass
 class Response:
-    """``body``: bytes, or blocks whose total is ``length``. ``cut_after``: reset the connection after so many bytes."""
+    """``body``: bytes, or blocks whose total is ``length``. ``cut_after``: so many bytes the connection ends in its
+    ``cut``: it is reset, or closed as if all had been said, or nothing more is said.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | Iterable[bytes] = b""
     length: int | None = None
     cut_after: int | None = None
+    cut: Literal["reset", "end", "silence"] = "reset"
 
     @property
     def size(self) -> int:
@@ -255,8 +258,13 @@ class _Exchange(BaseHTTPRequestHandler):
                 left -= len(block)
             self.wfile.write(block)
             if left == 0:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.close_connection = True
+                if response.cut == "reset":
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                elif response.cut == "silence":
+                    self.connection.recv(1)  # until the client has had enough
+                elif response.cut == "end":
+                    self.connection.shutdown(socket.SHUT_WR)
                 self.connection.close()
                 raise ConnectionResetError("cut by a fault")
 

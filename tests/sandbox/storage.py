@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import re
 import secrets
 import threading
@@ -27,6 +29,12 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
 
 
+def upload_state(name: str, identifier: str, offset: int) -> str:
+    """As ACR keeps it at the client: 32 bytes of a keyed hash, and where the upload stands."""
+    facts = {"Name": name, "UUID": identifier, "Offset": offset, "StartedAt": now()}
+    return base64.urlsafe_b64encode(secrets.token_bytes(32) + json.dumps(facts).encode()).decode()
+
+
 @dataclass
 class StoredManifest:
     """The bytes as they came, and when."""
@@ -38,11 +46,11 @@ class StoredManifest:
 
 @dataclass
 class UploadSession:
-    """Bytes that are on their way to become a blob. ``state`` changes with every chunk."""
+    """Bytes that are on their way to become a blob. ``states``: those that are good now; they change with a chunk."""
 
     path: Path
+    states: list[str]
     size: int = 0
-    state: str = field(default_factory=lambda: secrets.token_urlsafe(12))
 
 
 @dataclass
@@ -77,7 +85,7 @@ class Storage:
     def begin_upload(self, name: str) -> tuple[str, UploadSession]:
         """A new session and its identifier."""
         identifier = secrets.token_hex(16)
-        session = UploadSession(self._folder / f"upload-{identifier}")
+        session = UploadSession(self._folder / f"upload-{identifier}", [upload_state(name, identifier, 0)])
         session.path.touch()
         self.repository(name).uploads[identifier] = session
         return identifier, session

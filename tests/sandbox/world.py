@@ -61,6 +61,8 @@ class AzureRegistry:
     arm_tokens: bool = True
     quarantine: bool = False
     soft_delete: bool = False
+    # whether a manifest with a subject is answered with OCI-Subject: the real one was not seen to do it, nor not to
+    tells_subject: bool = True
     # the referrers API, and how often an identity may ask it in 60 seconds
     referrers: bool = True
     referrers_limit: int = 250
@@ -68,7 +70,7 @@ class AzureRegistry:
     users: dict[str, str] = field(default_factory=dict)
     login_server: str = ""
     token_lifetime: float = 4500.0
-    refresh_lifetime: float = 10800.0
+    refresh_lifetime: float = 11700.0
     # locked: "repository", "repository:tag" or "repository@digest" with writeEnabled false
     attributes: dict[str, dict[str, bool]] = field(default_factory=dict)
     rights: dict[str, frozenset[str]] = field(default_factory=dict)

@@ -12,15 +12,16 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from azext_acrimport.engine.cancellation import Cancellation
+from azext_acrimport.engine.cancellation import Cancellation, Wait
 from azext_acrimport.engine.transport.retry import RetryPolicy
 from azext_acrimport.engine.transport.transport import Transport, TransportOptions
 
 
-def answer(status: int = 200, headers: dict[str, str] | None = None, body: bytes = b"") -> HTTPResponse:
+def answer(status: int = 200, headers: dict[str, str] | None = None, body: bytes | io.BytesIO = b"") -> HTTPResponse:
     """One answer; Content-Length is added."""
-    named = {"Content-Length": str(len(body)), **(headers or {})}
-    return HTTPResponse(io.BytesIO(body), named, status, preload_content=False, enforce_content_length=False)
+    stream = io.BytesIO(body) if isinstance(body, bytes) else body
+    named = {"Content-Length": str(len(stream.getbuffer())), **(headers or {})}
+    return HTTPResponse(stream, named, status, preload_content=False, enforce_content_length=False)
 
 
 @dataclass
@@ -60,11 +61,12 @@ class Script:
 
 
 class Patience(Cancellation):
-    """Time passes only by waiting, and then at once; ``waits`` are the seconds of each."""
+    """Time passes only by waiting, and then at once; ``waits``: the seconds of each, ``told``: what was said of it."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.waits: list[float] = []
+        self.told: list[Wait] = []
+        super().__init__(self.told.append)
 
     def now(self) -> float:
         """What has been waited."""

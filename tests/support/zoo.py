@@ -19,6 +19,7 @@ ORAS = "application/vnd.cncf.oras.artifact.manifest.v1+json"
 OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
 ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+NONDISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 PAIR = ("linux/amd64", "linux/arm64/v8")
 
 
@@ -122,6 +123,7 @@ ZOO: dict[str, Artifact] = {
     "odd-bytes": rewritten(images.image("odd", annotations={"ü": "\u2028"}), dict, indent="\t", ensure_ascii=False),
     "unknown-members": images.image("unknown", x={"y": [1.5, None, True]}),
     "foreign-layers": images.image("windows", docker=True, platform="windows/amd64", foreign=FOREIGN_LAYER),
+    "nondistributable-layers": one_layer(NONDISTRIBUTABLE, b"nowhere else"),
     "windows-versions": images.index(
         [(p, images.image(p, platform=p)) for p in ("windows/amd64:10.0.17763.1", "windows/amd64:10.0.20348.1")]
     ),

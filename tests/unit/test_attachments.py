@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from azext_acrimport.engine import Platform, RateLimited, TagConflict
@@ -115,6 +117,28 @@ def test_unchanged_image_that_gained_a_signature_gets_it(late):
     result = imported(source, target)
     assert result.status == "copied"
     assert set(target.manifests) == set(source.manifests)
+
+
+def test_index_that_is_attached_to_an_unchanged_image_comes_with_its_children():
+    """That the image is there says nothing of them."""
+    parts = [("linux/amd64", images.artifact(f"part {number}")) for number in range(2)]
+    attached = images.index(parts, subject=INDEX.descriptor())
+    for jobs in (1, 4):
+        source, target = stores()
+        imported(source, target)
+        source.hold(attached)
+        assert imported(source, target, jobs=jobs).status == "copied"
+        assert complete(target, attached.digest)
+
+
+def test_index_that_is_called_an_image_keeps_its_platforms_signatures():
+    """By the registry, when it is asked what the tag names; the manifest says what it is."""
+    source, target = stores()
+    copy(source, target)
+    honest = source.resolve
+    source.resolve = lambda tag: dataclasses.replace(honest(tag), media_type=images.OCI_MANIFEST)
+    assert imported(source, target).status == "copied"
+    assert SIGNATURE.digest in target.manifests and CHILD_COSIGNED[0] in target.tags
 
 
 def test_force_looks_at_every_platform():

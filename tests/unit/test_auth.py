@@ -388,3 +388,29 @@ def test_token_ends_a_little_early(body, lifetime, monkeypatch):
     assert token.expires_at == pytest.approx(50 + lifetime, abs=1)
     moment[0] = 50 + lifetime + 1
     assert token.expired
+
+
+def test_refusal_without_a_word_has_none():
+    """As ACR refuses a token: 401, no body, no challenge."""
+    script = Script([answer(401, challenge("r.azurecr.io", "https://r.azurecr.io/oauth2/token")), answer(401)])
+    with pytest.raises(Unauthorized) as caught:
+        get(client(script, ENTRA, "r.azurecr.io"))
+    assert (caught.value.text, caught.value.codes, caught.value.path) == ("", (), "/oauth2/exchange")
+
+
+@pytest.mark.parametrize("error", ["", "insufficient_scope"])
+def test_request_that_is_always_refused_ends(error):
+    """With one newer token, also while others are let in."""
+    parameters = {"error": error} if error else {}
+
+    def answers(sent: Sent):
+        if "/token" in sent.url:
+            return answer(body=json.dumps({"token": f"t{len(script.sent)}"}).encode())
+        of._admissions.count(let_in=1 if error else 0)
+        return answer(401, challenge("registry.test", **parameters))
+
+    script = Script(answers)
+    of = client(script, PASSWORD)
+    with pytest.raises((Unauthorized, Denied)):
+        get(of)
+    assert [sent.url.partition("?")[0].rpartition("/")[2] for sent in script.sent] == ["1", "token", "1"]

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import re
 
 import pytest
@@ -18,10 +20,12 @@ from azext_acrimport.engine import (
     RateLimited,
     RegistryClient,
     RegistryRepository,
+    ServerError,
     Truncated,
     UploadLost,
 )
 from azext_acrimport.engine.registry import upload as upload_module
+from azext_acrimport.engine.waiting import Attempts, Postponed
 from tests.support.scripted import Script, answer, transport
 
 RAW = bytes(range(256)) * 4
@@ -73,6 +77,57 @@ def test_download_that_brings_nothing_ends():
     assert len(script.sent) == 4  # each request that brings no byte is an attempt
 
 
+def test_download_that_brings_hardly_anything_ends():
+    """A byte with each connection would take as many connections as the blob has bytes."""
+
+    def answers(sent):
+        start = int(sent.headers.get("Range", "bytes=0-")[6:-1])
+        return answer(206 if start else 200, {"Content-Range": f"bytes {start}-"}, RAW[start : start + 1])
+
+    script = Script(answers)
+    with pytest.raises(NetworkError, match="ended after 4 of 1024 bytes"):
+        download(script)
+    assert len(script.sent) == 4
+
+
+class Breaking(io.BytesIO):
+    """A body whose connection breaks after so many bytes."""
+
+    def __init__(self, raw: bytes, after: int) -> None:
+        super().__init__(raw)
+        self.left = after
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """As it comes: never all that is wanted."""
+        if not self.left:
+            raise ConnectionResetError("Connection reset by peer")
+        block = super().read(min(size, self.left, 100_000))
+        self.left -= len(block)
+        return block
+
+    def read(self, size: int = -1, /) -> bytes:
+        """All that is wanted, or nothing."""
+        if size > self.left:
+            raise ConnectionResetError("Connection reset by peer")
+        return self.read1(size)
+
+
+def test_download_that_breaks_within_every_block_gets_there():
+    """What came of a block counts, or a line that is cut every 900 kB would never bring one of a megabyte."""
+    raw = bytes(10_000_000)
+    blob = Descriptor("x", Digest.of(raw), len(raw))
+
+    def answers(sent):
+        start = int(sent.headers.get("Range", "bytes=0-")[6:-1])
+        headers = {"Content-Range": f"bytes {start}-{len(raw) - 1}/{len(raw)}", "Content-Length": str(len(raw) - start)}
+        return answer(206 if start else 200, headers, Breaking(raw[start:], 900_000))
+
+    script = Script(answers)
+    reader = repository(script, "source").blob(blob).open()
+    assert sum(map(len, iter(lambda: reader.read(1024 * 1024), b""))) == len(raw)
+    assert len(script.sent) == 12
+
+
 @pytest.mark.parametrize("start", ["", "bytes */1024", "bytes x-", f"bytes {'9' * 5000}-", "bytes 1023-"])
 def test_download_survives_a_nonsensical_range(start):
     """Without a start it is taken for the whole; a start too late is a failed attempt."""
@@ -114,7 +169,7 @@ class Uploads:
         self.received += sent.body
         if sent.method == "PATCH":
             return answer(202, {"Location": f"/v2/app/blobs/uploads/1?_state={len(self.received)}"})
-        assert f"digest=sha256%3A{BLOB.digest.hex}" in sent.url
+        assert f"digest=sha256%3A{Digest.of(self.received).hex}" in sent.url
         self.stored = self.received
         return answer(201)
 
@@ -158,6 +213,96 @@ def test_large_put_that_is_refused_becomes_chunks(monkeypatch):
         assert registry.stored == RAW
     methods = [sent.method for sent in script.sent]
     assert methods == ["POST", "PUT", "DELETE", *["POST", "PATCH", "PATCH", "PATCH", "PUT"] * 2]
+    # a registry may hash all of it when an upload is closed: that is waited for as for the bytes
+    assert {sent.options["timeout"][1] for sent in script.sent if sent.method in ("PATCH", "PUT")} == {300}
+
+
+def test_large_put_that_is_cut_becomes_chunks_for_the_registry(monkeypatch):
+    """As 413 does: for its other repositories, too, and for what is as large. What is smaller goes whole."""
+    monkeypatch.setattr(upload_module, "CHUNK_BYTES", 400)
+    cut = ConnectionResetError("Connection reset by peer")
+    registry = Uploads(lambda _, sent: cut if sent.method == "PUT" and len(sent.body) > 900 else None)
+    script = Script(registry)
+    of = RegistryClient("r.test", "r.test", transport(script, origin="target"), lambda: ANONYMOUS)
+    for name in ("app", "other", "third"):
+        RegistryRepository(of, name).put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW)))
+        assert registry.stored == RAW
+    methods = [sent.method for sent in script.sent]
+    assert methods == ["POST", "PUT", "DELETE", *["POST", "PATCH", "PATCH", "PATCH", "PUT"] * 3]
+    small = Descriptor("x", Digest.of(RAW[:800]), 800)
+    RegistryRepository(of, "app").put_blob(small, Body(small, lambda: io.BytesIO(RAW[:800])))
+    assert [sent.method for sent in script.sent[-2:]] == ["POST", "PUT"]
+
+
+def test_413_is_one_whatever_its_body_says(monkeypatch):
+    """A lost session would be sent whole again and again."""
+    monkeypatch.setattr(upload_module, "CHUNK_BYTES", 400)
+    body = b'{"errors": [{"code": "SIZE_INVALID", "message": "too large"}]}'
+    registry = Uploads(lambda _, sent: answer(413, body=body) if sent.method == "PUT" and sent.body else None)
+    assert [sent.method for sent in upload(registry).sent][:5] == ["POST", "PUT", "DELETE", "POST", "PATCH"]
+    assert registry.stored == RAW
+
+
+@pytest.mark.parametrize("raw", [RAW, bytes(5 * 1024 * 1024)], ids=["small", "large"])
+@pytest.mark.parametrize("trouble", [answer(504), ConnectionResetError("Connection reset by peer")], ids=["504", "cut"])
+@pytest.mark.parametrize("chunk", [8 * 1024 * 1024, 600], ids=["whole", "by chunks"])
+@pytest.mark.parametrize("worker", [False, True], ids=["alone", "in a worker"])
+def test_blob_that_was_stored_all_the_same_is_not_sent_again(monkeypatch, raw, trouble, chunk, worker):
+    """The answer to the last request was lost on its way: one HEAD finds out."""
+    blob, asked = Descriptor("x", Digest.of(raw), len(raw)), []
+
+    def answers(sent):
+        asked.append(sent.method)
+        if sent.method == "POST":
+            return answer(202, {"Location": "/v2/app/blobs/uploads/1?_state=0"})
+        if sent.method == "HEAD":
+            return answer(200 if "PUT" in asked else 404)
+        return {"PUT": trouble, "PATCH": answer(202), "DELETE": answer(204)}[sent.method]
+
+    monkeypatch.setattr(upload_module, "CHUNK_BYTES", chunk)
+    target = repository(Script(answers), "target")
+    target._client.too_large = chunk + 1
+    body = Body(blob, lambda: io.BytesIO(raw))
+
+    def bring() -> str:
+        return target.bring_blob(blob, body, "other")
+
+    attempts = Attempts()
+    while worker:
+        try:
+            assert attempts.postponing(bring) == "copied"
+            break
+        except Postponed:
+            continue
+    assert worker or bring() == "copied"
+    assert asked.count("PUT") == 1
+
+
+@pytest.mark.parametrize(
+    ("acr", "granted", "cancelled"),
+    [(False, (), 1), (True, ("pull", "push"), 0), (True, ("delete", "pull", "push"), 1)],
+    ids=["another registry", "ACR", "ACR, with the right to delete"],
+)
+def test_upload_is_cancelled_where_that_needs_no_other_right(acr, granted, cancelled):
+    """ACR answers 401 to who may only push: another token would be asked for, in vain."""
+    access = [{"type": "repository", "name": "app", "actions": granted}]
+    claims = base64.urlsafe_b64encode(json.dumps({"access": access}).encode()).decode().rstrip("=")
+    registry = Uploads(lambda number, sent: answer(503) if sent.method == "PUT" and registry.stored is None else None)
+
+    def answers(sent):
+        if sent.url.startswith("https://r.test/token"):
+            return answer(body=json.dumps({"access_token": f"h.{claims}.s"}).encode())
+        if acr and "Authorization" not in sent.headers:
+            return answer(401, {"WWW-Authenticate": 'Bearer realm="https://r.test/token",service="r.test"'})
+        return registry(sent)
+
+    script = Script(answers)
+    of = RegistryClient("r.test", "r.test", transport(script, origin="target"), lambda: ANONYMOUS, acr=acr)
+    with pytest.raises(ServerError):
+        RegistryRepository(of, "app").put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW)))
+    attempts = len([sent for sent in script.sent if sent.method == "PUT"])
+    assert registry.cancelled == cancelled * attempts
+    assert len([sent for sent in script.sent if "/token" in sent.url]) == acr
 
 
 @pytest.mark.parametrize(

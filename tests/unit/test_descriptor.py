@@ -85,9 +85,10 @@ def test_platform_is_written_as_people_do(platform, text):
     ],
 )
 def test_media_type_tells_what_it_is(media_type, index, manifest, foreign):
-    """Where it is read and written, and whether registries hold it."""
-    descriptor = Descriptor(media_type, Digest.of(b""), 0)
+    """Where it is read and written, and whether registries hold it: a layer that is nowhere else, they do."""
+    descriptor = Descriptor(media_type, Digest.of(b""), 0, urls=("https://x.y/z",))
     assert (descriptor.is_index, descriptor.is_manifest, descriptor.is_foreign) == (index, manifest, foreign)
+    assert not Descriptor(media_type, Digest.of(b""), 0).is_foreign
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ ENGINE = {
     "": "errors cancellation waiting __init__",
     "content": "digest platform descriptor reference manifest stream store",
     "transport": "redaction addresses failures retry response refusal adapter transport",
-    "auth": "challenge scope credential token provider",
-    "registry": "quota client pages listing acr download ranges upload referrers repository",
+    "auth": "challenge scope credential token renewal provider",
+    "registry": "quota client pages listing acr download ranges upload manifests referrers repository",
     "files": "location gzipped folder tar layout archive",
-    "copy": """request report progress limits queues workers loop driver once readings blobs platforms referrers
-        tree missing image images""",
+    "copy": """request report progress limits queues workers loop driver once readings blobs platforms tags
+        referrers tree missing puts image images""",
 }
 # and only these packages besides
 MAY_KNOW = {
@@ -35,7 +35,7 @@ MODULES = [(package, module) for package, modules in ENGINE.items() for module i
 
 # the az side in the same way: a module knows what stands before it in its package, and the packages before its own
 AZ_SIDE = {
-    "output": "catalogue problem advice errors logs progress result batch",
+    "output": "catalogue problem advice errors logs progress waits result batch",
     "registries": "deadline hosts arm directory docker_config connections credentials naming blob_places",
     "job": "job embedded sides parallel clients",
     "service": "operation request targets referrers image wait",

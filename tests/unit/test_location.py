@@ -19,6 +19,8 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
         (r"oci:C:\images\app:1.0", ("oci", r"C:\images\app", "1.0"), "", "1.0"),
         ("oci-archive:app.tar", ("oci-archive", "app.tar", ""), "", None),
         ("oci-archive:C:/app.tar.gz:1.0", ("oci-archive", "C:/app.tar.gz", "1.0"), "", "1.0"),
+        ("oci:app:docker.io/library/app:1.0", ("oci", "app", "docker.io/library/app:1.0"), "library/app", "1.0"),
+        ("oci-archive:a.tar:host:5000/app", ("oci-archive", "a.tar", "host:5000/app"), "app", None),
         ("docker-archive:app.tar", ("docker-archive", "app.tar", ""), "", None),
         ("docker-archive:app.tar:team/app:1.0", ("docker-archive", "app.tar", "team/app:1.0"), "team/app", "1.0"),
         (

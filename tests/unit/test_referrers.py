@@ -12,10 +12,13 @@ from azext_acrimport.engine import (
     Denied,
     Descriptor,
     Digest,
+    Disallowed,
     ManifestError,
     NetworkError,
+    NotFound,
     RateLimited,
     RegistryClient,
+    RegistryError,
     RegistryRepository,
     ServerError,
 )
@@ -42,6 +45,11 @@ def listing(*artifacts: images.Artifact, **members: object) -> bytes:
     """An index of them."""
     entries = [artifact.descriptor() for artifact in artifacts]
     return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries, **members}).encode()
+
+
+def more():
+    """A first page."""
+    return answer(200, {**LIST, "Link": '</v2/x>; rel="next"'}, listing())
 
 
 def descriptors(*artifacts: images.Artifact) -> list[Descriptor]:
@@ -82,8 +90,12 @@ def test_pages_without_end_end():
 
 @pytest.mark.parametrize(
     "absent",
-    [answer(404), answer(405), answer(200, {"Content-Type": "text/html"}, b"<html>")],
-    ids=["404", "405", "a page for people"],
+    [
+        *(answer(status) for status in (400, 404, 405, 406, 501)),
+        answer(400, body=b'{"errors": [{"code": "DIGEST_INVALID"}]}'),
+        answer(200, {"Content-Type": "text/html"}, b"<html>"),
+    ],
+    ids=["400", "404", "405", "406", "501", "a digest that it does not know", "a page for people"],
 )
 def test_without_the_api_the_tag_is_read(absent):
     """HEAD first: most images have none, and Docker Hub counts GETs."""
@@ -107,7 +119,13 @@ def test_without_api_and_tag_there_are_none():
         ([answer(404), *[answer(429)] * 4], RateLimited),
         ([answer(404), *[answer(500)] * 4], ServerError),
         ([answer(404), answer(403), answer(403), answer(403)], Denied),
-        ([answer(200, {**LIST, "Link": '</v2/x>; rel="next"'}, listing()), answer(404)], Exception),
+        ([answer(501), answer(501)], ServerError),
+        ([answer(405, body=b'{"errors": [{"code": "REGISTRY_DISALLOWED_OPERATION"}]}')], Disallowed),
+        ([answer(405, body=b'{"errors": [{"code": "IMAGE_QUARANTINED"}]}')], Disallowed),
+        ([answer(404, body=b'{"errors": [{"code": "DENIED"}]}')], RegistryError),
+        ([more(), answer(404)], NotFound),
+        ([more(), answer(200, {"Content-Type": "text/html"}, b"<html>")], ManifestError),
+        ([more(), answer(200, LIST, b'{"mediaType": "text/plain", "manifests": []}')], ManifestError),
         ([answer(200, LIST, b'{"manifests": [{}]}')], ManifestError),
     ],
 )
@@ -117,28 +135,62 @@ def test_unclear_answer_is_never_none(answers, error):
         repository(answers)[0].referrers(DIGEST)
 
 
-def pushed(kept: object, subject_header: bool = False) -> list[Sent]:
-    """What is sent when FIRST is put into a registry whose fallback tag holds this."""
+class Target:
+    """A registry with one fallback tag; ``meanwhile``: what somebody else makes it name, before the nth request.
 
-    def answers(sent: Sent):
+    ``api``: it lists referrers; ``says``: and tells so when one is put.
+    """
+
+    def __init__(self, kept: bytes | None, *, api: bool = False, says: bool = False) -> None:
+        self.kept = kept
+        self.api = api
+        self.says = says
+        self.meanwhile: dict[int, bytes] = {}
+        self.asked: list[str] = []
+        self.written: list[Sent] = []
+
+    def __call__(self, sent: Sent):
+        kind, _, name = sent.url.removeprefix("https://r.test/v2/app/").partition("/")
+        self.asked.append(f"{sent.method} {'tag' if name == TAG else kind}")
+        self.kept = self.meanwhile.get(len(self.asked), self.kept)
+        if kind == "referrers":
+            return answer(200, LIST, listing()) if self.api else answer(404)
         if sent.method == "PUT":
-            return answer(201, {"OCI-Subject": str(DIGEST)} if subject_header else {})
-        return answer(404) if kept is None else answer(200, LIST, kept)
+            self.written.append(sent)
+            self.kept = sent.body if name == TAG else self.kept
+            return answer(201, {"OCI-Subject": str(DIGEST)} if self.says else {})
+        if self.kept is None:
+            return answer(404)
+        return answer(200, {**LIST, "Docker-Content-Digest": str(Digest.of(self.kept))}, self.kept)
 
-    of, script = repository(answers, origin="target")
-    of.put_manifest(Digest.parse(FIRST.digest), FIRST.media_type, FIRST.raw)
-    return script.sent
+    def listed(self) -> list[str]:
+        """The digests under the tag."""
+        return [entry["digest"] for entry in json.loads(self.kept or b"")["manifests"]]
+
+
+def pushed(target: Target, *more: images.Artifact) -> Target:
+    """FIRST is put into it, and these."""
+    of, _ = repository(target, origin="target")
+    for artifact in (FIRST, *more):
+        of.put_manifest(Digest.parse(artifact.digest), artifact.media_type, artifact.raw)
+    return target
 
 
 def test_registry_with_the_api_keeps_its_own_list():
     """It says so; no tag is made."""
-    assert [sent.url.rpartition("/")[2] for sent in pushed(None, subject_header=True)] == [FIRST.digest]
+    assert pushed(Target(None, api=True, says=True)).asked == ["PUT manifests"]
+
+
+def test_registry_that_does_not_say_so_is_asked_once():
+    """Not every one with the API sends OCI-Subject, and a stray tag would be the price of guessing."""
+    assert pushed(Target(None, api=True), SECOND).asked == ["PUT manifests", "GET referrers", "PUT manifests"]
 
 
 def test_list_is_made_where_there_is_none():
-    """With what the specification wants an entry to say."""
-    written = pushed(None)[-1]
-    assert (written.method, written.url) == ("PUT", f"https://r.test/v2/app/manifests/{TAG}")
+    """With what the specification wants an entry to say; then it is looked whether it is there."""
+    target = pushed(Target(None))
+    assert target.asked == ["PUT manifests", "GET referrers", "GET tag", "HEAD tag", "PUT tag", "GET tag"]
+    written = target.written[-1]
     assert written.headers["Content-Type"] == OCI_INDEX
     assert json.loads(written.body) == {
         "schemaVersion": 2,
@@ -149,28 +201,47 @@ def test_list_is_made_where_there_is_none():
 
 def test_list_is_merged():
     """Entries and members of others stay."""
-    body = json.loads(pushed(listing(SECOND, annotations={"a": "b"}))[-1].body)
-    assert [entry["digest"] for entry in body["manifests"]] == [SECOND.digest, FIRST.digest]
-    assert body["annotations"] == {"a": "b"}
+    target = pushed(Target(listing(SECOND, annotations={"a": "b"})))
+    assert target.listed() == [SECOND.digest, FIRST.digest]
+    assert json.loads(target.kept)["annotations"] == {"a": "b"}
 
 
 def test_list_that_has_it_is_left_alone():
     """Nothing is written twice."""
-    assert [sent.method for sent in pushed(listing(SECOND, FIRST))] == ["PUT", "GET"]
+    assert pushed(Target(listing(SECOND, FIRST))).asked == ["PUT manifests", "GET referrers", "GET tag"]
+
+
+@pytest.mark.parametrize("number", [4, 6], ids=["before ours is written", "after, and it had not seen ours"])
+def test_list_that_somebody_else_writes_has_both(number):
+    """Neither takes the other's entry away."""
+    target = Target(None)
+    target.meanwhile[number] = listing(SECOND)
+    assert pushed(target).listed() == [SECOND.digest, FIRST.digest]
+
+
+def test_list_that_never_rests_is_a_failure():
+    """Somebody takes our entry away again and again."""
+    target = Target(None)
+    target.meanwhile = {number: listing(SECOND, seed=number) for number in range(100)}
+    with pytest.raises(ManifestError, match="all the time"):
+        pushed(target)
 
 
 def test_tag_that_is_no_list_is_not_overwritten():
     """Somebody uses it for something else."""
     with pytest.raises(ManifestError, match="no index"):
-        pushed(SUBJECT.raw)
+        pushed(Target(SUBJECT.raw))
 
 
 def test_pace_waits_when_the_window_is_full():
     """Two in ten seconds: the third waits for the first to be ten seconds old."""
-    pace, patience = Pace(2, 10.0), Patience()
+    pace, patience = Pace(2, 10.0, "r.test"), Patience()
     for _ in range(5):
         pace.passing(patience)
     assert patience.waits == [10.0, 10.0]
+    assert [(wait.seconds, wait.why) for wait in patience.told] == [
+        (10.0, "r.test is asked for referrers at most 2 times in 10 s")
+    ] * 2
 
 
 def test_only_azure_registries_are_asked_slowly(monkeypatch):

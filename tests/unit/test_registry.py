@@ -19,8 +19,10 @@ from azext_acrimport.engine import (
     NotFound,
     RegistryClient,
     RegistryRepository,
+    ServerError,
     TlsError,
     Truncated,
+    UnsupportedManifest,
 )
 from azext_acrimport.engine.content.descriptor import OCI_MANIFEST
 from tests.support.scripted import Script, answer, transport
@@ -78,6 +80,42 @@ def test_find_asks_again_with_get(first):
     assert [sent.method for sent in script.sent] == ["HEAD", "GET"]
 
 
+OTHER = {"Docker-Content-Digest": str(Digest.of(b"other"))}
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        ([answer(200, {**TYPE, **STATED})], DIGEST),
+        ([answer(200, {**TYPE, **OTHER})], None),
+        ([answer(200, {**TYPE, "Docker-Content-Digest": str(Digest.of(RAW, "sha512"))})], Digest.of(RAW, "sha512")),
+        ([answer(200, TYPE), answer(200, TYPE, RAW)], DIGEST),
+        ([answer(200, TYPE), answer(200, TYPE, b"other")], None),
+        ([answer(405), answer(200, {**TYPE, **STATED}, b"other")], None),
+    ],
+    ids=["it", "another", "of another algorithm", "by its bytes", "other bytes", "other bytes, and no HEAD"],
+)
+def test_find_by_digest_believes_only_that_digest(answers, found):
+    """A registry that answers with another manifest does not have this one."""
+    there = repository(*answers)[0].find(str(DIGEST))
+    assert (there and there.digest) == found
+
+
+SIGNED = b'{"schemaVersion": 1, "signatures": [{}], "name": "app", "fsLayers": []}'
+SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+
+
+@pytest.mark.parametrize("served_as", [SCHEMA1, "text/plain"])
+@pytest.mark.parametrize("by", ["tag", "digest"])
+def test_signed_schema_1_is_named_as_what_it_is(served_as, by):
+    """Its digest is that of what was signed, so it looks as if its bytes were wrong."""
+    headers = {"Content-Type": served_as, "Docker-Content-Digest": str(DIGEST)}
+    of, _ = repository(answer(200, headers, SIGNED), origin="source")
+    with pytest.raises(UnsupportedManifest) as caught:
+        of.read("1") if by == "tag" else of.manifest(DIGEST)
+    assert caught.value.code == "source-unsupported-manifest"
+
+
 def test_unclear_answer_is_never_none():
     """A closed door is not an empty room."""
     denied = b'{"errors":[{"code":"DENIED","message":"client with IP is not allowed access"}]}'
@@ -128,6 +166,13 @@ def test_manifest_is_put_as_it_is():
     assert script.asked == [f"PUT https://r.test/v2/app/manifests/{DIGEST}", "PUT https://r.test/v2/app/manifests/1"]
     assert [(sent.body, sent.headers["Content-Type"]) for sent in script.sent] == [(RAW, OCI_MANIFEST)] * 2
     with pytest.raises(ContentError):
+        of.tag("1", DIGEST, OCI_MANIFEST, RAW)
+
+
+def test_page_for_people_is_no_answer_to_a_manifest():
+    """A proxy has taken it, and nobody has stored it."""
+    of, _ = repository(answer(200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>Sign in</html>"))
+    with pytest.raises(ServerError, match="not an answer"):
         of.tag("1", DIGEST, OCI_MANIFEST, RAW)
 
 

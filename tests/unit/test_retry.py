@@ -7,7 +7,8 @@ import pytest
 
 from azext_acrimport.engine import Cancelled, NetworkError, RetryPolicy, TlsError
 from azext_acrimport.engine.transport.retry import Gate, retry_after
-from tests.support.scripted import Patience
+from azext_acrimport.engine.waiting import Attempts, Postponed
+from tests.support.scripted import Patience, Script, answer, transport
 
 POLICY = RetryPolicy(attempts=6, base=1.0, cap=5.0, patience=120.0, chance=lambda: 1.0)
 NOW = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
@@ -60,9 +61,12 @@ def test_jitter_is_full():
     ],
 )
 def test_retry_after_is_read_in_both_forms(value, seconds):
-    """Seconds or a date; nonsense is as if nothing were there."""
+    """Seconds or a date, beside the answer's own; nonsense is as if nothing were there."""
     headers = {} if value is None else {"Retry-After": value}
     assert retry_after(headers, now=lambda: NOW) == seconds
+    assert retry_after({**headers, "Date": "no date"}, now=lambda: NOW) == seconds
+    its_own = {**headers, "Date": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    assert retry_after(its_own, now=lambda: NOW + 3600) == seconds  # our clock is an hour ahead of the registry's
 
 
 @pytest.mark.parametrize(
@@ -94,6 +98,22 @@ def test_gate_is_open_until_it_is_closed():
     gate.passing(cancellation)
     gate.passing(cancellation)
     assert cancellation.waits == [7]
+
+
+def test_whoever_waits_says_so():
+    """Each time that a request is not sent at once: how long, for whom, and why."""
+    script = Script([answer(503), answer(429, {"Retry-After": "50"}), ConnectionResetError("reset"), answer()])
+    of = transport(script)
+    of.fetch("GET", "https://r.test/v2/", accept={200})
+    told = of.cancellation.told
+    assert [round(wait.seconds) for wait in told] == [1, 50, 4]
+    assert {wait.subject for wait in told} == {"r.test"}
+    assert ["503" in told[0].why, "429" in told[1].why, "cut" in told[2].why] == [True] * 3
+    attempts = Attempts()
+    of = transport(Script([answer(503)]))
+    with pytest.raises(Postponed):  # also who comes back later
+        attempts.postponing(lambda: of.fetch("GET", "https://r.test/v2/", accept={200}))
+    assert len(of.cancellation.told) == 1
 
 
 def test_gate_stays_closed_for_the_longest():

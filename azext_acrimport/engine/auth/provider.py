@@ -88,6 +88,13 @@ class TokenProvider:
         ]
         return tuple(scope for scope in missing if scope.actions)
 
+    def allow(self, scope: Scope) -> bool:
+        """Whether a token that is here says that it is good for this. Asks for nothing."""
+        with self._lock:
+            known = [self._tokens[scopes] for scopes in self._covering.get(scope.repository, ())]
+        granted = [(token.granted or {}).get(scope.repository, frozenset()) for token in known if not token.expired]
+        return any(actions.issuperset(scope.actions) for actions in granted)
+
     def authorization(self, scopes: Iterable[Scope]) -> str | None:
         """The header's value, or None while the registry has not asked for any. Raises what fetching raises."""
         return self._header(Scope.merged(scopes), ()) if self._challenge else None
@@ -254,7 +261,7 @@ class TokenProvider:
                 path=error.path,
                 status=error.status,
                 codes=error.codes,
-                text=error.text or f"from {error.host}",
+                text=error.text,
                 request_id=error.request_id,
                 mode=credential.mode,
             )

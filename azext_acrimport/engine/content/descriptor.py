@@ -86,8 +86,8 @@ class Descriptor:
 
     @property
     def is_foreign(self) -> bool:
-        """True for a layer that registries usually do not hold (old Windows base layers)."""
-        return bool(FOREIGN.match(self.media_type))
+        """True for a layer that registries usually do not hold (old Windows base layers): its ``urls`` say who does."""
+        return bool(self.urls and FOREIGN.match(self.media_type))
 
     @classmethod
     def from_json(cls, value: Any) -> Descriptor:

@@ -9,27 +9,29 @@ know of each other is in ``Shared``; what only this one knows ends with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.manifest import Manifest
 from ..content.store import Outcome, Source, Target
-from ..errors import BlobUnknown, Cancelled, Origin, TagConflict
+from ..errors import Cancelled, Origin
 from .blobs import Blobs
 from .driver import Driver, gather
 from .limits import Kind
 from .missing import Missing, missing_at
-from .once import UnderWay
 from .platforms import select
 from .progress import Share, Totals
+from .puts import Puts, Stored
 from .queues import Rank
 from .readings import Readings
-from .referrers import Attachment, Attachments
-from .report import Action, Change, ItemResult
+from .referrers import Attachment, Attachments, put_cosigned
+from .report import ItemResult
 from .request import CopyRequest, Destination
+from .tags import Tags, put_tag
 from .tree import Tree
 
 __all__ = ["ImageCopy", "Planned", "Shared"]
@@ -66,12 +68,10 @@ class Shared:
     go_on: Callable[[Planned], bool]
     count_above: int | None
     spends_quota: bool = True
-    putting: UnderWay = field(init=False)
-    # manifests that this run has put, by place
-    stored: dict[str, set[Digest]] = field(default_factory=dict)
+    stored: Stored = field(init=False)
 
     def __post_init__(self) -> None:
-        self.putting = UnderWay(self.driver.promise)
+        self.stored = Stored(self.driver)
 
 
 class ImageCopy:
@@ -85,13 +85,20 @@ class ImageCopy:
         self.reading_rank: Rank = (number, 2)
         self._shared = shared
         self._moving_rank: Rank = (number, 1)
-        self._writing_rank: Rank = (number, 0)
         # of many images, the first asks both sides at once, so that both let us in meanwhile
         self._asks_both = number == 0 or not all(destination.tags for destination in request.destinations)
         self._root: Descriptor
-        self._existing: dict[tuple[str, str], Digest | None] = {}
+        self._tags = Tags(request)
         self._tree = Tree(self)
         self.attachments = Attachments(self, self._tree.depths)
+        self._puts = Puts(
+            shared.stored,
+            shared.blobs,
+            request.source,
+            self._tree.manifests,
+            ranks=(self._moving_rank, (number, 0)),
+            wanted=self._goes_on,
+        )
         self._share: Share
         self._over = False
 
@@ -99,9 +106,8 @@ class ImageCopy:
         """To the end, which stands in the result. Raises EngineError when that is none."""
         await self._resolve()
         async with self.readings.turn(self.request.source):
-            moved = await self._plan()
-        if moved is None:
-            return
+            if not await self._plan():
+                return
         tree, digest = self._tree, self._root.digest
         missing = [missing_at(destination, digest, tree, self.attachments) for destination in self.destinations]
         if not any(lack.puts for lack in missing):
@@ -118,21 +124,22 @@ class ImageCopy:
         finally:
             self._over = True
             self._share.end()
-        self.result.status = "updated" if moved else "copied"
+        self._tell_changes()
+        self.result.status = "updated" if any(change.action == "move" for change in self.result.changes) else "copied"
 
-    async def _plan(self) -> frozenset[str] | None:
-        """All that can be known before anything is written, and the tags that move; None where that is the end."""
+    async def _plan(self) -> bool:
+        """All that can be known before anything is written; False where that is the end."""
         spares = not self._shared.spends_quota and self.readings.counts_pulls(self.request.source)
         if spares and self.request.platforms:
             self.result.digest = None  # what the smaller index would be is not known without reading
-            return None
+            return False
         await self._select_platforms()
-        moved = self._judge_tags()
+        self._judge_tags()
         if self.result.status == "skipped" or (spares and not self._tree.settled):
-            return None
-        await self._find_out(moved)
-        self.result.changes = tuple(self._changes())
-        return moved
+            return False
+        await self._find_out()
+        self._tell_changes()
+        return True
 
     async def ask(self, side: Origin, store: Source | Target, kind: Kind, work: Callable[[], T]) -> T:
         """Have a worker ask one of the places something."""
@@ -144,7 +151,7 @@ class ImageCopy:
 
     def has_put(self, place: str, digest: Digest) -> bool:
         """Whether this run has put the manifest there, for this image or another one."""
-        return digest in self._shared.stored.get(place, ())
+        return self._shared.stored.has(place, digest)
 
     async def _resolve(self) -> None:
         """What the source's tag names, and what each target tag names."""
@@ -159,7 +166,7 @@ class ImageCopy:
     async def _named_by(self, destination: Destination, tag: str) -> None:
         store = destination.store
         found = await self.ask("target", store, "read", lambda: store.find(tag))
-        self._existing[destination.key, tag] = found.digest if found else None
+        self._tags.names(destination, tag, found.digest if found else None)
 
     async def _named_by_source(self) -> None:
         source, identifier = self.request.source, self.request.identifier
@@ -169,8 +176,8 @@ class ImageCopy:
     async def _named_or_read(self) -> None:
         """Where no target has the tag yet, the manifest will be needed: one request for its digest and itself."""
         source, identifier = self.request.source, self.request.identifier
-        by_digest = ":" in identifier
-        if any(self._existing.values()) or self.request.platforms or by_digest or self.readings.shares_digests(source):
+        needless = self._tags.named(*self.destinations) or self.readings.shares_digests(source)
+        if needless or self.request.platforms or ":" in identifier:
             await self._named_by_source()
             return
         self._root, raw = await self.ask("source", source, "read", lambda: source.read(identifier))
@@ -193,59 +200,33 @@ class ImageCopy:
             self.result.notices += (notice,)
         self.result.digest = self._root.digest
 
-    def _judge_tags(self) -> frozenset[str]:
-        """Refuse a missing right and a conflict before anything moves; the tags that move, with their registry.
+    def _judge_tags(self) -> None:
+        """Refuse a missing right and a conflict before anything moves.
 
         Only the destinations are left at which something may be done, with the tags that must be written.
         """
-        digest, moved, left = self._root.digest, [], []
-        left_as_they_are: set[str] = set()
+        digest, tree, left, skips = self._root.digest, self._tree, [], False
         for destination in self.destinations:
             destination.store.require_push()
-            for tag in destination.tags:
-                existing = self._existing[destination.key, tag]
-                if existing not in (None, digest):
-                    moved.append(f"{destination.key}:{tag}")
-        self.result.changes = tuple(self._changes())
-        self._tree.settled = True
+        self._tell_changes()
+        tree.settled = True
         for destination in self.destinations:
-            tags = tuple(tag for tag in destination.tags if self._existing[destination.key, tag] != digest)
-            if len(tags) < len(destination.tags):
-                self._tree.present.add((destination.key, digest))
-            kept = {tag for tag in tags if self._keeps(destination, tag)}
-            left_as_they_are |= {f"{destination.key}:{tag}" for tag in kept}
-            tags = tuple(tag for tag in tags if tag not in kept)
-            self._tree.settled &= bool(destination.tags) and not tags
+            tags = self._tags.to_write(destination, digest)
+            kept = self._tags.kept(destination, digest)
+            if len(tags) + len(kept) < len(destination.tags):
+                tree.present.add((destination.key, digest))
+            tree.settled &= bool(destination.tags) and not tags
             if tags or not destination.tags or (self.request.referrers and not kept):
                 left.append(Destination(destination.store, tags))
+            skips = skips or bool(kept)
         self.destinations = tuple(left)
-        if left_as_they_are and not left:
+        if skips and not left:
             self.result.status = "skipped"
-            self.result.changes = tuple(replace(change, action="none") for change in self.result.changes)
-        return frozenset(moved) - left_as_they_are
 
-    def _keeps(self, destination: Destination, tag: str) -> bool:
-        """Whether a tag stays what it is, since it names something else. Raises TagConflict where that is a failure."""
-        existing = self._existing[destination.key, tag]
-        if existing is None or self.request.force:
-            return False
-        if self.request.skip_conflicts:
-            return True
-        raise TagConflict(f"{destination.key}:{tag}", str(existing), str(self._root.digest))
+    def _tell_changes(self) -> None:
+        self.result.changes = tuple(self._tags.changes(self._root.digest, self._tree.present))
 
-    def _changes(self) -> Iterator[Change]:
-        digest = self._root.digest
-        for destination in self.request.destinations:
-            repository = destination.store.repository
-            for tag in destination.tags:
-                existing = self._existing[destination.key, tag]
-                action: Action = "create" if existing is None else "none" if existing == digest else "move"
-                yield Change(f"{repository}:{tag}", action, existing)
-            if not destination.tags:
-                there = (destination.key, digest) in self._tree.present
-                yield Change(repository, "none" if there else "create", digest if there else None)
-
-    async def _find_out(self, moved: frozenset[str]) -> None:
+    async def _find_out(self) -> None:
         """What the targets have of it, and what vouches for it; the manifests of what they lack are read."""
         settled = self._tree.settled
         if settled and (self.request.new_only or not self.request.referrers):
@@ -253,7 +234,7 @@ class ImageCopy:
         self._tree.begin(self._root)
         if not settled:
             works: list[Coroutine[Any, Any, None]] = [
-                self._require_writable(destination, moved)
+                self._require_writable(destination)
                 for destination in self.destinations
                 if destination.store.tells_locks
             ]
@@ -263,8 +244,9 @@ class ImageCopy:
             return
         await self._find_attachments()
         lacks = self.request.force or any(attachment.lacking for attachment in self.attachments.all)
-        # an image that is there may have been imported without what vouches for its platforms
-        if self._root.is_index and (lacks or self.result.digest != self.result.source_digest):
+        # an image that is there may have been imported without what vouches for its platforms; whether it has any is
+        # for itself to say, since not every registry states the right type
+        if lacks or self.result.digest != self.result.source_digest:
             await self.read_tree(self._root)
 
     def _likely(self) -> list[Destination]:
@@ -274,14 +256,13 @@ class ImageCopy:
         """
         likely = []
         for destination in self.destinations:
-            known = [self._existing[destination.key, tag] for tag in destination.tags]
-            if self._root.is_index or not known or any(known) or destination.key == self.request.key:
+            known = self._tags.named(destination) or not destination.tags
+            if self._root.is_index or known or destination.key == self.request.key:
                 likely.append(destination)
         return likely
 
-    async def _require_writable(self, destination: Destination, moved: frozenset[str]) -> None:
-        store, digest = destination.store, self._root.digest
-        tags = [tag for tag in destination.tags if f"{destination.key}:{tag}" in moved]
+    async def _require_writable(self, destination: Destination) -> None:
+        store, digest, tags = destination.store, self._root.digest, self._tags.moving(destination)
         await self.ask("target", store, "read", lambda: store.require_writable(tags, digest))
 
     async def _find_attachments(self) -> None:
@@ -331,49 +312,25 @@ class ImageCopy:
         """Children before parents; all that vouches for the image as well, so that its tag is the last of it."""
         for level in lack.levels:
             await self._at_once(*(self._put(lack.destination, manifest) for manifest in level))
-        await self._at_once(*(self._put_tag(lack.destination, manifest, tag) for tag, manifest in lack.tagged.items()))
+        await self._at_once(*(self._put_cosigned(lack.destination, found) for found in lack.cosigned))
 
     async def _put(self, destination: Destination, manifest: Manifest) -> None:
-        """Under its digest, once in a run: many images have the same one."""
-        shared, here = self._shared, (destination.key, manifest.descriptor.digest)
-        there = shared.stored.setdefault(destination.key, set())
-        while manifest.descriptor.digest not in there:
-            if not await shared.putting.end_of(here):
-                await shared.putting.at(here, lambda: self._put_whole(destination, manifest))
-                there.add(manifest.descriptor.digest)
+        await self._puts.by_digest(destination, manifest)
         self._share.manifest_done()
 
-    async def _put_tag(self, destination: Destination, manifest: Manifest, tag: str) -> None:
-        await self._put_whole(destination, manifest, tag)
+    async def _put_cosigned(self, destination: Destination, attachment: Attachment) -> None:
+        manifest = self._tree.manifests[attachment.descriptor.digest]
+        put = partial(put_cosigned, destination, attachment.tag, manifest, self.request.force)
+        await self._puts.by_tag(destination, attachment.tag, manifest, put)
         self._share.manifest_done()
 
     async def _put_root(self, destination: Destination, tag: str) -> None:
         """The last thing that happens to an image."""
-        await self._put_tag(destination, self._tree.manifests[self._root.digest], tag)
+        manifest, judged = self._tree.manifests[self._root.digest], self._tags.named_by(destination, tag)
+        put = partial(put_tag, destination, tag, manifest, judged, self.request.force)
+        self._tags.names(destination, tag, await self._puts.by_tag(destination, tag, manifest, put))
+        self._share.manifest_done()
         self.result.written += (f"{destination.store.repository}:{tag}",)
-
-    async def _put_whole(self, destination: Destination, manifest: Manifest, tag: str = "") -> None:
-        """When the target misses something that it said it had, bring that once, and put again."""
-        try:
-            await self._put_once(destination, manifest, tag)
-        except BlobUnknown:
-            push, source = self._shared.blobs.push, self.request.source
-            for blob in manifest.blobs:
-                await push(blob, destination.store, source, self._moving_rank)
-            for child in manifest.manifests:
-                if child.digest in self._tree.manifests:
-                    await self._put_whole(destination, self._tree.manifests[child.digest])
-            await self._put_once(destination, manifest, tag)
-
-    async def _put_once(self, destination: Destination, manifest: Manifest, tag: str) -> None:
-        store = destination.store
-        digest, media_type, raw = manifest.descriptor.digest, manifest.descriptor.media_type, manifest.raw
-        work = (
-            (lambda: store.tag(tag, digest, media_type, raw))
-            if tag
-            else (lambda: store.put_manifest(digest, media_type, raw))
-        )
-        await self._shared.driver.ask("target", store, "write", work, self._writing_rank, wanted=self._goes_on)
 
     async def _at_once(self, *works: Coroutine[Any, Any, None]) -> None:
         """All of them; the first error ends the story, and what has not begun by then never begins."""

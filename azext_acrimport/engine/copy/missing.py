@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.manifest import Manifest
-from .referrers import Attachments
+from .referrers import Attachment, Attachments
 from .request import Destination
 from .tree import Tree
 
@@ -18,7 +18,7 @@ __all__ = ["Missing", "missing_at"]
 
 @dataclass(slots=True)
 class Missing:
-    """``manifests``: by digest, children before parents; ``tagged``: those that cosign's tags name, by tag.
+    """``manifests``: by digest, children before parents; ``cosigned``: those that are put under cosign's tags.
 
     ``blobs``: those that the destination may lack. ``tags``: the image's own; the root is stored with its first one.
     """
@@ -26,13 +26,13 @@ class Missing:
     destination: Destination
     tags: tuple[str, ...]
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
-    tagged: dict[str, Manifest] = field(default_factory=dict)
+    cosigned: list[Attachment] = field(default_factory=list)
     blobs: dict[Digest, Descriptor] = field(default_factory=dict)
 
     @property
     def puts(self) -> int:
         """How many manifests and tags must be written."""
-        return len(self.manifests) + len(self.tagged) + len(self.tags)
+        return len(self.manifests) + len(self.cosigned) + len(self.tags)
 
     @property
     def levels(self) -> list[list[Manifest]]:
@@ -56,7 +56,8 @@ def missing_at(destination: Destination, root: Digest, tree: Tree, attachments: 
             digest = attachment.descriptor.digest
             _add(missing, tree, digest, frozenset())
             if attachment.tag:
-                missing.tagged[attachment.tag] = missing.manifests.pop(digest)
+                missing.cosigned.append(attachment)
+                del missing.manifests[digest]
     _add(missing, tree, root, tree.present)
     if destination.tags:
         missing.manifests.pop(root, None)

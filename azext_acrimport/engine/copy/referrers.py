@@ -23,7 +23,7 @@ from .readings import Readings
 from .report import ItemResult
 from .request import CopyRequest, Destination
 
-__all__ = ["Attachment", "Attachments"]
+__all__ = ["Attachment", "Attachments", "Image", "put_cosigned"]
 
 T = TypeVar("T")
 
@@ -175,20 +175,38 @@ class Attachments:
             self._judge(attachment, await self._image.read_tree(wanted), rivals)
 
     def _judge(self, attachment: Attachment, manifest: Manifest, rivals: dict[str, Manifest]) -> None:
-        """cosign adds to what a tag names. A tag that would lose something moves only by force."""
-        ours = _layers(manifest)
         for place, rival in sorted(rivals.items()):
-            theirs = _layers(rival)
-            if ours <= theirs:
+            if not _moves(place, attachment.tag, manifest, rival, self._image.request.force):
                 attachment.lacking.discard(place)
-            elif not theirs <= ours and not self._image.request.force:
-                name = f"{place}:{attachment.tag}"
-                raise TagConflict(name, str(rival.descriptor.digest), str(manifest.descriptor.digest))
 
     def _drop(self, attachment: Attachment, notice: str) -> None:
         del self._found[attachment.descriptor.digest, ""]
         self._image.result.referrers = len(self._found)
         self._image.result.notices += (notice,)
+
+
+def put_cosigned(destination: Destination, tag: str, manifest: Manifest, force: bool) -> None:
+    """In a worker: have cosign's tag name this manifest, unless what was added meanwhile would be lost.
+
+    Raises TagConflict.
+    """
+    store, digest = destination.store, manifest.descriptor.digest
+    found, rival = _held(store, tag, digest)
+    if (found and found.digest == digest) or (rival and not _moves(destination.key, tag, manifest, rival, force)):
+        return
+    store.tag(tag, digest, manifest.descriptor.media_type, manifest.raw)
+
+
+def _moves(place: str, tag: str, ours: Manifest, theirs: Manifest, force: bool) -> bool:
+    """Whether the tag is to name ours. cosign adds to what a tag names: one that would lose something moves by force.
+
+    Raises TagConflict.
+    """
+    if _layers(ours) <= _layers(theirs):
+        return False
+    if not _layers(theirs) <= _layers(ours) and not force:
+        raise TagConflict(f"{place}:{tag}", str(theirs.descriptor.digest), str(ours.descriptor.digest))
+    return True
 
 
 def _layers(manifest: Manifest) -> set[Digest]:

@@ -60,4 +60,5 @@ class CopyRequest:
     @property
     def name(self) -> str:
         """As people would write it."""
-        return f"{self.key}{'@' if ':' in self.identifier else ':'}{self.identifier}"
+        separator = "@" if self.identifier.startswith("sha") and ":" in self.identifier else ":"
+        return f"{self.key}{separator}{self.identifier}"

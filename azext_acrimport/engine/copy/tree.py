@@ -29,7 +29,8 @@ class Tree:
     """``manifests``: those that have been read, what vouches for the image included; what was not is everywhere.
 
     ``given``: those that need not be asked for. ``present``: what is known to be there, by place and digest.
-    ``depths``: every digest that has been met. ``settled``: the whole is everywhere, so its parts are.
+    ``depths``: every digest that has been met. ``settled``: the whole is everywhere, so its own parts are; those of
+    what vouches for it need not be.
     """
 
     def __init__(self, image: Image) -> None:
@@ -40,12 +41,14 @@ class Tree:
         self.settled = False
         self._image = image
         self._root: Descriptor
+        self._own: set[Digest] = set()
         self._size = 0
 
     def begin(self, root: Descriptor) -> None:
         """The whole, from which all depths count."""
         self._root = root
         self.depths[root.digest] = 0
+        self._own.add(root.digest)
 
     async def look(self, likely: Sequence[Destination]) -> None:
         """Read the whole, look for it at these destinations, and then for its parts."""
@@ -71,6 +74,8 @@ class Tree:
         depth = self.depths[manifest.descriptor.digest] + 1
         new = [child for child in manifest.manifests if child.digest not in self.depths]
         self.depths.update({child.digest: depth for child in new})
+        if manifest.descriptor.digest in self._own:
+            self._own.update(child.digest for child in new)
         if new and (depth > MAX_DEPTH or len(self.depths) > MAX_MANIFESTS):
             raise self._beyond_measure()
         if not self._is_everywhere(self._root):
@@ -80,7 +85,7 @@ class Tree:
     async def _look_at_child(self, child: Descriptor) -> None:
         """Where a destination lacks the whole, its parts are worth reading before they are looked for."""
         image = self._image
-        if self.settled:
+        if self.settled and child.digest in self._own:
             self.present.update((destination.key, child.digest) for destination in image.destinations)
         works: list[Coroutine[Any, Any, object]] = [self._look_for(place, child) for place in image.destinations]
         if image.request.referrers and ATTESTED not in child.annotations:

@@ -84,9 +84,9 @@ class OciLayout(NamedImages):
 
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``. Raises LayoutError, with the names that there are, when it names none or several."""
-        if ":" in identifier:
-            return self._by_digest(identifier)
         named = [root for root in self.roots if identifier in _names(root)]
+        if not named and ":" in identifier:
+            return self._by_digest(identifier.removeprefix("@"))
         found = {root.digest: root for root in (named if identifier else self._main())}
         if len(found) == 1:
             return next(iter(found.values()))

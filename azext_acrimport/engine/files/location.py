@@ -20,6 +20,7 @@ KINDS: tuple[Kind, ...] = ("oci", "oci-archive", "docker-archive")
 
 # The colon of a Windows drive separates nothing.
 DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+DIGEST = re.compile(r"sha[0-9]+:.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +33,28 @@ class LayoutReference:
 
     @property
     def repository(self) -> str:
-        """The repository that an archive of Docker names, without a registry; empty where nothing is named."""
-        name = self.name.rpartition(":")[0] if self.kind == "docker-archive" else ""
+        """The repository that the name holds, without a registry; empty where there is none in it."""
+        name = self._parts[0]
         first, slash, rest = name.partition("/")
         return rest if slash and ("." in first or ":" in first or first == "localhost") else name
 
     @property
     def tag(self) -> str | None:
         """The tag that is named; None without one, and for a digest."""
-        tag = self.name.rpartition(":")[2] if self.kind == "docker-archive" else self.name
-        return tag if tag and ":" not in tag else None
+        return self._parts[1] or None
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        """Repository and tag. A layout names an image by its tag, or as containerd does by all of its name."""
+        if not self.name or DIGEST.fullmatch(self.name):
+            return "", ""
+        repository, colon, tag = self.name.rpartition(":")
+        if colon and "/" not in tag:
+            return repository, tag
+        return (self.name, "") if "/" in self.name else ("", self.name)
 
     def __str__(self) -> str:
-        separator = "@" if ":" in self.name and self.kind != "docker-archive" else ":"
+        separator = "@" if DIGEST.fullmatch(self.name) else ":"
         return f"{self.kind}:{self.path}{separator if self.name else ''}{self.name}"
 
 
@@ -60,7 +70,7 @@ def _layout(kind: Kind, text: str) -> LayoutReference:
     rest = text[len(kind) + 1 :]
     drive = 2 if DRIVE.match(rest) else 0
     path, at, digest = rest[drive:].partition("@sha")
-    name = f"sha{digest}"
+    path, name = path.removesuffix(":"), f"sha{digest}"  # a digest is offered with its @, and may follow a colon
     if not at or kind == "docker-archive":
         path, at, name = rest[drive:].partition(":")
     if not path:

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from ..auth.challenge import Challenge
 from ..auth.credential import CredentialProvider
 from ..auth.provider import TokenProvider
+from ..auth.renewal import Admissions, Renewal
 from ..auth.scope import Scope
+from ..content.descriptor import MAX_SIZE
 from ..content.reference import DOCKER_HUB
 from ..content.stream import Body, VerifyingReader
 from ..errors import Denied, EngineError, NetworkError, RateLimited, RegistryError, TlsError
@@ -37,6 +39,7 @@ class RegistryClient:
 
     ``host`` serves the API (registry-1.docker.io), ``registry`` is its name to people (docker.io). ``acr``: an Azure
     container registry, which can tell more; ``soft_delete``: one that keeps deleted manifests for some days.
+    ``too_large``: bytes from which on it takes no blob in one request, as far as that has been found out.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class RegistryClient:
         self.host = host
         self.acr = acr
         self.soft_delete = soft_delete
-        self.referrers_pace = Pace(*ACR_REFERRERS)
+        self.too_large = MAX_SIZE + 1
+        self.referrers_pace = Pace(*ACR_REFERRERS, registry)
         self.meter = QuotaMeter() if registry == DOCKER_HUB else None
         self.transport = transport
         self.tokens = TokenProvider(host, transport, provide)
         transport.names[host] = registry
         self._base = ""
+        self._admissions = Admissions()
         self._flights = SingleFlight(transport.cancellation)
 
     @property
@@ -99,8 +104,8 @@ class RegistryClient:
     ) -> Answer:
         """Ask, and have the whole answer, of at most ``limit`` bytes. Raises what Transport.fetch raises.
 
-        With authorization; after a 401, once more with a newer one, and as who else we may be. ``path`` may be an
-        absolute URL from ``locate``: on another host it is sent without authorization.
+        With authorization; after a 401, once more with a newer one (and again while others are let in), and as who else
+        we may be. ``path`` may be an absolute URL from ``locate``: on another host it is sent without authorization.
         """
         return self._sent(
             partial(self.transport.fetch, limit=limit), method, path, scopes, accept, headers, body, retry
@@ -182,23 +187,27 @@ class RegistryClient:
         url = self.base + path if path.startswith("/") else path
         ours = path.startswith("/") or self._is_ours(url)
         authorization = self.tokens.authorization(scopes) if ours else None
-        answer = once(url, authorization)
         refusal: RegistryError | None = None
-        renewed = False
-        # a host that we were redirected to is answered by nobody: its token service is not to see our credential
-        while answer.status == 401 and not wants_401 and ours and self._is_ours(answer.url):
+        renewal = Renewal(self._admissions)
+        while True:
+            with renewal:
+                answer = once(url, authorization)
+            # a host that we were redirected to is answered by nobody: its token service is not to see our credential
+            if answer.status != 401 or wants_401 or not ours or not self._is_ours(answer.url):
+                self._admissions.count(let_in=1)
+                return answer
             try:
                 challenge = self.tokens.learn(Challenge.parse_all(answer.headers.get("WWW-Authenticate", "")), url)
-                who = self.tokens.who(scopes)
-                newer = None if renewed else self.tokens.renewed(challenge, scopes, rejected=authorization)
+                who, newer = self.tokens.who(scopes), None
+                if renewal.is_worthwhile(challenge):
+                    newer = self.tokens.renewed(challenge, scopes, rejected=authorization)
                 if newer is None:
                     # of all refusals the first is the one that a person can mend
                     refusal = refusal or self.transport.refusal(method, answer, self.tokens.mode_for(scopes))
                     newer = self.tokens.another(who, challenge, scopes, authorization, refusal)
             finally:
                 _close(answer)
-            answer, authorization, renewed = once(url, newer), newer, True
-        return answer
+            authorization = newer
 
     def _is_ours(self, url: str) -> bool:
         return urlsplit(url)[:2] == urlsplit(self.base)[:2]

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Iterable
 
 from ..auth.scope import Scope
-from ..cancellation import Cancellation
+from ..cancellation import Cancellation, Wait
 from ..content.descriptor import Descriptor
 from ..content.stream import BLOCK_BYTES
 from ..errors import NetworkError, RegistryError
@@ -20,11 +21,16 @@ __all__ = ["BlobDownload"]
 
 logger = logging.getLogger(__name__)
 
+# Less than so many bytes are no progress: a server that gives one with each connection would keep us for ever. And so
+# many are to come in so many seconds of waiting: no line that anybody uses is as slow as 273 bytes a second.
+PROGRESS_BYTES = 16 * 1024
+PROGRESS_SECONDS = 60.0
+
 CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-")
 
 
 class BlobDownload:
-    """A ByteStream. Attempts start to count anew whenever bytes have come, so a slow, shaky link gets there.
+    """A ByteStream. Attempts start to count anew whenever some bytes have come, so a slow, shaky link gets there.
 
     Every resumption goes through the registry's own URL: signed storage URLs are short-lived.
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-blobs
@@ -40,6 +46,10 @@ class BlobDownload:
         self._size = descriptor.size  # where to end; with _done an offset in the blob
         self._done = 0
         self._failures = 0
+        # where there was progress for the last time; the bytes that came since, and the seconds that they took
+        self._mark = 0
+        self._came = 0
+        self._took = 0.0
         self._response: Response | None = None
 
     def start(self) -> None:
@@ -53,23 +63,40 @@ class BlobDownload:
                 if self._response is None:
                     with Attempts.staying():
                         self._response = self._opened()
-                with self._cancellation.waking(self._response.shutdown):
-                    block = self._response.read(size)
-                if not block and self._done < self._size:
-                    raise self._cut()
+                return self._next_block(self._response, size)
             except NetworkError as error:
                 self.close()
                 self._failures += 1
+                self._came, self._took = 0, 0.0
                 delay = self._client.transport.options.retry.delay(self._failures, None)
                 if delay is None or self._done == self._size:
                     raise
                 logger.debug("%s; going on at byte %d in %.1f s", error, self._done, delay)
+                self._cancellation.on_wait(Wait.after(delay, error))
                 self._cancellation.wait(delay)
-                continue
-            self._done += len(block)
-            if block:
-                self._failures = 0
-            return block
+
+    def _next_block(self, response: Response, size: int) -> bytes:
+        block = self._taken(response, size)
+        if not block and self._done < self._size:
+            raise self._cut()
+        self._done += len(block)
+        if self._done - self._mark >= PROGRESS_BYTES:
+            self._mark, self._failures = self._done, 0
+        return block
+
+    def _taken(self, response: Response, size: int) -> bytes:
+        """What has come. Raises NetworkError when that is too little to go on with this connection."""
+        if self._took > PROGRESS_SECONDS:
+            said = f"{self._came} bytes of a blob came in {self._took:.0f} s"
+            raise NetworkError(self._client.registry, "timeout", said, origin=self._client.transport.origin)
+        started = time.monotonic()
+        with self._cancellation.waking(response.shutdown):
+            block = response.read(size)
+        self._came += len(block)
+        self._took += time.monotonic() - started
+        if self._came >= PROGRESS_BYTES:
+            self._came, self._took = 0, 0.0
+        return block
 
     def close(self) -> None:
         """End the connection, or give it back if all was read."""
@@ -86,11 +113,14 @@ class BlobDownload:
             if error.status != 416:
                 raise
             raise self._cut() from None
-        start = self._offset(response)
-        if start > self._done:
+        try:
+            start = self._offset(response)
+            if start > self._done:
+                raise self._cut()
+            self._skip(response, self._done - start)
+        except BaseException:
             response.close()
-            raise self._cut()
-        self._skip(response, self._done - start)
+            raise
         return response
 
     def _offset(self, response: Response) -> int:
@@ -101,7 +131,7 @@ class BlobDownload:
     def _skip(self, response: Response, count: int) -> None:
         """Read over what is here already: its hash is taken, and it has been sent on."""
         while count > 0:
-            block = response.read(min(BLOCK_BYTES, count))
+            block = self._taken(response, min(BLOCK_BYTES, count))
             if not block:
                 raise self._cut()
             count -= len(block)

@@ -16,7 +16,8 @@ from ..content.descriptor import OCI_INDEX, Descriptor
 from ..content.digest import Digest
 from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
 from ..content.reference import fallback_tag
-from ..errors import Disallowed, ManifestError, NotFound
+from ..errors import ManifestError, NotFound, RegistryError
+from ..transport.response import Answer
 from .client import RegistryClient
 from .pages import next_page
 
@@ -25,6 +26,14 @@ __all__ = ["Referrers"]
 # Nobody has been seen to have more than some hundred; a Link that leads round in circles ends here as well.
 MAX_PAGES = 100
 MAX_REFERRERS = 5000
+# What registries answer that do not have the API, for a digest that is one; and codes that say something else with the
+# same statuses: ACR's 405 for what is locked or quarantined is no answer to the question.
+WITHOUT_API = frozenset({400, 404, 405, 406, 501})
+REFUSALS = frozenset(
+    {"DENIED", "IMAGE_QUARANTINED", "REGISTRY_DISALLOWED_OPERATION", "TOOMANYREQUESTS", "UNAUTHORIZED"}
+)
+# How often a list that others write at the same time is merged anew.
+MERGES = 8
 
 
 class Referrers:
@@ -35,7 +44,7 @@ class Referrers:
         client: RegistryClient,
         repository: str,
         scopes: Iterable[Scope],
-        get: Callable[[str], tuple[bytes, str]],
+        get: Callable[[str], Answer],
         find: Callable[[str], Descriptor | None],
     ) -> None:
         self._client = client
@@ -45,31 +54,36 @@ class Referrers:
         self._get = get
         self._find = find
         self._lock = threading.Lock()
+        # whether there is the API; None until a registry has told
+        self._has_api: bool | None = None
 
     def of(self, subject: Digest) -> list[Descriptor]:
         """All of them. Only a clear answer is one: whatever else a registry says is raised, never taken for none."""
+        found = self._listed(subject)
+        return self._of_tag(subject) if found is None else found
+
+    def keep(self, manifest: Manifest) -> None:
+        """See to it that a manifest that was put is in its subject's list; nothing where the registry does that.
+
+        It is asked: not every registry with the API says ``OCI-Subject`` when a referrer is put.
+        """
+        assert manifest.subject
+        if self._has_api is None:
+            self._has_api = self._page(f"/v2/{self._repository}/referrers/{manifest.subject.digest}") is not None
+        if not self._has_api:
+            self._link(manifest, manifest.subject.digest)
+
+    def _listed(self, subject: Digest) -> list[Descriptor] | None:
+        """As the API lists them; None without it."""
         found: dict[Digest, Descriptor] = {}
         url = f"/v2/{self._repository}/referrers/{subject}"
-        for page in range(MAX_PAGES):
-            if self._client.acr:
-                self._client.referrers_pace.passing(self._client.transport.cancellation)
-            try:
-                answer = self._client.fetch(
-                    "GET",
-                    url,
-                    scopes=self._scopes,
-                    accept={200},
-                    limit=MAX_MANIFEST_BYTES,
-                    headers={"Accept": OCI_INDEX},
-                )
-            except (NotFound, Disallowed):
-                if page:
-                    raise
-                return self._of_tag(subject)
-            entries = _entries(answer.body)
-            if entries is None and not page:  # a page for people, as some registries have it for every address
-                return self._of_tag(subject)
-            found |= {descriptor.digest: descriptor for descriptor in map(Descriptor.from_json, entries or ())}
+        for number in range(MAX_PAGES):
+            page = self._page(url, first=not number)
+            if page is None:
+                return None
+            self._has_api = True
+            answer, entries = page
+            found |= {descriptor.digest: descriptor for descriptor in map(Descriptor.from_json, entries)}
             url = next_page(self._client, answer, "the list of referrers")
             if len(found) > MAX_REFERRERS:
                 break
@@ -77,44 +91,70 @@ class Referrers:
                 return list(found.values())
         raise self._too_many(subject)
 
-    def link(self, manifest: Manifest) -> None:
-        """Add the manifest to its subject's list under the fallback tag: read, merge, write.
+    def _page(self, url: str, first: bool = True) -> tuple[Answer, list[dict[str, Any]]] | None:
+        """One page and its entries. None where the first one tells that there is no API."""
+        client, headers = self._client, {"Accept": OCI_INDEX}
+        if client.acr:
+            client.referrers_pace.passing(client.transport.cancellation)
+        try:
+            answer = client.fetch(
+                "GET", url, scopes=self._scopes, accept={200}, limit=MAX_MANIFEST_BYTES, headers=headers
+            )
+        except RegistryError as error:
+            if not first or error.status not in WITHOUT_API or REFUSALS.intersection(error.codes):
+                raise
+            return None
+        entries = _entries(answer.body)
+        if entries is not None:
+            return answer, entries
+        if first and "json" not in answer.headers.get("Content-Type", ""):
+            return None  # a page for people, as some registries have it for every address
+        raise ManifestError("a list of referrers is no index", origin=self._origin, subject=self._client.registry)
 
-        Two programs that do so at the same moment can lose an entry; two threads of this one cannot.
+    def _link(self, manifest: Manifest, subject: Digest) -> None:
+        """Add the manifest to the list under the fallback tag: read, merge, write, and look whether it is there.
+
+        Others may write it at the same time. What they have added before we write is merged; who comes after us and
+        has read before us is noticed, and merged as well.
         """
-        assert manifest.subject
-        tag = fallback_tag(manifest.subject.digest)
+        tag, headers = fallback_tag(subject), {"Content-Type": OCI_INDEX}
+        path, accept = f"/v2/{self._repository}/manifests/{tag}", {200, 201, 202, 204}
         with self._lock:
-            body = self._read(tag)
-            if any(entry.get("digest") == str(manifest.descriptor.digest) for entry in body["manifests"]):
-                return
-            body["manifests"].append(_entry(manifest))
-            raw = json.dumps(body, separators=(",", ":")).encode()
-            path = f"/v2/{self._repository}/manifests/{tag}"
-            headers = {"Content-Type": OCI_INDEX}
-            accept = {200, 201, 202, 204}
-            self._client.fetch("PUT", path, scopes=self._scopes, accept=accept, headers=headers, body=raw)
+            for _ in range(MERGES):
+                raw, body = self._read(tag)
+                if any(entry.get("digest") == str(manifest.descriptor.digest) for entry in body["manifests"]):
+                    return
+                body["manifests"].append(_entry(manifest))
+                merged = json.dumps(body, separators=(",", ":")).encode()
+                if self._still_names(tag, raw):
+                    self._client.fetch("PUT", path, scopes=self._scopes, accept=accept, headers=headers, body=merged)
+        message = f"the list of referrers under {tag} of {self._repository} is written by others all the time"
+        raise ManifestError(message, origin=self._origin, subject=self._client.registry)
+
+    def _still_names(self, tag: str, raw: bytes) -> bool:
+        found = self._find(tag)
+        return found.digest == Digest.of(raw, found.digest.algorithm) if found else not raw
 
     def _of_tag(self, subject: Digest) -> list[Descriptor]:
         tag = fallback_tag(subject)
         if self._find(tag) is None:
             return []
-        entries = self._read(tag)["manifests"]
+        entries = self._read(tag)[1]["manifests"]
         if len(entries) > MAX_REFERRERS:
             raise self._too_many(subject)
         return [Descriptor.from_json(entry) for entry in entries]
 
-    def _read(self, tag: str) -> dict[str, Any]:
-        """The index under the tag; a new one when there is none."""
+    def _read(self, tag: str) -> tuple[bytes, dict[str, Any]]:
+        """The index under the tag, and its bytes; a new one, and none, when there is none."""
         try:
-            raw, _ = self._get(tag)
+            raw = self._get(tag).body
         except NotFound:
-            return {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
+            return b"", {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
         entries = _entries(raw)
         if entries is None:
             message = f"the tag {tag} of {self._repository} should list referrers, but is no index"
             raise ManifestError(message, origin=self._origin, subject=self._client.registry)
-        return {**json.loads(raw), "manifests": entries}
+        return raw, {**json.loads(raw), "manifests": entries}
 
     def _too_many(self, subject: Digest) -> ManifestError:
         message = f"more than {MAX_REFERRERS} referrers of {subject}, or {MAX_PAGES} pages of them"
@@ -130,6 +170,8 @@ def _entries(raw: bytes) -> list[dict[str, Any]] | None:
     if not isinstance(body, dict) or body.get("mediaType", OCI_INDEX) != OCI_INDEX:
         return None
     entries = body.get("manifests")
+    if entries is None and "manifests" in body and "mediaType" in body:
+        return []  # an empty list, as some Go programs write it
     whole = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
     return list(entries) if whole and isinstance(entries, list) else None
 

@@ -8,31 +8,28 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ..auth.scope import Scope
-from ..content.descriptor import ACCEPTED_MANIFESTS, Descriptor
+from ..content.descriptor import Descriptor
 from ..content.digest import Digest
-from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
+from ..content.manifest import Manifest
 from ..content.store import Outcome, Quota
 from ..content.stream import Body, ByteStream
 from ..errors import (
     AuthError,
-    ContentError,
     Denied,
-    DigestMismatch,
     Disallowed,
     Firewall,
     NotFound,
     RateLimited,
     RegistryError,
-    Truncated,
 )
-from ..transport.response import Answer
 from ..waiting import Ahead
 from .acr import METADATA_ACTIONS, check_writable
 from .client import RegistryClient
 from .download import BlobDownload
+from .manifests import Manifests
 from .pages import next_page
 from .ranges import HUGE_BYTES, RangedDownload
 from .referrers import Referrers
@@ -48,8 +45,6 @@ SMALL_BYTES = 4 * 1024 * 1024
 # The most that registries are known to give at once.
 TAGS_A_PAGE = 1000
 
-ACCEPT = {"Accept": ", ".join(ACCEPTED_MANIFESTS)}
-
 
 class RegistryRepository:
     """Source and Target (see ``store``) over HTTP. Safe in any thread.
@@ -64,10 +59,11 @@ class RegistryRepository:
         if self._origin == "target" and client.acr:
             scope = Scope(repository, (*METADATA_ACTIONS, *scope.actions))
         self._scopes: tuple[Scope, ...] = (scope,)
-        self._upload = BlobUpload(client, repository, self._scopes)
+        self._upload = BlobUpload(client, repository, self._scopes, self.has_blob)
         self._looks = True
         self._ahead: dict[str, Ahead[Descriptor]] = {}
-        self._referrers = Referrers(client, repository, self._scopes, self._get, self.find)
+        self._manifests = Manifests(client, repository, self._scopes)
+        self._referrers = Referrers(client, repository, self._scopes, self._manifests.get, self.find)
         self.registry = client.registry
         self.repository = repository
 
@@ -88,42 +84,16 @@ class RegistryRepository:
         return found
 
     def read(self, identifier: str) -> tuple[Descriptor, bytes]:
-        """As ``Source.read``. Raises DigestMismatch when the registry states another digest than the content has."""
-        answer = self._fetch("GET", self._manifests(identifier), {200}, headers=ACCEPT)
-        raw, stated = answer.body, _stated_digest(answer)
-        actual = Digest.of(raw, stated.algorithm) if stated else Digest.of(raw)
-        if stated and stated != actual:
-            raise DigestMismatch(f"manifest {identifier}", str(stated), str(actual), origin=self._origin)
-        return Descriptor(_media_type(answer), actual, len(raw)), raw
+        """As ``Source.read``."""
+        return self._manifests.read(identifier)
 
     def find(self, identifier: str) -> Descriptor | None:
-        """As ``Target.find``. A HEAD that is refused, or that names no digest, is asked again as GET."""
-        try:
-            answer = self._fetch("HEAD", self._manifests(identifier), {200}, headers=ACCEPT)
-        except NotFound:
-            return None
-        except (Denied, Disallowed):
-            try:
-                return self._found_by_get(identifier)
-            except Denied as error:
-                if error.status != 403 or isinstance(error, Firewall) or not self._is_absent(identifier):
-                    raise
-                return None
-        digest = _stated_digest(answer)
-        if digest is None:
-            return self._found_by_get(identifier)
-        return Descriptor(_media_type(answer), digest, -1)
+        """As ``Target.find``."""
+        return self._manifests.find(identifier)
 
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
-        raw, media_type = self._get(str(digest))
-        subject = f"manifest {digest}"
-        if size >= 0 and len(raw) != size:
-            raise Truncated(subject, f"{size} bytes", f"{len(raw)} bytes", origin=self._origin)
-        actual = Digest.of(raw, digest.algorithm)
-        if actual != digest:
-            raise DigestMismatch(subject, str(digest), str(actual), origin=self._origin)
-        return raw, media_type
+        return self._manifests.verified(digest, size)
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """As ``Source.referrers``: by the API, or by the fallback tag."""
@@ -151,7 +121,7 @@ class RegistryRepository:
         url = f"/v2/{self.repository}/tags/list?n={TAGS_A_PAGE}"
         for _ in range(pages):
             try:
-                answer = self._fetch("GET", url, {200})
+                answer = self._manifests.fetch("GET", url, {200})
                 listed = json.loads(answer.body)["tags"] or ()
                 url = next_page(self._client, answer, "the list of tags")
             except (RegistryError, AuthError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -193,7 +163,7 @@ class RegistryRepository:
         path = f"/v2/{self.repository}/blobs/{descriptor.digest}"
         try:
             # a redirect to storage is a yes as well
-            self._fetch("HEAD", path, {200, 301, 302, 303, 307, 308})
+            self._manifests.fetch("HEAD", path, {200, 301, 302, 303, 307, 308})
         except Firewall:
             raise
         except (NotFound, Denied, Disallowed):
@@ -202,7 +172,7 @@ class RegistryRepository:
 
     def put_blob(self, descriptor: Descriptor, body: Body) -> None:
         """As ``Target.put_blob``."""
-        self._upload.put(body)
+        self._upload.put(body, look=False)
 
     def bring_blob(self, descriptor: Descriptor, body: Body, from_repository: str = "") -> Outcome:
         """As ``Target.bring_blob``. One POST asks for a mount, and where there is nothing to mount opens the upload.
@@ -210,6 +180,8 @@ class RegistryRepository:
         Small blobs are looked for in the same way: by a mount from their own repository. Large ones by HEAD: not every
         registry is known to look there, and then it is worth a question not to send them again.
         """
+        if self._upload.has_come(descriptor):
+            return "copied"
         small = descriptor.size <= SMALL_BYTES
         session = self._offer(descriptor, from_repository) if from_repository or (small and self._looks) else None
         if session == "":
@@ -249,77 +221,12 @@ class RegistryRepository:
         self._put(tag, digest, media_type, raw)
 
     def _put(self, identifier: str, digest: Digest, media_type: str, raw: bytes) -> None:
-        headers = {"Content-Type": media_type}
-        answer = self._fetch("PUT", self._manifests(identifier), {200, 201, 202, 204}, headers=headers, body=raw)
-        stated = _stated_digest(answer)
-        if stated is not None and stated.algorithm == digest.algorithm and stated != digest:
-            raise ContentError(f"manifest {identifier}", str(digest), str(stated), origin=self._origin)
-        if not answer.headers.get("OCI-Subject"):
-            # the registry keeps no list of referrers, so that is ours to keep
+        if not self._manifests.put(identifier, digest, media_type, raw):
             manifest = Manifest.parse(raw, media_type, digest, origin=self._origin)
             if manifest.subject:
-                self._referrers.link(manifest)
-
-    def _found_by_get(self, identifier: str) -> Descriptor | None:
-        try:
-            raw, media_type = self._get(identifier)
-        except NotFound:
-            return None
-        return Descriptor(media_type, Digest.of(raw), len(raw))
-
-    def _is_absent(self, identifier: str) -> bool:
-        """Artifactory answers 403 for what is not there. A digest may be written again; a tag must be known free."""
-        if ":" in identifier:
-            return True
-        try:
-            answer = self._fetch("GET", f"/v2/{self.repository}/tags/list", {200})
-            tags = json.loads(answer.body)["tags"] or []
-        except NotFound:
-            return True
-        except (Denied, Disallowed, ValueError, KeyError, TypeError, RecursionError):
-            return False
-        return isinstance(tags, list) and identifier not in tags and not answer.headers.get("Link")
-
-    def _get(self, identifier: str) -> tuple[bytes, str]:
-        answer = self._fetch("GET", self._manifests(identifier), {200}, headers=ACCEPT)
-        return answer.body, _media_type(answer)
-
-    def _fetch(
-        self,
-        method: str,
-        path: str,
-        accept: Iterable[int],
-        *,
-        headers: dict[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer:
-        return self._client.fetch(
-            method,
-            path,
-            scopes=self._scopes,
-            accept=frozenset(accept),
-            limit=MAX_MANIFEST_BYTES,
-            headers=headers,
-            body=body,
-        )
-
-    def _manifests(self, identifier: str) -> str:
-        return f"/v2/{self.repository}/manifests/{identifier}"
+                self._referrers.keep(manifest)
 
 
 def _started(download: BlobDownload) -> ByteStream:
     download.start()
     return download
-
-
-def _media_type(answer: Answer) -> str:
-    """Without parameters: some registries add a charset."""
-    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-
-def _stated_digest(answer: Answer) -> Digest | None:
-    """Docker-Content-Digest, which old registries leave out."""
-    try:
-        return Digest.parse(answer.headers.get("Docker-Content-Digest", ""))
-    except ValueError:
-        return None

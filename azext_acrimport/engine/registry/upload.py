@@ -2,8 +2,9 @@
 """Writing one blob to a registry.
 
 Order of attempts: POST and one PUT with the whole blob; where that is refused as too large, or breaks halfway, POST,
-PATCH by chunks and an empty PUT. A session that fails is never continued, since ACR loses it with any error: it is
-cancelled, and the blob starts anew from a source that is opened anew.
+PATCH by chunks and an empty PUT. A session that fails is never continued, since ACR loses most of them with an error:
+it is cancelled, and the blob starts anew from a source that is opened anew; but first it is looked for, since an answer
+that did not come, or a gateway's 504, says nothing of what the registry has done.
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs
 """
 
@@ -11,10 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlencode
 
 from ..auth.scope import Scope
+from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.stream import Body
 from ..errors import EngineError, NetworkError, RateLimited, ServerError, TooLarge, UploadLost
@@ -33,47 +35,60 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 class BlobUpload:
-    """Uploads into one repository. Remembers that the registry takes no large PUT, so it is asked only once."""
+    """Uploads into one repository. ``has``: whether the repository says that it holds a blob."""
 
-    def __init__(self, client: RegistryClient, repository: str, scopes: Iterable[Scope]) -> None:
+    def __init__(
+        self, client: RegistryClient, repository: str, scopes: Iterable[Scope], has: Callable[[Descriptor], bool]
+    ) -> None:
         self._client = client
+        self._repository = repository
         self._start = f"/v2/{repository}/blobs/uploads/"
         self._scopes = tuple(scopes)
-        self._chunked = False
-        # blobs of which a PUT was cut
+        self._has = has
+        # blobs of which a whole PUT was cut, and those of which nobody knows whether they are stored
         self._cut: set[Digest] = set()
+        self._doubtful: set[Digest] = set()
 
-    def put(self, body: Body, session: str = "") -> None:
+    def put(self, body: Body, session: str = "", *, look: bool = True) -> None:
         """Store the blob. Errors of the source pass through; those of the target are tried again.
 
-        ``session``: the address of an upload that is open already. Raises Postponed in a worker: to begin it anew.
+        ``session``: the address of an upload that is open already. ``look``: whether the registry is believed that it
+        has the blob by now. Raises Postponed in a worker: to begin it anew.
         """
-        transport, attempts = self._client.transport, Attempts.current()
-        chunked = self._chunked or body.descriptor.digest in self._cut
-        while True:
+        transport, attempts, blob = self._client.transport, Attempts.current(), body.descriptor
+        while not (look and self.has_come(blob)):
+            chunked = blob.digest in self._cut or blob.size >= self._client.too_large
             try:
                 self._attempt(body, chunked, session)
             except TooLarge:
                 if chunked:
                     raise
-                self._chunked = chunked = True
+                self._client.too_large = blob.size
                 session = ""
                 continue
             except (NetworkError, ServerError, RateLimited, UploadLost) as error:
                 if error.origin != transport.origin:
                     raise
                 asked = error.retry_after if isinstance(error, RateLimited) else None
-                delay = transport.options.retry.delay(attempts.failed(body.descriptor), asked)
+                delay = transport.options.retry.delay(attempts.failed(blob), asked)
                 if delay is None:
                     raise
                 session = ""
-                if isinstance(error, NetworkError):
-                    chunked = True
-                    self._cut.add(body.descriptor.digest)
                 logger.debug("%s; the blob starts anew in %.1f s", error, delay)
                 attempts.wait(delay, transport.cancellation, error)
                 continue
-            return
+            if chunked and blob.digest in self._cut:  # chunks got through: it is the size that this registry cuts
+                self._cut.discard(blob.digest)
+                self._client.too_large = min(self._client.too_large, blob.size)
+            break
+
+    def has_come(self, blob: Descriptor) -> bool:
+        """Whether an upload whose end nobody has told has stored the blob all the same."""
+        if blob.digest not in self._doubtful:
+            return False
+        has_come = self._has(blob)
+        self._doubtful.discard(blob.digest)
+        return has_come
 
     def mount(self, digest: str, from_repository: str) -> str:
         """Ask for the blob of a repository of this registry: empty when it is here now.
@@ -86,8 +101,14 @@ class BlobUpload:
         return self._location(answer) if answer.status == 202 else ""
 
     def cancel(self, location: str) -> None:
-        """Best effort, and not when time is short: a session that stays open is the registry's to clean up."""
-        if self._client.transport.cancellation.requested:
+        """Best effort, and not when time is short: a session that stays open is the registry's to clean up.
+
+        An Azure container registry wants the right to delete for it, which an import does not ask for.
+        """
+        client = self._client
+        if client.transport.cancellation.requested:
+            return
+        if client.acr and not client.tokens.allow(Scope(self._repository, ("delete",))):
             return
         with contextlib.suppress(EngineError, Postponed):
             self._client.fetch("DELETE", location, scopes=self._scopes, accept=range(200, 600), retry=False)
@@ -104,6 +125,10 @@ class BlobUpload:
             else:
                 self._finish(location, body, body if body.descriptor.size else b"")
         except BaseException as error:
+            if isinstance(error, (NetworkError, ServerError)) and error.origin == self._client.transport.origin:
+                self._doubtful.add(body.descriptor.digest)
+                if isinstance(error, NetworkError) and body.descriptor.size > CHUNK_BYTES and not chunked:
+                    self._cut.add(body.descriptor.digest)
             # a host that does not answer, or that asks for quiet, is not asked one thing more
             silent = isinstance(error, NetworkError) and error.reason == "timeout"
             if not silent and not isinstance(error, RateLimited):

@@ -126,6 +126,12 @@ class BlockAdapter(HTTPAdapter):
             self._pools[key] = pool
         return pool
 
+    def close(self) -> None:
+        """End the idle connections now; ``requests`` leaves them to whenever their pools are collected."""
+        for pool in list(self._pools.values()):
+            pool.close()
+        super().close()
+
     def request_url(self, request: PreparedRequest, proxies: Any) -> str:
         """As ``requests`` calls it."""
         if proxies:

@@ -50,6 +50,8 @@ _BY_STATUS: dict[int, type[RegistryError]] = {
     416: UploadLost,
     429: RateLimited,
 }
+# Statuses that say all: a front end that refuses a large body may name any code, and has looked at no upload.
+CLEAR = frozenset({413, 429})
 # Codes that say more than the status. https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
 _BY_CODE: dict[str, type[RegistryError]] = {
     "BLOB_UPLOAD_INVALID": UploadLost,
@@ -81,8 +83,8 @@ def registry_error(
     """
     parts = urlsplit(url)
     codes, text = _said(body)
-    kind = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None) if status < 500 else None
-    if kind is None:
+    kind = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None)
+    if kind is None or status in CLEAR or status >= 500:
         kind = _BY_STATUS.get(status, ServerError if status >= 500 else Rejected)
     if (
         kind is Unauthorized

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
-from ..cancellation import Cancellation
+from ..cancellation import Cancellation, Wait
 from ..errors import EngineError, NetworkError, RegistryError, TlsError
 from ..waiting import Attempts
 
@@ -60,12 +60,20 @@ class RetryPolicy:
 
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
-    """Seconds from a Retry-After header, in either form of RFC 9110 section 10.2.3; None without one."""
+    """Seconds from a Retry-After header, in either form of RFC 9110 section 10.2.3; None without one.
+
+    A date is read beside the answer's own ``Date``: the two are by one clock, and ours may be another.
+    """
     value = headers.get("Retry-After", "").strip()
     if SECONDS.fullmatch(value):
         return float(value)
+    moment, sent = _timestamp(value), _timestamp(headers.get("Date", ""))
+    return None if moment is None else max(0.0, moment - (now() if sent is None else sent))
+
+
+def _timestamp(text: str) -> float | None:
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now()) if value else None
+        return parsedate_to_datetime(text).timestamp() if text else None
     except (TypeError, ValueError, OverflowError):
         return None
 
@@ -89,10 +97,15 @@ class Gate:
 
 
 class Pace:
-    """At most ``count`` requests in any ``window`` seconds, for all threads together: a known limit is not run into."""
+    """At most ``count`` requests in any ``window`` seconds, for all threads together: a known limit is not run into.
 
-    def __init__(self, count: int, window: float) -> None:
+    ``subject``: of whom, to say so.
+    """
+
+    def __init__(self, count: int, window: float, subject: str = "") -> None:
         self._lock = threading.Lock()
+        self._why = f"{subject} is asked for referrers at most {count} times in {window:.0f} s"
+        self._subject = subject
         self._window = window
         self._times: deque[float] = deque(maxlen=count)
 
@@ -106,4 +119,5 @@ class Pace:
                 if wait <= 0:
                     self._times.append(now)  # the oldest of a full deque falls out
                     return
+            cancellation.on_wait(Wait(wait, self._subject, self._why))
             Attempts.current().wait(wait, cancellation)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""The tags that an image shall get: what each names at its target, whether it may move, and its writing.
+
+A tag belongs to whoever wrote it last. What it named is known from the start, but hours may pass until it is put, so it
+is looked at once more just before: another digest there is the conflict that it would have been at the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+
+from ..content.digest import Digest
+from ..content.manifest import Manifest
+from ..errors import TagConflict
+from .report import Action, Change
+from .request import CopyRequest, Destination
+
+__all__ = ["Tags", "put_tag"]
+
+
+class Tags:
+    """Of one image. Only the calling thread asks and tells."""
+
+    def __init__(self, request: CopyRequest) -> None:
+        self._request = request
+        self._named: dict[tuple[str, str], Digest | None] = {}
+
+    def names(self, destination: Destination, tag: str, digest: Digest | None) -> None:
+        """Be told what the tag names there."""
+        self._named[destination.key, tag] = digest
+
+    def named(self, *destinations: Destination) -> list[Digest]:
+        """What those tags name that name anything."""
+        found = (self._named[destination.key, tag] for destination in destinations for tag in destination.tags)
+        return [digest for digest in found if digest is not None]
+
+    def named_by(self, destination: Destination, tag: str) -> Digest | None:
+        """What this one names."""
+        return self._named[destination.key, tag]
+
+    def to_write(self, destination: Destination, digest: Digest) -> tuple[str, ...]:
+        """Those that do not name this digest yet. Raises TagConflict when one names another that it must not lose."""
+        kept = self.kept(destination, digest)
+        others = [tag for tag in destination.tags if self._named[destination.key, tag] != digest]
+        tags = tuple(tag for tag in others if tag not in kept)
+        for tag in tags:
+            named = self._named[destination.key, tag]
+            if named is not None and not self._request.force:
+                raise TagConflict(f"{destination.key}:{tag}", str(named), str(digest))
+        return tags
+
+    def kept(self, destination: Destination, digest: Digest) -> frozenset[str]:
+        """Those that name something else, and stay what they are because that was asked for."""
+        if self._request.force or not self._request.skip_conflicts:
+            return frozenset()
+        return frozenset(tag for tag in destination.tags if self._named[destination.key, tag] not in (None, digest))
+
+    def moving(self, destination: Destination) -> Sequence[str]:
+        """Of those that are to be written the ones that exist."""
+        return [tag for tag in destination.tags if self._named[destination.key, tag] is not None]
+
+    def changes(self, digest: Digest, present: Set[tuple[str, Digest]]) -> Iterator[Change]:
+        """What becomes of each target that was asked for. ``present``: what is there under its digest, by place."""
+        for destination in self._request.destinations:
+            repository = destination.store.repository
+            for tag in destination.tags:
+                named = self._named[destination.key, tag]
+                stays = named == digest or tag in self.kept(destination, digest)
+                action: Action = "create" if named is None else "none" if stays else "move"
+                yield Change(f"{repository}:{tag}", action, named)
+            if not destination.tags:
+                there = (destination.key, digest) in present
+                yield Change(repository, "none" if there else "create", digest if there else None)
+
+
+def put_tag(
+    destination: Destination, tag: str, manifest: Manifest, judged: Digest | None, force: bool
+) -> Digest | None:
+    """In a worker: have the tag name the manifest; what it named before. ``judged``: what it named at the start.
+
+    Raises TagConflict when somebody else has written it since.
+    """
+    store, digest = destination.store, manifest.descriptor.digest
+    found = store.find(tag)
+    named = found.digest if found else None
+    if named == digest:
+        return judged  # our own earlier attempt, whose answer was lost, or somebody who wants the same
+    if named not in (None, judged) and not force:
+        raise TagConflict(f"{destination.key}:{tag}", str(named), str(digest))
+    store.tag(tag, digest, manifest.descriptor.media_type, manifest.raw)
+    return named

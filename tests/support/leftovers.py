@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""What a test, or what it has used, may have left behind: threads, sockets, temporary files, upload sessions."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3.connection
+
+from azext_acrimport.engine.transport.transport import Transport
+from tests.sandbox.storage import Storage
+
+# Seconds for threads to come to their end: they have been told, and the machine may be busy.
+FAREWELL = 5.0
+
+
+class Leftovers:
+    """Watches from its making on; ``check`` closes what a test may leave to be closed, and looks at the rest."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, folder: Path) -> None:
+        self._transports: weakref.WeakSet[Transport] = weakref.WeakSet()
+        self._storages: weakref.WeakSet[Storage] = weakref.WeakSet()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._folder = folder
+        self._note(patch, Transport, self._transports)
+        self._note(patch, Storage, self._storages)
+        connect = urllib3.connection.connection.create_connection
+
+        def noted(*args: Any, **kwargs: Any) -> socket.socket:
+            made = connect(*args, **kwargs)
+            self._sockets.add(made)
+            return made
+
+        patch.setattr(urllib3.connection.connection, "create_connection", noted)
+        patch.setattr(tempfile, "tempdir", str(folder))
+
+    @staticmethod
+    def _note(patch: pytest.MonkeyPatch, kind: type, made: weakref.WeakSet[Any]) -> None:
+        begin = kind.__init__
+
+        def noted(self: Any, *args: Any, **kwargs: Any) -> None:
+            begin(self, *args, **kwargs)
+            made.add(self)
+
+        patch.setattr(kind, "__init__", noted)
+
+    def check(self, *, sessions: bool = True) -> None:
+        """Whatever is left is a fault. ``sessions``: whether uploads that are open count."""
+        deadline = time.monotonic() + FAREWELL
+        ours = [thread for thread in threading.enumerate() if thread.name.startswith("acrimport")]
+        for thread in ours:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        assert not [thread.name for thread in ours if thread.is_alive()], "threads are left"
+        for transport in list(self._transports):
+            transport.close()
+        assert not [made for made in self._sockets if made.fileno() >= 0], "connections are left"
+        assert not list(self._folder.iterdir()), "temporary files are left"
+        if sessions:
+            open_uploads = [
+                f"{name}/{identifier}"
+                for storage in list(self._storages)
+                for name, repository in storage.repositories.items()
+                for identifier in repository.uploads
+            ]
+            assert not open_uploads, "upload sessions are left"
