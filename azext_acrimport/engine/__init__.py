@@ -61,6 +61,7 @@ from .errors import (
 )
 from .files.archive import open_location
 from .files.location import LayoutReference, parse_location
+from .foreign import foreign_text
 from .registry.client import RegistryClient
 from .registry.repository import RegistryRepository
 from .transport.addresses import is_loopback
@@ -129,6 +130,7 @@ __all__ = [
     "UnsupportedManifest",
     "UploadLost",
     "copy_images",
+    "foreign_text",
     "is_loopback",
     "is_registry_host",
     "open_location",

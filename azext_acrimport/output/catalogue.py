@@ -298,6 +298,8 @@ OWN = (TIMED_OUT, UNREACHABLE, TAG_MOVED, UNKNOWN)
 class ServiceGoesOn(Cancelled):
     """Ctrl-C while the service works. ``operation``: where to ask how it is getting on."""
 
+    verbatim = frozenset({"operation"})
+
     def __init__(self, operation: str) -> None:
         super().__init__("Interrupted here; the import service goes on, and may still succeed.")
         self.operation = operation
@@ -308,6 +310,8 @@ class ServiceError(EngineError):
 
     ``target``: the login server imported into. ``sure``: "confirmed" or "likely", when the source was asked as well.
     """
+
+    verbatim = frozenset({"operation"})
 
     def __init__(
         self,

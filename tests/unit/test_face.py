@@ -18,8 +18,8 @@ PUBLIC = """
     Manifest ManifestError NetworkError NoMatchingPlatform NotFound Origin Planned Platform Progress RateLimited
     Reference RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError Source
     TagConflict Tally Target TimedOut TlsError TooLarge Transport TransportOptions Truncated Unauthorized
-    UnsupportedManifest UploadLost copy_images is_loopback is_registry_host open_location parse_location
-    parse_repository_tag redact_url
+    UnsupportedManifest UploadLost copy_images foreign_text is_loopback is_registry_host open_location
+    parse_location parse_repository_tag redact_url
 """.split()
 
 

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 
 # every package and module of the engine; within a package a module imports only those that stand before it
 ENGINE = {
-    "": "errors cancellation waiting __init__",
+    "": "foreign errors cancellation waiting __init__",
     "content": "digest platform descriptor reference manifest stream store",
     "transport": "redaction addresses failures retry response refusal adapter transport",
     "auth": "challenge scope credential token provider",

@@ -116,4 +116,4 @@ class Descriptor:
 
 
 def _texts(value: Any) -> Mapping[str, str]:
-    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
+    return {name: text for name, text in value.items() if isinstance(text, str)} if isinstance(value, dict) else {}

@@ -130,4 +130,5 @@ class _Selector:
 def _attested(entry: Any) -> str:
     """The digest of the image that this entry attests, or an empty text."""
     annotations = entry.get("annotations")
-    return str(annotations.get(ATTESTED) or "") if isinstance(annotations, dict) else ""
+    attested = annotations.get(ATTESTED) if isinstance(annotations, dict) else ""
+    return attested if isinstance(attested, str) else ""
