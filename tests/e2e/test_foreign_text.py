@@ -43,6 +43,7 @@ REGISTRIES = {
     "redirect": Response(307, {"Location": "/v2/canary/##vso[task.complete]##[error]\x1b[2J"}),
     "redirect to a host": Response(307, {"Location": "https://canary.\x1b[2J##vso[x]/"}),
     "realm": Response(401, {"WWW-Authenticate": 'Bearer realm="https://canary##vso[x].\x1b[2J/"'}),
+    "header that is none": Response(404, {"canary ##vso[x]\x1b[2J": "x"}),
     "scheme": Response(401, {"WWW-Authenticate": "canary##vso x=y"}),
 }
 

@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 ENGINE = {
     "": "foreign errors cancellation waiting __init__",
     "content": "digest platform descriptor reference manifest stream store",
-    "transport": "redaction addresses failures retry response refusal adapter transport",
+    "transport": """redaction addresses failures retry response refusal connection adapter
+        transport""",
     "auth": "challenge scope credential token provider",
     "registry": "client pages acr download ranges upload referrers repository",
     "files": "location gzipped folder tar layout archive",

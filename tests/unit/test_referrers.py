@@ -64,11 +64,29 @@ def test_pages_are_followed():
     ]
 
 
-def test_page_elsewhere_is_not_fetched():
-    """A Link stays on its host."""
-    of, script = repository([answer(200, {**LIST, "Link": '<https://evil.test/more>; rel="next"'}, listing(FIRST))])
-    with pytest.raises(NetworkError, match="another host"):
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ('<https://evil.test/more>; rel="next"', "another host"),
+        ('<https://r.test@evil.test/more>; rel="next"', "no usable address"),
+        ('<//evil.test/more>; rel="next"', "another host"),
+        (f'</v2/app/{"x" * 9000}>; rel="next"', "no address"),
+        ("<" * 60_000, "no address"),
+    ],
+)
+def test_page_elsewhere_is_not_fetched(link, said):
+    """A Link stays on its host, and is of a length that is worth a look."""
+    of, script = repository([answer(200, {**LIST, "Link": link}, listing(FIRST))])
+    with pytest.raises(NetworkError, match=said):
         of.referrers(DIGEST)
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("link", ["<" * 8000, "<a>;" * 2000, '<a>; rel="prev"' * 500, '<a<b>; rel="nex', ""])
+def test_link_that_names_no_page(link):
+    """The list ends there."""
+    of, script = repository([answer(200, {**LIST, "Link": link}, listing(FIRST))])
+    assert len(of.referrers(DIGEST)) == 1
     assert len(script.sent) == 1
 
 

@@ -141,6 +141,7 @@ def test_redirect_on_the_same_host_keeps_authorization():
         "https://0x7f000001/blob",
         "https://2130706433/blob",
         "file:///etc/passwd",
+        f"https://registry.test/{'x' * 17_000}",
     ],
 )
 def test_redirect_that_must_not_be_followed(location):

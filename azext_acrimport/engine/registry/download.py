@@ -101,7 +101,9 @@ class BlobDownload:
     def _skip(self, response: Response, count: int) -> None:
         """Read over what is here already: its hash is taken, and it has been sent on."""
         while count > 0:
-            block = response.read(min(BLOCK_BYTES, count))
+            self._cancellation.check()
+            with self._cancellation.waking(response.shutdown):
+                block = response.read(min(BLOCK_BYTES, count))
             if not block:
                 raise self._cut()
             count -= len(block)

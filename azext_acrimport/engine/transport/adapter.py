@@ -24,6 +24,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from ..cancellation import Cancellation
 from ..content.stream import BLOCK_BYTES
 from .addresses import parted
+from .connection import PlainConnection, TlsConnection
 
 __all__ = ["BlockAdapter"]
 
@@ -62,6 +63,12 @@ class _Patient:
     cancellation: Cancellation
     patience: float
 
+    def _new_conn(self) -> Any:
+        """As urllib3 calls it: a connection that knows whom it works for, and is not open yet."""
+        conn = super()._new_conn()  # type: ignore[misc]
+        conn.cancellation = self.cancellation
+        return conn
+
     def _validate_conn(self, conn: Any) -> None:
         """As urllib3 calls it before each request, which it then sends with the connection's own timeout."""
         super()._validate_conn(conn)  # type: ignore[misc]
@@ -81,11 +88,11 @@ def _wake(conn: Any) -> None:
 
 
 class _HTTPPool(_Patient, HTTPConnectionPool):
-    pass
+    ConnectionCls = PlainConnection
 
 
 class _HTTPSPool(_Patient, HTTPSConnectionPool):
-    pass
+    ConnectionCls = TlsConnection
 
 
 POOLS = {"http": _HTTPPool, "https": _HTTPSPool}

@@ -12,6 +12,8 @@ from ..errors import NetworkError, Origin
 
 __all__ = ["check_redirect", "is_loopback", "is_private", "join", "parted"]
 
+# Signed addresses of storage have up to two thousand characters; this is where nobody's server follows any more.
+MAX_LOCATION = 16 * 1024
 # Host and port as all parsers of URLs read them alike. A backslash, a user name, or letters that IDNA turns into digits
 # are read by one as a public host and by another as a private address.
 END_OF_HOST = re.compile("[/?#]")
@@ -45,7 +47,7 @@ def is_private(host: str) -> bool:
 def join(url: str, location: str, origin: Origin) -> str:
     """The absolute URL of what a registry names at ``url``. Raises NetworkError when it is no usable address."""
     try:
-        target = urljoin(url, location)
+        target = urljoin(url, location) if len(location) <= MAX_LOCATION else ""
         parts = urlsplit(target)
         usable = PLAIN_AUTHORITY.fullmatch(parts.netloc) and parts.hostname and (parts.port or 1)
     except ValueError:

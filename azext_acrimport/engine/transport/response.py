@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -19,10 +19,14 @@ from .redaction import redact_url
 
 __all__ = ["Answer", "Response"]
 
-# Reading so much costs less than a new connection with TLS.
+# Reading so much costs less than a new connection with TLS, if it comes within so many seconds.
 DRAINED_BYTES = 64 * 1024
-# Four megabytes, the largest manifest, at a rate that nobody would wait for; a byte a second is not an answer.
+DRAIN_SECONDS = 0.3
+# Four megabytes, the largest manifest, at a rate that nobody would wait for.
 SMALL_BODY_SECONDS = 120.0
+# After so many seconds at least so many bytes a second: less is not an answer. A modem brings more.
+TRICKLE_SECONDS = 10.0
+TRICKLE_BYTES = 1024
 
 
 class Answer(NamedTuple):
@@ -54,14 +58,12 @@ class Response:
         """The next bytes, as sent (never decompressed). Raises NetworkError of this side."""
         return self._read(self._answer.raw.read, size)
 
-    def read_all(self, limit: int) -> bytes:
+    def read_all(self, limit: int, seconds: float = SMALL_BODY_SECONDS) -> bytes:
         """The whole body, at most ``limit`` bytes. Raises ManifestError beyond: nothing small is that large.
 
-        Raises NetworkError when it breaks off before its length, or takes longer than anything small does.
+        Raises NetworkError when it breaks off before its length, or takes longer than anything small does (seconds).
         """
-        raw = self._answer.raw
-        # as it comes, not when all of it is there; older ones, and recordings that are replayed, cannot do that
-        some = raw.read1 if isinstance(raw, HTTPResponse) and hasattr(raw, "read1") else raw.read
+        some = _some(self._answer.raw)
         blocks, size, started = [], 0, time.monotonic()
         try:
             while size != self._length and (block := self._read(some, min(BLOCK_BYTES, limit + 1))):
@@ -70,8 +72,9 @@ class Response:
                 if size > limit:
                     message = f"{redact_url(self.url)} answered with more than {limit} bytes"
                     raise ManifestError(message, origin=self.origin, subject=urlsplit(self.url).netloc)
-                if time.monotonic() - started > SMALL_BODY_SECONDS:
-                    raise self._failure("timeout", f"{size} bytes of its answer came in {SMALL_BODY_SECONDS:.0f} s")
+                elapsed = time.monotonic() - started
+                if elapsed > seconds or (elapsed > TRICKLE_SECONDS and size < elapsed * TRICKLE_BYTES):
+                    raise self._failure("timeout", f"{size} bytes of its answer came in {elapsed:.0f} s")
             if size < self._length:
                 raise self._failure("reset", f"its answer ended after {size} of {self._length} bytes")
         finally:
@@ -88,14 +91,26 @@ class Response:
         return NetworkError(urlsplit(self.url).netloc, reason, said, origin=self.origin)
 
     def close(self) -> None:
-        """Give the connection back; end it when more than a little of the body is still to come."""
+        """Give the connection back; end it when more than a little of the body is still to come, or it dawdles."""
         with contextlib.suppress(Exception):
             if not self.has_body or 0 <= self._length <= DRAINED_BYTES:
-                while self._answer.raw.read(BLOCK_BYTES, decode_content=False):
-                    pass
+                self._drain()
         self._answer.close()
+
+    def _drain(self) -> None:
+        raw, until = self._answer.raw, time.monotonic() + DRAIN_SECONDS
+        sock = getattr(getattr(raw, "connection", None), "sock", None)
+        if sock is not None:
+            sock.settimeout(DRAIN_SECONDS)  # until the next request sets its own
+        while time.monotonic() < until and _some(raw)(BLOCK_BYTES, decode_content=False):
+            pass
 
     def shutdown(self) -> None:
         """Wake a thread that waits for this body."""
         raw = self._answer.raw
         getattr(raw, "shutdown", raw.close)()  # urllib3 before 2.3 has no shutdown; close is the next best
+
+
+def _some(raw: Any) -> Callable[..., bytes]:
+    """Reads what is there, not when all of it is; older answers, and recordings that are replayed, cannot do that."""
+    return raw.read1 if isinstance(raw, HTTPResponse) and hasattr(raw, "read1") else raw.read

@@ -23,6 +23,8 @@ __all__ = ["Gate", "Pace", "RetryPolicy", "retry_after"]
 TEMPORARY_STATUSES = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 522})
 # A name that does not resolve, or a port where nobody listens, is most often a typing error: one more try is enough.
 QUICK_ATTEMPTS = 2
+# Longer than any date.
+MAX_HEADER = 100
 # Thirty years in seconds have nine digits; what is longer is no time to wait.
 SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -61,7 +63,7 @@ class RetryPolicy:
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
     """Seconds from a Retry-After header, in either form of RFC 9110 section 10.2.3; None without one."""
-    value = headers.get("Retry-After", "").strip()
+    value = headers.get("Retry-After", "")[:MAX_HEADER].strip()
     if SECONDS.fullmatch(value):
         return float(value)
     try:

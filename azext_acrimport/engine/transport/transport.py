@@ -40,6 +40,8 @@ Content = bytes | bytearray | VerifyingReader
 
 # An error body beyond this is not for people. (Tokens and manifests have limits of their own, given at the call.)
 MAX_ERROR_BYTES = 1024 * 1024
+# Nor is what has not come in so many seconds.
+ERROR_SECONDS = 10.0
 MAX_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Connections kept open for each host, and hosts; more than any sensible number, since idle ones cost nothing.
@@ -145,10 +147,12 @@ class Transport:
         def whole() -> Answer:
             response = self._opened(method, url, headers, body, accept, mode)
             if response.status >= 400:
-                raw = _short(response)
+                raw = self._short(response)
             elif response.has_body:
                 with self.cancellation.waking(response.shutdown):
                     raw = response.read_all(limit)
+                if method == "GET":
+                    self.cancellation.check()  # of no stated length, it may have ended because we were woken
             else:
                 response.close()
                 raw = b""
@@ -190,7 +194,7 @@ class Transport:
 
     def refusal(self, method: str, response: Response | Answer, mode: str = "") -> RegistryError:
         """The exception for an answer that was not wanted; reads its body."""
-        body = response.body if isinstance(response, Answer) else _short(response)
+        body = response.body if isinstance(response, Answer) else self._short(response)
         host = urlsplit(response.url).netloc
         name = self.names.get(host, host)
         if response.status < 300:
@@ -256,6 +260,18 @@ class Transport:
             logger.debug("%s %s -> %d in %.0f ms", method, redact_url(url), answer.status_code, elapsed)
         return Response(answer, self.origin, url)
 
+    def _short(self, response: Response) -> bytes:
+        """The body of an error; nothing of one that is not to be had, or too large to be for people."""
+        if not response.has_body:
+            response.close()
+            return b""
+        try:
+            with self.cancellation.waking(response.shutdown):
+                return response.read_all(MAX_ERROR_BYTES, ERROR_SECONDS)
+        except EngineError:
+            self.cancellation.check()
+            return b""
+
     def _gate(self, host: str) -> Gate:
         gate = self._gates.get(host)
         if gate is None:
@@ -283,14 +299,3 @@ def _prepared(method: str, url: str, headers: Mapping[str, str], body: Content |
     length = {} if method in ("GET", "HEAD") else {"Content-Length": str(len(body or b""))}
     request.headers = {**headers, **length}  # type: ignore[assignment]
     return request
-
-
-def _short(response: Response) -> bytes:
-    """The body of an error; nothing of one that is not to be had, or too large to be for people."""
-    if not response.has_body:
-        response.close()
-        return b""
-    try:
-        return response.read_all(MAX_ERROR_BYTES)
-    except EngineError:
-        return b""
