@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
@@ -19,7 +20,7 @@ from azext_acrimport.engine import (
     TagConflict,
     copy_images,
 )
-from azext_acrimport.engine.copy import tree as tree_module
+from azext_acrimport.engine.copy import measure
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy, planned
 
@@ -293,13 +294,26 @@ def test_one_failed_request_leaves_the_others_alone():
 
 
 @pytest.mark.parametrize(
-    ("limit", "value"), [("MAX_DEPTH", 1), ("MAX_MANIFESTS", 3), ("MAX_MANIFEST_BYTES_IN_ALL", 2000)]
+    ("limit", "value"), [("MAX_DEPTH", 1), ("MAX_MANIFESTS", 3), ("MAX_BYTES", 2000), ("MAX_DESCRIPTORS", 5)]
 )
 def test_images_beyond_every_measure_are_refused(monkeypatch, limit, value):
     """A source cannot keep us busy for ever."""
-    monkeypatch.setattr(tree_module, limit, value)
+    monkeypatch.setattr(measure, limit, value)
     source, target = stores(images.index([("linux/amd64", INDEX)]))
     assert isinstance(copy(source, target).error, ManifestError)
+
+
+def test_sizes_are_summed_before_anything_is_asked_for():
+    """Three hundred children of four megabytes: only the index is read."""
+    source, target = stores()
+    entry = {"mediaType": images.OCI_MANIFEST, "size": 4 << 20}
+    children = [{**entry, "digest": images.digest_of(b"%d" % number)} for number in range(300)]
+    raw = json.dumps({"schemaVersion": 2, "mediaType": images.OCI_INDEX, "manifests": children}).encode()
+    digest = images.digest_of(raw)
+    source.manifests[digest], source.tags["1"] = (raw, images.OCI_INDEX), digest
+    error = copy(source, target).error
+    assert (error.code, "bytes in all" in str(error)) == ("source-manifest", True)
+    assert not [what for method, what in source.calls if method == "manifest" and what != digest]
 
 
 def test_source_that_is_busy_is_its_fault():

@@ -14,13 +14,13 @@ PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 # every package and module of the engine; within a package a module imports only those that stand before it
 ENGINE = {
     "": "foreign errors cancellation waiting __init__",
-    "content": "digest platform descriptor reference manifest stream store",
+    "content": "digest document platform descriptor reference manifest stream store",
     "transport": """redaction addresses failures retry response refusal connection adapter
         transport""",
     "auth": "challenge scope credential token provider",
     "registry": "client pages acr download ranges upload referrers repository",
     "files": "location gzipped folder tar layout archive",
-    "copy": """request report progress limits queues workers loop driver once readings blobs platforms referrers
+    "copy": """request measure report progress limits queues workers loop driver once readings blobs platforms referrers
         tree missing image images""",
 }
 # and only these packages besides

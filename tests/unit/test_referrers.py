@@ -98,6 +98,23 @@ def test_pages_without_end_end():
     assert len(script.sent) == 100
 
 
+def test_list_that_wants_our_memory():
+    """Page after page of annotations, of which nothing is kept, up to a limit."""
+    entry = {**FIRST.descriptor(), "annotations": {"a": "x" * 3_000_000}}
+    page = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}).encode()
+    of, script = repository(lambda sent: answer(200, {**LIST, "Link": '</v2/app/again>; rel="next"'}, page))
+    with pytest.raises(ManifestError, match="bytes of them"):
+        of.referrers(DIGEST)
+    assert len(script.sent) == 2 * 6  # each is asked for once more, when no other long one is being read
+
+
+def test_only_annotations_that_are_heeded_are_kept():
+    """The others are in the manifest's bytes."""
+    annotations = {"org.opencontainers.image.ref.name": "1", "vnd.docker.reference.digest": "d", "other": "x", "n": 1}
+    found = Descriptor.from_json({**FIRST.descriptor(), "annotations": annotations})
+    assert found.annotations == {"org.opencontainers.image.ref.name": "1", "vnd.docker.reference.digest": "d"}
+
+
 @pytest.mark.parametrize(
     "absent",
     [answer(404), answer(405), answer(200, {"Content-Type": "text/html"}, b"<html>")],

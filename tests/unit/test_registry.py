@@ -15,6 +15,7 @@ from azext_acrimport.engine import (
     Digest,
     DigestMismatch,
     Firewall,
+    ManifestError,
     NetworkError,
     NotFound,
     RegistryClient,
@@ -23,6 +24,7 @@ from azext_acrimport.engine import (
     Truncated,
 )
 from azext_acrimport.engine.content.descriptor import OCI_MANIFEST
+from azext_acrimport.engine.registry import repository as repository_module
 from tests.support.scripted import Script, answer, transport
 
 RAW = b'{"schemaVersion": 2, "layers": []}'
@@ -180,6 +182,26 @@ def test_upload_elsewhere_carries_no_authorization():
     assert "Authorization" not in script.sent[0].headers
     with pytest.raises(NetworkError):
         client.locate("https://10.0.0.1/1", "https://r.test/v2/app/blobs/uploads/")
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "asked"), [(len(RAW) - 1, Truncated, 1), (len(RAW) + 1, Truncated, 1), (5 << 20, ManifestError, 0)]
+)
+def test_of_a_manifest_no_more_is_read_than_its_descriptor_says(size, kind, asked):
+    """One that is larger than any manifest is not even asked for."""
+    of, script = repository(answer(200, {**TYPE, **STATED}, RAW))
+    with pytest.raises(kind):
+        of.manifest(DIGEST, size)
+    assert len(script.sent) == asked
+
+
+def test_tags_without_end_are_not_listed(monkeypatch):
+    """Then single ones are asked for."""
+    page = b'{"tags": ["%s"]}' % (b"x" * 900)
+    of, script = repository(*[answer(200, {"Link": '</v2/app/tags/list?last=2>; rel="next"'}, page) for _ in range(9)])
+    monkeypatch.setattr(repository_module, "MAX_TAG_LIST_BYTES", 2000)
+    assert of.list_tags(100) is None
+    assert len(script.sent) == 3
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_large_answers_are_cut():
     """Where something small is expected, and in error bodies."""
     of = transport(Script([answer(body=b"x" * 1000)]))
     with pytest.raises(ManifestError, match="more than 999 bytes"):
-        of.open("GET", URL, accept={200}).read_all(999)
+        of.open("GET", URL, accept={200}).read_all(999, 1.0)
     with pytest.raises(NotFound) as caught:
         transport(Script([answer(404, body=b"x" * 3_000_000)])).open("GET", URL, accept={200})
     assert len(str(caught.value)) < 1000

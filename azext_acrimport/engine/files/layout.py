@@ -6,13 +6,13 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from ..content.descriptor import Descriptor
+from ..content.descriptor import IMAGE_NAME, REF_NAME, Descriptor
 from ..content.digest import Digest
+from ..content.document import parse_document
 from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
 from ..content.reference import fallback_tag
 from ..content.stream import Body
@@ -20,10 +20,6 @@ from ..errors import DigestMismatch, LayoutError, ManifestError, Truncated
 from .folder import Files
 
 __all__ = ["NamedImages", "OciLayout", "blob_name", "load_json", "read_json"]
-
-REF_NAME = "org.opencontainers.image.ref.name"
-# containerd and Docker write the whole name of the image here, and only the tag into the other.
-IMAGE_NAME = "io.containerd.image.name"
 
 
 class NamedImages(ABC):
@@ -172,8 +168,8 @@ def load_json(files: Files, name: str) -> Any:
     if size > MAX_MANIFEST_BYTES:
         raise LayoutError(files.path, f"its {name} is larger than {MAX_MANIFEST_BYTES} bytes")
     try:
-        return json.loads(_read(files, name))
-    except (ValueError, RecursionError):
+        return parse_document(_read(files, name))
+    except ValueError:
         raise LayoutError(files.path, f"its {name} is not JSON") from None
 
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -18,7 +20,7 @@ from ..transport import addresses
 from ..transport.response import Answer, Response
 from ..transport.retry import Pace
 from ..transport.transport import MAX_ERROR_BYTES, Transport
-from ..waiting import SingleFlight
+from ..waiting import LOOK, SingleFlight
 
 __all__ = ["RegistryClient"]
 
@@ -57,6 +59,7 @@ class RegistryClient:
         transport.names[host] = registry
         self._base = ""
         self._flights = SingleFlight(transport.cancellation)
+        self._alone = threading.Lock()
 
     @property
     def base(self) -> str:
@@ -81,6 +84,16 @@ class RegistryClient:
                 raise
             return f"http://{self.host}"
         return secure
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """For what takes much memory: one thread after the other. Raises Cancelled."""
+        while not self._alone.acquire(timeout=LOOK):
+            self.transport.cancellation.check()
+        try:
+            yield
+        finally:
+            self._alone.release()
 
     def fetch(
         self,

@@ -14,9 +14,11 @@ from typing import Any
 from ..auth.scope import Scope
 from ..content.descriptor import OCI_INDEX, Descriptor
 from ..content.digest import Digest
+from ..content.document import parse_document
 from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
 from ..content.reference import fallback_tag
 from ..errors import Disallowed, ManifestError, NotFound
+from ..transport.response import Answer
 from .client import RegistryClient
 from .pages import next_page
 
@@ -25,6 +27,11 @@ __all__ = ["Referrers"]
 # Nobody has been seen to have more than some hundred; a Link that leads round in circles ends here as well.
 MAX_PAGES = 100
 MAX_REFERRERS = 5000
+# Of one list, on all its pages: three kilobytes of annotations for each of so many.
+MAX_LIST_BYTES = 16 * 1024 * 1024
+# Most lists are far shorter. Those that are not are read one after the other: sixty-four of four megabytes at once
+# would take half a gigabyte.
+SHORT_BYTES = 256 * 1024
 
 
 class Referrers:
@@ -49,33 +56,44 @@ class Referrers:
     def of(self, subject: Digest) -> list[Descriptor]:
         """All of them. Only a clear answer is one: whatever else a registry says is raised, never taken for none."""
         found: dict[Digest, Descriptor] = {}
+        left = MAX_LIST_BYTES
         url = f"/v2/{self._repository}/referrers/{subject}"
         for page in range(MAX_PAGES):
             if self._client.acr:
                 self._client.referrers_pace.passing(self._client.transport.cancellation)
             try:
-                answer = self._client.fetch(
-                    "GET",
-                    url,
-                    scopes=self._scopes,
-                    accept={200},
-                    limit=MAX_MANIFEST_BYTES,
-                    headers={"Accept": OCI_INDEX},
-                )
+                listed, url, size = self._page(url)
             except (NotFound, Disallowed):
                 if page:
                     raise
                 return self._of_tag(subject)
-            entries = _entries(answer.body)
-            if entries is None and not page:  # a page for people, as some registries have it for every address
+            if listed is None and not page:  # a page for people, as some registries have it for every address
                 return self._of_tag(subject)
-            found |= {descriptor.digest: descriptor for descriptor in map(Descriptor.from_json, entries or ())}
-            url = next_page(self._client, answer, "the list of referrers")
-            if len(found) > MAX_REFERRERS:
+            found |= {descriptor.digest: descriptor for descriptor in listed or ()}
+            left -= size
+            if len(found) > MAX_REFERRERS or left < 0:
                 break
             if not url:
                 return list(found.values())
         raise self._too_many(subject)
+
+    def _page(self, url: str) -> tuple[list[Descriptor] | None, str, int]:
+        """What a page lists (None for what is no list), where it goes on, and its size in bytes."""
+        try:
+            answer = self._asked(url, SHORT_BYTES)
+        except ManifestError:
+            with self._client.alone():
+                return self._listed(self._asked(url, MAX_MANIFEST_BYTES))
+        return self._listed(answer)
+
+    def _asked(self, url: str, limit: int) -> Answer:
+        headers = {"Accept": OCI_INDEX}
+        return self._client.fetch("GET", url, scopes=self._scopes, accept={200}, limit=limit, headers=headers)
+
+    def _listed(self, answer: Answer) -> tuple[list[Descriptor] | None, str, int]:
+        index = _index(answer.body)
+        listed = None if index is None else [Descriptor.from_json(entry) for entry in index["manifests"]]
+        return listed, next_page(self._client, answer, "the list of referrers"), len(answer.body)
 
     def link(self, manifest: Manifest) -> None:
         """Add the manifest to its subject's list under the fallback tag: read, merge, write.
@@ -89,20 +107,28 @@ class Referrers:
             if any(entry.get("digest") == str(manifest.descriptor.digest) for entry in body["manifests"]):
                 return
             body["manifests"].append(_entry(manifest))
-            raw = json.dumps(body, separators=(",", ":")).encode()
+            raw = self._written(body, tag)
             path = f"/v2/{self._repository}/manifests/{tag}"
             headers = {"Content-Type": OCI_INDEX}
             accept = {200, 201, 202, 204}
             self._client.fetch("PUT", path, scopes=self._scopes, accept=accept, headers=headers, body=raw)
 
+    def _written(self, index: dict[str, Any], tag: str) -> bytes:
+        try:
+            return json.dumps(index, separators=(",", ":")).encode()
+        except RecursionError:  # what could be read may still be too deep to be written
+            message = f"the list of referrers under the tag {tag} is nested too deeply"
+            raise ManifestError(message, origin=self._origin, subject=self._client.registry) from None
+
     def _of_tag(self, subject: Digest) -> list[Descriptor]:
         tag = fallback_tag(subject)
         if self._find(tag) is None:
             return []
-        entries = self._read(tag)["manifests"]
-        if len(entries) > MAX_REFERRERS:
-            raise self._too_many(subject)
-        return [Descriptor.from_json(entry) for entry in entries]
+        with self._client.alone():
+            entries = self._read(tag)["manifests"]
+            if len(entries) > MAX_REFERRERS:
+                raise self._too_many(subject)
+            return [Descriptor.from_json(entry) for entry in entries]
 
     def _read(self, tag: str) -> dict[str, Any]:
         """The index under the tag; a new one when there is none."""
@@ -110,28 +136,28 @@ class Referrers:
             raw, _ = self._get(tag)
         except NotFound:
             return {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
-        entries = _entries(raw)
-        if entries is None:
+        index = _index(raw)
+        if index is None:
             message = f"the tag {tag} of {self._repository} should list referrers, but is no index"
             raise ManifestError(message, origin=self._origin, subject=self._client.registry)
-        return {**json.loads(raw), "manifests": entries}
+        return index
 
     def _too_many(self, subject: Digest) -> ManifestError:
-        message = f"more than {MAX_REFERRERS} referrers of {subject}, or {MAX_PAGES} pages of them"
+        measure = f"{MAX_REFERRERS} referrers of {subject}, or {MAX_PAGES} pages or {MAX_LIST_BYTES} bytes of them"
+        message = f"more than {measure}"
         return ManifestError(message, origin=self._origin, subject=self._client.registry)
 
 
-def _entries(raw: bytes) -> list[dict[str, Any]] | None:
-    """The descriptors of an index; None for what is no index."""
+def _index(raw: bytes) -> dict[str, Any] | None:
+    """An index, with a list of objects as its manifests; None for what is no index."""
     try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError):
+        body = parse_document(raw)
+    except ValueError:
         return None
     if not isinstance(body, dict) or body.get("mediaType", OCI_INDEX) != OCI_INDEX:
         return None
     entries = body.get("manifests")
-    whole = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
-    return list(entries) if whole and isinstance(entries, list) else None
+    return body if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries) else None
 
 
 def _entry(manifest: Manifest) -> dict[str, Any]:

@@ -6,13 +6,13 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
 
 from ..auth.scope import Scope
 from ..content.descriptor import ACCEPTED_MANIFESTS, Descriptor
 from ..content.digest import Digest
+from ..content.document import parse_document
 from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
 from ..content.store import Outcome
 from ..content.stream import Body, ByteStream
@@ -23,6 +23,7 @@ from ..errors import (
     DigestMismatch,
     Disallowed,
     Firewall,
+    ManifestError,
     NotFound,
     RateLimited,
     RegistryError,
@@ -47,6 +48,8 @@ SMALL_BYTES = 4 * 1024 * 1024
 
 # The most that registries are known to give at once.
 TAGS_A_PAGE = 1000
+# Of one repository; a hundred thousand tags of the longest kind, and more than half a million of the usual ones.
+MAX_TAG_LIST_BYTES = 16 * 1024 * 1024
 
 ACCEPT = {"Accept": ", ".join(ACCEPTED_MANIFESTS)}
 
@@ -116,8 +119,16 @@ class RegistryRepository:
 
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
-        raw, media_type = self._get(str(digest))
         subject = f"manifest {digest}"
+        if size > MAX_MANIFEST_BYTES:
+            message = f"{digest}: the manifest is larger than {MAX_MANIFEST_BYTES} bytes"
+            raise ManifestError(message, origin=self._origin, subject=str(digest))
+        try:
+            raw, media_type = self._get(str(digest), size)
+        except ManifestError:
+            if size < 0:
+                raise
+            raise Truncated(subject, f"{size} bytes", "more", origin=self._origin) from None
         if size >= 0 and len(raw) != size:
             raise Truncated(subject, f"{size} bytes", f"{len(raw)} bytes", origin=self._origin)
         actual = Digest.of(raw, digest.algorithm)
@@ -143,16 +154,18 @@ class RegistryRepository:
     def list_tags(self, pages: int) -> Sequence[str] | None:
         """As ``Source.list_tags``."""
         found: dict[str, None] = {}
+        left = MAX_TAG_LIST_BYTES
         url = f"/v2/{self.repository}/tags/list?n={TAGS_A_PAGE}"
         for _ in range(pages):
             try:
                 answer = self._fetch("GET", url, {200})
-                listed = json.loads(answer.body)["tags"] or ()
+                left -= len(answer.body)
+                listed = parse_document(answer.body)["tags"] or ()
                 url = next_page(self._client, answer, "the list of tags")
-            except (RegistryError, AuthError, ValueError, KeyError, TypeError, RecursionError) as error:
+            except (RegistryError, AuthError, ValueError, KeyError, TypeError) as error:
                 logger.debug("the tags of %s cannot be listed: %s", self.repository, error)
                 return None
-            if not isinstance(listed, (list, tuple)) or not all(isinstance(tag, str) for tag in listed):
+            if left < 0 or not isinstance(listed, (list, tuple)) or not all(isinstance(tag, str) for tag in listed):
                 return None
             found.update(dict.fromkeys(listed))
             if not url:
@@ -268,15 +281,17 @@ class RegistryRepository:
             return True
         try:
             answer = self._fetch("GET", f"/v2/{self.repository}/tags/list", {200})
-            tags = json.loads(answer.body)["tags"] or []
+            tags = parse_document(answer.body)["tags"] or []
         except NotFound:
             return True
-        except (Denied, Disallowed, ValueError, KeyError, TypeError, RecursionError):
+        except (Denied, Disallowed, ValueError, KeyError, TypeError):
             return False
         return isinstance(tags, list) and identifier not in tags and not answer.headers.get("Link")
 
-    def _get(self, identifier: str) -> tuple[bytes, str]:
-        answer = self._fetch("GET", self._manifests(identifier), {200}, headers=ACCEPT)
+    def _get(self, identifier: str, size: int = -1) -> tuple[bytes, str]:
+        """Of a manifest whose size is known no more is read. Raises ManifestError when there is more."""
+        limit = size if size >= 0 else MAX_MANIFEST_BYTES
+        answer = self._fetch("GET", self._manifests(identifier), {200}, headers=ACCEPT, limit=limit)
         return answer.body, _media_type(answer)
 
     def _fetch(
@@ -287,13 +302,14 @@ class RegistryRepository:
         *,
         headers: dict[str, str] | None = None,
         body: bytes | None = None,
+        limit: int = MAX_MANIFEST_BYTES,
     ) -> Answer:
         return self._client.fetch(
             method,
             path,
             scopes=self._scopes,
             accept=frozenset(accept),
-            limit=MAX_MANIFEST_BYTES,
+            limit=limit,
             headers=headers,
             body=body,
         )

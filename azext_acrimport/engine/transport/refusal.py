@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..content.document import parse_document
 from ..errors import (
     BlobUnknown,
     Denied,
@@ -122,9 +122,9 @@ def _names_missing(codes: tuple[str, ...]) -> bool:
 def _said(body: bytes) -> tuple[tuple[str, ...], str]:
     """The codes and the message of an error body; a body that is not the specification's JSON becomes plain text."""
     try:
-        errors = json.loads(body)["errors"]
+        errors = parse_document(body)["errors"]
         entries = [entry for entry in errors if isinstance(entry, dict)]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return (), _plain(body.decode("utf-8", "replace"))
     first = entries[:MAX_ENTRIES]
     codes = tuple(dict.fromkeys(filter(None, (_plain(_text(entry.get("code"))) for entry in first))))

@@ -17,7 +17,7 @@ from ..errors import ManifestError, NetworkError, Origin
 from .failures import translate
 from .redaction import redact_url
 
-__all__ = ["Answer", "Response"]
+__all__ = ["SMALL_BODY_SECONDS", "Answer", "Response"]
 
 # Reading so much costs less than a new connection with TLS, if it comes within so many seconds.
 DRAINED_BYTES = 64 * 1024
@@ -58,20 +58,22 @@ class Response:
         """The next bytes, as sent (never decompressed). Raises NetworkError of this side."""
         return self._read(self._answer.raw.read, size)
 
-    def read_all(self, limit: int, seconds: float = SMALL_BODY_SECONDS) -> bytes:
+    def read_all(self, limit: int, seconds: float) -> bytes:
         """The whole body, at most ``limit`` bytes. Raises ManifestError beyond: nothing small is that large.
 
         Raises NetworkError when it breaks off before its length, or takes longer than anything small does (seconds).
         """
         some = _some(self._answer.raw)
+        if self._length > limit:
+            self._answer.close()
+            raise self._too_long(limit)
         blocks, size, started = [], 0, time.monotonic()
         try:
             while size != self._length and (block := self._read(some, min(BLOCK_BYTES, limit + 1))):
                 blocks.append(block)
                 size += len(block)
                 if size > limit:
-                    message = f"{redact_url(self.url)} answered with more than {limit} bytes"
-                    raise ManifestError(message, origin=self.origin, subject=urlsplit(self.url).netloc)
+                    raise self._too_long(limit)
                 elapsed = time.monotonic() - started
                 if elapsed > seconds or (elapsed > TRICKLE_SECONDS and size < elapsed * TRICKLE_BYTES):
                     raise self._failure("timeout", f"{size} bytes of its answer came in {elapsed:.0f} s")
@@ -86,6 +88,10 @@ class Response:
             return read(size, decode_content=False)
         except Exception as error:
             raise translate(error, urlsplit(self.url).netloc, self.origin) from None
+
+    def _too_long(self, limit: int) -> ManifestError:
+        message = f"{redact_url(self.url)} answered with more than {limit} bytes"
+        return ManifestError(message, origin=self.origin, subject=urlsplit(self.url).netloc)
 
     def _failure(self, reason: str, said: str) -> NetworkError:
         return NetworkError(urlsplit(self.url).netloc, reason, said, origin=self.origin)

@@ -21,14 +21,14 @@ from requests.utils import get_environ_proxies, select_proxy
 
 from ..cancellation import Cancellation
 from ..content.stream import VerifyingReader
-from ..errors import EngineError, NetworkError, Origin, RegistryError, ServerError
+from ..errors import Cancelled, EngineError, NetworkError, Origin, RegistryError, ServerError
 from ..waiting import Attempts
 from . import addresses
 from .adapter import BlockAdapter
 from .failures import translate
 from .redaction import redact_url
 from .refusal import registry_error
-from .response import Answer, Response
+from .response import SMALL_BODY_SECONDS, Answer, Response
 from .retry import Gate, RetryPolicy
 
 __all__ = ["Transport", "TransportOptions"]
@@ -149,8 +149,7 @@ class Transport:
             if response.status >= 400:
                 raw = self._short(response)
             elif response.has_body:
-                with self.cancellation.waking(response.shutdown):
-                    raw = response.read_all(limit)
+                raw = self._whole(response, limit, SMALL_BODY_SECONDS)
                 if method == "GET":
                     self.cancellation.check()  # of no stated length, it may have ended because we were woken
             else:
@@ -260,14 +259,21 @@ class Transport:
             logger.debug("%s %s -> %d in %.0f ms", method, redact_url(url), answer.status_code, elapsed)
         return Response(answer, self.origin, url)
 
+    def _whole(self, response: Response, limit: int, seconds: float) -> bytes:
+        try:
+            with self.cancellation.waking(response.shutdown):
+                return response.read_all(limit, seconds)
+        except Cancelled:
+            response.close()
+            raise
+
     def _short(self, response: Response) -> bytes:
         """The body of an error; nothing of one that is not to be had, or too large to be for people."""
         if not response.has_body:
             response.close()
             return b""
         try:
-            with self.cancellation.waking(response.shutdown):
-                return response.read_all(MAX_ERROR_BYTES, ERROR_SECONDS)
+            return self._whole(response, MAX_ERROR_BYTES, ERROR_SECONDS)
         except EngineError:
             self.cancellation.check()
             return b""
