@@ -19,7 +19,7 @@ ENGINE = {
         transport""",
     "auth": "challenge scope credential token provider",
     "registry": "client pages acr download ranges upload referrers repository",
-    "files": "location gzipped folder tar layout archive",
+    "files": "location folder gzipped headers tar layout archive",
     "copy": """request measure report progress limits queues workers loop driver once readings blobs platforms referrers
         tree missing image images""",
 }

@@ -69,6 +69,7 @@ class OciLayout(NamedImages):
     def __init__(self, files: Files) -> None:
         super().__init__(files)
         self._subjects: dict[Digest, Digest | None] = {}
+        self._referring: dict[Digest, list[Descriptor]] | None = None
         version = read_json(files, "oci-layout").get("imageLayoutVersion")
         if not isinstance(version, str) or not version.startswith("1."):
             raise LayoutError(files.path, f"its layout has the version {version!r}, which is not known here")
@@ -77,13 +78,17 @@ class OciLayout(NamedImages):
             self.roots = [Descriptor.from_json(entry) for entry in entries or ()]
         except (ManifestError, TypeError) as error:
             raise LayoutError(files.path, f"its index.json is not an index ({error})") from None
+        self._types = {root.digest: root.media_type for root in reversed(self.roots)}
+        self._named: dict[str, list[Descriptor]] = {}
+        for root in self.roots:
+            for name in _names(root):
+                self._named.setdefault(name, []).append(root)
 
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``. Raises LayoutError, with the names that there are, when it names none or several."""
         if ":" in identifier:
             return self._by_digest(identifier)
-        named = [root for root in self.roots if identifier in _names(root)]
-        found = {root.digest: root for root in (named if identifier else self._main())}
+        found = {root.digest: root for root in (self._named.get(identifier, ()) if identifier else self._main())}
         if len(found) == 1:
             return next(iter(found.values()))
         there = sorted({name for root in self.roots for name in _names(root) or {f"@{root.digest}"}})
@@ -104,23 +109,32 @@ class OciLayout(NamedImages):
         actual = Digest.of(raw, digest.algorithm)
         if actual != digest:
             raise DigestMismatch(f"manifest {digest}", str(digest), str(actual), origin="source")
-        known = next((root.media_type for root in self.roots if root.digest == digest), "application/json")
-        return raw, known
+        return raw, self._types.get(digest, "application/json")
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """As ``Source.referrers``: what ``index.json`` names besides, and the list under the fallback tag."""
-        mine = [root for root in self.roots if root.is_manifest and self._subject(root) == subject]
-        listed = next((root for root in self.roots if fallback_tag(subject) in _names(root)), None)
-        named = self._parsed(listed).manifests if listed else ()
-        return list({entry.digest: entry for entry in (*named, *mine)}.values())
+        listed = self._named.get(fallback_tag(subject))
+        named = self._parsed(listed[0]).manifests if listed else ()
+        return list({entry.digest: entry for entry in (*named, *self._referring_to(subject))}.values())
 
     def list_tags(self, pages: int) -> Sequence[str]:
         """As ``Source.list_tags``: all names that there are."""
-        return tuple({name: None for root in self.roots for name in _names(root)})
+        return tuple(self._named)
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """As ``Source.has_blob``."""
         return self._files.size(blob_name(descriptor.digest)) == descriptor.size
+
+    def _referring_to(self, subject: Digest) -> Sequence[Descriptor]:
+        """Each root is looked at once, however many images are asked about."""
+        if self._referring is None:
+            referring: dict[Digest, list[Descriptor]] = {}
+            for root in self.roots:
+                other = self._subject(root) if root.is_manifest else None
+                if other:
+                    referring.setdefault(other, []).append(root)
+            self._referring = referring
+        return self._referring.get(subject, ())
 
     def _subject(self, root: Descriptor) -> Digest | None:
         if root.digest not in self._subjects:
