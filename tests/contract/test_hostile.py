@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -13,6 +15,7 @@ import pytest
 
 from azext_acrimport.engine import (
     AuthError,
+    Body,
     Cancellation,
     CopyRequest,
     Credential,
@@ -29,7 +32,7 @@ from azext_acrimport.engine import (
     Transport,
     copy_images,
 )
-from azext_acrimport.engine.transport import connection, response
+from azext_acrimport.engine.transport import addresses, connection, response
 from azext_acrimport.engine.transport.transport import TransportOptions
 from tests.sandbox.server import Listener, Request, Response
 from tests.support.stores import MemoryStore
@@ -306,3 +309,130 @@ def test_name_that_is_looked_up_for_ever(jobs, monkeypatch):
     assert report.items[0].status == "cancelled"
     assert not asked.is_set()
     asked.set()
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """A dictionary of names and their addresses; 127.0.0.1 counts as public here, where no other address answers."""
+    places: dict[str, list[str]] = {}
+    really, public = socket.getaddrinfo, addresses._is_public
+
+    def look_up(host: str, port: int, *rest: object) -> list[tuple[object, ...]]:
+        return [entry for address in places.get(host, [host]) for entry in really(address, port, *rest)]
+
+    monkeypatch.setattr(connection.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(addresses, "_is_public", lambda address: str(address) == "127.0.0.1" or public(address))
+    return places
+
+
+WAYS = {
+    "redirect": Response(307, {"Location": "http://{}/v2/secret"}),
+    "upload": Response(202, {"Location": "http://{}/upload"}),
+}
+
+
+def tried(way: str, port: int, to: str) -> EngineError | None:
+    """What becomes of a registry at public.test:PORT that sends us to the other place in this way."""
+    options = TransportOptions(
+        retry=RetryPolicy(attempts=1), plain_http_hosts=frozenset({f"public.test:{port}", f"{to}:{port}"})
+    )
+    with contextlib.closing(Transport("target", options)) as transport:
+        host = f"public.test:{port}"
+        client = RegistryClient(host, host, transport, lambda: Credential(username="u", password="p"))
+        client._base = f"http://{host}"
+        store = RegistryRepository(client, "app")
+        try:
+            if way == "upload":
+                content = Descriptor("x", Digest.of(b"x"), 1)
+                store.put_blob(content, Body(content, lambda: io.BytesIO(b"x"), origin="source"))
+            else:
+                store.read("1")
+        except EngineError as error:
+            return error
+    return None
+
+
+INSIDE = [
+    "10.1.2.3",
+    "169.254.169.254",
+    "168.63.129.16",
+    "127.0.0.2",
+    "fd00::1",
+    "fe80::1",
+    "64:ff9b::a01:203",
+    "2002:a01:203::",
+]
+
+
+@pytest.mark.parametrize("address", INSIDE)
+@pytest.mark.parametrize("way", ["redirect", "upload"])
+def test_name_that_leads_inside_is_not_followed(way, address, names):
+    """A public registry names a host with an innocent name: its address is looked at before anything is sent."""
+    names |= {"public.test": ["127.0.0.1"], "innocent.test": [address]}
+    with sending(way, "innocent.test") as (server, asked):
+        error = tried(way, server.port, "innocent.test")
+    assert error is not None and "private address" in str(error), error
+    assert not [path for host, path in asked if "innocent" in host]
+
+
+def test_realm_that_leads_inside_is_not_asked(names):
+    """At the registry's own name: there it may be without TLS, and there another port is another place."""
+    names |= {"public.test": ["127.0.0.1"]}
+    seen: list[str] = []
+
+    def handler(request: Request) -> Response:
+        seen.append(request.path)
+        names["public.test"] = ["10.1.2.3"]  # what it is called leads elsewhere the next time it is looked up
+        realm = f"http://public.test:{server.port + 1}/token"
+        return Response(401, {"WWW-Authenticate": f'Bearer realm="{realm}"'})
+
+    with Listener(handler) as server:
+        error = tried("realm", server.port, "public.test")
+    assert "private address 10.1.2.3" in str(error)
+    assert len(seen) == 1
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="only one loopback address answers there")
+@pytest.mark.parametrize(
+    ("home", "there"),
+    [
+        (["127.0.0.1"], ["127.0.0.1"]),
+        (["127.0.0.1"], ["10.1.2.3", "127.0.0.1"]),
+        (["127.0.0.2"], ["127.0.0.2"]),
+        (["127.0.0.2"], ["127.0.0.1"]),
+    ],
+    ids=["public to public", "a private one besides", "private to private", "private to public"],
+)
+def test_name_that_leads_where_it_may_is_followed(home, there, names):
+    """A registry within a private network may have its storage there."""
+    names |= {"public.test": home, "innocent.test": there}
+    with sending("redirect", "innocent.test", host="0.0.0.0") as (server, asked):
+        error = tried("redirect", server.port, "innocent.test")
+    assert [path for host, path in asked if "innocent" in host], error
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "192.168.0.1"])
+@pytest.mark.parametrize("name", ["localhost", "app.localhost"])
+def test_localhost_is_this_machine_only_if_it_leads_there(name, address, names):
+    """Without TLS only loopback is spoken to, whatever a name claims to be."""
+    names[name] = [address]
+    with repository(f"{name}:1") as store:
+        store._client._base = f"http://{name}:1"
+        with pytest.raises(NetworkError, match=f"only this machine is spoken to, and {name} is at {address}"):
+            store.read("1")
+
+
+@contextlib.contextmanager
+def sending(way: str, to: str, host: str = "127.0.0.1") -> Iterator[tuple[Listener, list[tuple[str, str]]]]:
+    """A registry that sends its clients there; what it was asked, as (host, path)."""
+    asked: list[tuple[str, str]] = []
+
+    def handler(request: Request) -> Response:
+        asked.append((request.host, request.path))
+        if to in request.host or request.path == "/v2/":
+            return Response(200)
+        answer = WAYS[way]
+        return Response(answer.status, {k: v.format(f"{to}:{server.port}") for k, v in answer.headers.items()})
+
+    with Listener(handler, host=host) as server:
+        yield server, asked

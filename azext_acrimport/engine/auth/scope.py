@@ -48,5 +48,12 @@ class Scope:
             actions.setdefault(scope.repository, set()).update(scope.actions)
         return tuple(Scope(repository, tuple(sorted(wanted))) for repository, wanted in actions.items())
 
+    @staticmethod
+    def common(asked: Iterable[Scope], wanted: Iterable[Scope]) -> tuple[Scope, ...]:
+        """Of what somebody else asks for, what is wanted as well; in the other's order."""
+        ours = {scope.repository: set(scope.actions) for scope in Scope.merged(wanted)}
+        both = (Scope(s.repository, tuple(a for a in s.actions if a in ours.get(s.repository, ()))) for s in asked)
+        return tuple(scope for scope in both if scope.actions)
+
     def __str__(self) -> str:
         return f"repository:{self.repository}:{','.join(self.actions)}"

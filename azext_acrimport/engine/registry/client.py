@@ -55,7 +55,7 @@ class RegistryClient:
         self.soft_delete = soft_delete
         self.referrers_pace = Pace(*ACR_REFERRERS)
         self.transport = transport
-        self.tokens = TokenProvider(host, transport, provide)
+        self.tokens = TokenProvider(host, transport, provide, acr=acr)
         transport.names[host] = registry
         self._base = ""
         self._flights = SingleFlight(transport.cancellation)
@@ -141,6 +141,7 @@ class RegistryClient:
         retry: bool,
     ) -> Answered:
         scopes = tuple(scopes)
+        sent_by = "" if path.startswith("/") else self.base
 
         def once(url: str, authorization: str | None) -> Answered:
             sent = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
@@ -154,6 +155,7 @@ class RegistryClient:
                     body=content,
                     retry=retry,
                     mode=self.tokens.mode_for(scopes),
+                    sent_by=sent_by,
                 )
             finally:
                 if isinstance(content, VerifyingReader):

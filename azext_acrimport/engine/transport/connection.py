@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import socket
 import time
+from collections.abc import Callable, Iterable
 from http.client import HTTPResponse, RemoteDisconnected
 from typing import Any
 
@@ -15,6 +16,7 @@ from urllib3.util.connection import allowed_gai_family
 
 from ..cancellation import Cancellation
 from ..waiting import Ahead
+from .addresses import Astray, Reach, check_address
 
 __all__ = ["PlainConnection", "TlsConnection"]
 
@@ -82,27 +84,47 @@ class _ClockedReader(socket.SocketIO):
 
 
 class _Connection(HTTPConnection):
-    """``cancellation`` is set by the pool."""
+    """What has no value here is set by the pool. ``met``: told of host and port whether their address is public."""
 
     response_class = _Answer
     cancellation: Cancellation
+    reach: Reach
+    met: Callable[[str, int, bool], None]
 
     def _new_conn(self) -> socket.socket:
-        """As urllib3 calls it: the first of the host's addresses that answers."""
+        """As urllib3 calls it: the first of the host's addresses that is within reach, and answers. Raises Astray."""
         name, timeout = self._dns_host, float(self.timeout or 0)
-        found = self._looked_up(name)[:MAX_ADDRESSES]
+        found = self._within_reach(name, self._looked_up(name))[:MAX_ADDRESSES]
         try:
-            for number, self._dns_host in enumerate(found):
+            for number, (self._dns_host, public) in enumerate(found):
                 self.cancellation.check()
                 self.timeout = min(timeout, self.cancellation.left or timeout)
                 try:
-                    return super()._new_conn()
+                    sock = super()._new_conn()
                 except (OSError, HTTPError):
                     if number == len(found) - 1:
                         raise
+                else:
+                    self.met(name, int(self.port or 0), public)
+                    return sock
         finally:
             self._dns_host, self.timeout = name, timeout
         raise OSError("it has no address")
+
+    def _within_reach(self, name: str, found: Iterable[str]) -> list[tuple[str, bool]]:
+        """Those to which we may go, and whether they are public. Those of a proxy are for whoever has chosen it."""
+        if self.proxy is not None:
+            return [(address, True) for address in found]
+        allowed: list[tuple[str, bool]] = []
+        astray: Astray | None = None
+        for address in found:
+            try:
+                allowed.append((address, check_address(name, address, self.reach)))
+            except Astray as error:
+                astray = error
+        if astray and not allowed:
+            raise astray
+        return allowed
 
     def _looked_up(self, name: str) -> list[str]:
         """Its addresses; in a thread of its own, since nothing can interrupt the system's resolver."""
