@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from azext_acrimport.engine import (
+    BlobPlaces,
     BlobUnknown,
     Cancellation,
     CopyRequest,
@@ -144,6 +145,34 @@ def test_second_repository_is_served_by_mount():
     result = copy(source, MemoryStore("target.test", "new2"), third)
     assert result.blobs.copied == 2 * len(INDEX.blobs)
     assert complete(third, INDEX.digest)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize("remembered", [True, False])
+def test_layer_is_mounted_only_for_who_has_it(shown, remembered):
+    """Another registry that only names its digest gets nobody's layer, of this run or of an earlier one."""
+    private, public = MemoryStore("target.test", "private"), MemoryStore("target.test", "public")
+    public.neighbours["private"], private.neighbours["public"] = private, public
+    honest, evil = MemoryStore("source.test").hold(IMAGE, "1"), MemoryStore("evil.test").hold(IMAGE, "1")
+    if not shown:
+        evil.blobs = {}
+    requests = [
+        CopyRequest(honest, "1", (Destination(private, ("1",)),)),
+        CopyRequest(evil, "1", (Destination(public, ("1",)),)),
+    ]
+    places = BlobPlaces()
+    if remembered:
+        private.hold(IMAGE)
+        del requests[0]
+        places.where = lambda registry, blob: "private"  # type: ignore[method-assign]
+    items = copy_images(requests, Cancellation(), jobs=1, places=places).items
+    result = items[-1]
+    if shown:
+        assert result.status == "copied"
+        assert sum(item.blobs.mounted for item in items) == len(IMAGE.blobs)
+    else:
+        assert (result.status, result.error.code) == ("failed", "source-not-found")
+        assert public.blobs == {}
 
 
 def test_promotion_mounts():
