@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from ..engine import TimedOut
+from ..engine import TimedOut, foreign_text
 from ..output.catalogue import THROTTLED, TIMED_OUT, UNREACHABLE, ServiceError, understand
 from ..registries.arm import Arm
 from ..registries.deadline import Deadline
@@ -129,7 +129,7 @@ def _object(text: str) -> dict[str, Any]:
 def _said(body: dict[str, Any]) -> str:
     """The state, and that of each tag where the service tells it."""
     tags = [f"{name} {state}" for name, state in body.items() if name != "status" and isinstance(state, str)]
-    return ", ".join([str(body.get("status") or "Accepted"), *tags])
+    return foreign_text(", ".join([str(body.get("status") or "Accepted"), *tags]))
 
 
 def _state(body: dict[str, Any]) -> str:
