@@ -65,7 +65,7 @@ class Machine:
     """Two azs that share nothing: one has the extension, the other one has none."""
 
     def __init__(self, az: str, folder: Path) -> None:
-        self._az, self._folder = az, folder
+        self.az, self._folder = az, folder
         self._environments = {
             extended: {
                 **os.environ,
@@ -76,6 +76,11 @@ class Machine:
             }
             for extended in (True, False)
         }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the one with the extension."""
+        return self._environments[True]
 
     def add_extension(self) -> None:
         """The wheel that a user would get."""
@@ -91,7 +96,7 @@ class Machine:
     def started(self, extended: bool, command: str) -> float:
         """Seconds that this az needed. Raises CalledProcessError."""
         started = time.perf_counter()
-        subprocess.run([self._az, *command.split()], env=self._environments[extended], check=True, capture_output=True)
+        subprocess.run([self.az, *command.split()], env=self._environments[extended], check=True, capture_output=True)
         return time.perf_counter() - started
 
     def pair(self, command: str, first: bool) -> tuple[float, float]:

@@ -101,8 +101,10 @@ class _Headers:
         """Its check sum, of all bytes but those of the sum itself."""
         stated = self._number(header[148:156])
         rest = header[:148] + b" " * 8 + header[156:]
-        signed = sum(byte - 256 if byte > 127 else byte for byte in rest)
-        return stated in (sum(rest), signed)
+        if stated == sum(rest):
+            return True
+        # as if bytes had a sign: old programs on some machines thought so
+        return stated == sum(byte - 256 if byte > 127 else byte for byte in rest)
 
     def _extension(self, kind: bytes, size: int) -> dict[str, bytes]:
         """What it says of the member behind it: name and link, a size; what is global says nothing of names."""

@@ -32,6 +32,8 @@ MAX_LIST_BYTES = 16 * 1024 * 1024
 # Most lists are far shorter. Those that are not are read one after the other: sixty-four of four megabytes at once
 # would take half a gigabyte.
 SHORT_BYTES = 256 * 1024
+# All long pages that a repository may show us; nobody's images have so many signatures.
+MAX_LONG_BYTES = 48 * 1024 * 1024
 
 
 class Referrers:
@@ -52,6 +54,7 @@ class Referrers:
         self._get = get
         self._find = find
         self._lock = threading.Lock()
+        self._long_left = MAX_LONG_BYTES
 
     def of(self, subject: Digest) -> list[Descriptor]:
         """All of them. Only a clear answer is one: whatever else a registry says is raised, never taken for none."""
@@ -83,7 +86,11 @@ class Referrers:
             answer = self._asked(url, SHORT_BYTES)
         except ManifestError:
             with self._client.alone():
-                return self._listed(self._asked(url, MAX_MANIFEST_BYTES))
+                if self._long_left <= 0:
+                    raise
+                page = self._listed(self._asked(url, MAX_MANIFEST_BYTES))
+                self._long_left -= page[2]
+                return page
         return self._listed(answer)
 
     def _asked(self, url: str, limit: int) -> Answer:
