@@ -7,6 +7,7 @@ beyond it: empty bodies, the body ``null``, one member a tag, and another Locati
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -96,9 +97,10 @@ class Operation:
 
     def _follow(self, location: str) -> None:
         """The newest address counts, as long as it is the service's: our token goes there."""
-        newest = urljoin(self.url, location)
-        if urlsplit(newest)[:2] == urlsplit(self.url)[:2]:
-            self.url = newest
+        with contextlib.suppress(ValueError):  # what is no address is not newer than the one that is known
+            newest = urljoin(self.url, location)
+            if urlsplit(newest)[:2] == urlsplit(self.url)[:2]:
+                self.url = newest
 
     def _ended(self, status: int, headers: Any, body: dict[str, Any], text: str) -> dict[str, Any]:
         error = body.get("error") if isinstance(body.get("error"), dict) else {}
