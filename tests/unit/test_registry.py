@@ -14,6 +14,7 @@ from azext_acrimport.engine import (
     Descriptor,
     Digest,
     DigestMismatch,
+    EngineError,
     Firewall,
     ManifestError,
     NetworkError,
@@ -193,6 +194,59 @@ def test_of_a_manifest_no_more_is_read_than_its_descriptor_says(size, kind, aske
     with pytest.raises(kind):
         of.manifest(DIGEST, size)
     assert len(script.sent) == asked
+
+
+OTHER = b'{"schemaVersion": 2, "layers": [], "x": 1}'
+
+
+@pytest.mark.parametrize(
+    ("body", "stated", "kind"),
+    [
+        (OTHER, str(DIGEST), DigestMismatch),
+        (OTHER, str(Digest.of(OTHER)), DigestMismatch),
+        (OTHER, "", DigestMismatch),
+        (RAW + b" ", str(DIGEST), DigestMismatch),
+        (RAW[:-1], str(DIGEST), DigestMismatch),
+        (b"", str(DIGEST), DigestMismatch),
+        (OTHER, "sha256:short", DigestMismatch),
+        (OTHER, "md5:" + "0" * 32, DigestMismatch),
+        (OTHER, str(Digest.of(OTHER, "sha512")), DigestMismatch),
+        (RAW, str(Digest.of(OTHER)), None),
+        (RAW, "nonsense", None),
+    ],
+    ids=range(11),
+)
+def test_manifest_that_is_another_one_than_was_named(body, stated, kind):
+    """Only its own bytes count, whatever a header says of them."""
+    of, _ = repository(answer(200, {**TYPE, "Docker-Content-Digest": stated}, body))
+    if kind is None:
+        assert of.manifest(DIGEST)[0] == RAW
+    else:
+        with pytest.raises(kind):
+            of.manifest(DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Retry-After": "0"}, 429),
+        ({"Retry-After": "0"}, 503),
+        ({"Retry-After": "-1"}, 429),
+        ({"Retry-After": "1"}, 502),
+        ({}, 500),
+        ({}, 408),
+        ({"Retry-After": "9" * 9}, 429),
+        ({"Retry-After": "Wed, 21 Oct 9999 07:29:30 GMT"}, 503),
+    ],
+)
+def test_registry_that_is_never_ready(headers, status):
+    """A few times, with waits that end; what asks for years is not waited for at all."""
+    script = Script(lambda sent: answer(status, headers))
+    client = RegistryClient("r.test", "r.test", transport(script), lambda: ANONYMOUS)
+    with pytest.raises(EngineError):
+        RegistryRepository(client, "app").read("1")
+    assert len(script.sent) <= 4
+    assert sum(client.transport.cancellation.waits) < 400  # type: ignore[attr-defined]
 
 
 def test_tags_without_end_are_not_listed(monkeypatch):
