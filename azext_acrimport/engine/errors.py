@@ -100,7 +100,7 @@ class EngineError(Exception):
         elif isinstance(value, str):
             value = foreign_text(value)
         elif isinstance(value, tuple):
-            value = tuple(foreign_text(part) for part in value)
+            value = tuple(foreign_text(part) if isinstance(part, str) else part for part in value)
         super().__setattr__(name, value)
 
     @property
