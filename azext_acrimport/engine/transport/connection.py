@@ -34,9 +34,9 @@ class _Answer(HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
         super().__init__(_Clocked(sock), *args, **options)  # type: ignore[arg-type]
 
-    def begin(self) -> None:
-        """As ``http.client`` calls it, to read the headers."""
-        super().begin()
+    def begin(self, **options: Any) -> None:
+        """As ``http.client`` calls it, to read the headers; newer ones say how many of them."""
+        super().begin(**options)
         raw = getattr(self.fp, "raw", None)
         if isinstance(raw, _ClockedReader):
             raw.deadline = NO_DEADLINE
