@@ -7,7 +7,16 @@ import json
 
 import pytest
 
-from azext_acrimport.engine import Platform, RateLimited, ServerError, TagConflict
+from azext_acrimport.engine import (
+    Cancellation,
+    CopyRequest,
+    Destination,
+    Platform,
+    RateLimited,
+    ServerError,
+    TagConflict,
+    copy_images,
+)
 from azext_acrimport.engine.copy import referrers as attachments_module
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy, planned
@@ -229,6 +238,21 @@ def test_index_that_names_another_images_digest_attaches_nothing_to_it():
     assert set(target.tags) == {"theirs", "1"}
     assert [found.digest for found in target.referrers(source_of(evil))] == [source_of(own)]
     assert "3 referrer(s) of images" in result.notices[0]
+
+
+def test_images_that_share_a_part_say_nothing_of_what_each_other_has_brought():
+    """Two tags, one platform's image in both, with its signature: it is there once, and nothing is left out."""
+    later = images.index([*CHILDREN[1:], ("linux/386", images.image("later"))])
+    for jobs in (1, 8):
+        source, target = stores()
+        source.hold(later, "2")
+        target.referrers = lambda subject: []  # its lists are not up to date within the moment
+        requests = [
+            CopyRequest(source, tag, (Destination(target, (tag,)),), referrers=True) for tag in ("1", "2", "1", "2")
+        ]
+        report = copy_images(requests, Cancellation(), jobs=jobs)
+        assert report.ok and not any(item.notices for item in report.items)
+        assert target.manifests == source.manifests
 
 
 def test_part_that_refers_to_another_image_is_refused():

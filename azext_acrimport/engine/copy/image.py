@@ -101,7 +101,8 @@ class ImageCopy:
         await self._find_out(moved)
         self.result.changes = tuple(self._changes())
         tree, digest = self._tree, self._root.digest
-        missing = [missing_at(destination, digest, tree, self.attachments) for destination in self.destinations]
+        parts = tree, self.attachments, self.has_put
+        missing = [missing_at(destination, digest, *parts) for destination in self.destinations]
         for lack in missing:
             lack.refuse_strangers({*tree.depths, digest, self.result.source_digest})
             if lack.left_out:

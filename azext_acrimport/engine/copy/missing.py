@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
 from ..content.descriptor import Descriptor
@@ -63,8 +63,14 @@ def levels(manifests: dict[Digest, Manifest]) -> list[list[Manifest]]:
     return found
 
 
-def missing_at(destination: Destination, root: Digest, tree: Tree, attachments: Attachments) -> Missing:
-    """All that this destination lacks.
+def missing_at(
+    destination: Destination,
+    root: Digest,
+    tree: Tree,
+    attachments: Attachments,
+    has_put: Callable[[str, Digest], bool],
+) -> Missing:
+    """All that this destination lacks. ``has_put``: whether this run has put a manifest at a place.
 
     What vouches for an image that was there before the whole of which it is a part is left out: the whole may name any
     image, and its source may be none of whose word about that image anybody has asked for. What this import itself has
@@ -77,7 +83,8 @@ def missing_at(destination: Destination, root: Digest, tree: Tree, attachments: 
             continue
         image = attachments.vouched(attachment)
         if image != root and image in there and root not in there:
-            missing.left_out += 1
+            # an image beside this one may have brought it a moment ago
+            missing.left_out += not has_put(destination.key, attachment.descriptor.digest)
             continue
         digest = attachment.descriptor.digest
         _add(missing, tree, digest, frozenset())
