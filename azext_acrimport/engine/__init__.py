@@ -64,6 +64,7 @@ from .errors import (
 )
 from .files.archive import open_location
 from .files.location import LayoutReference, parse_location
+from .foreign import foreign_text
 from .registry.client import RegistryClient
 from .registry.listing import list_repositories, list_tags
 from .registry.repository import RegistryRepository
@@ -138,6 +139,7 @@ __all__ = [
     "UploadLost",
     "Wait",
     "copy_images",
+    "foreign_text",
     "is_loopback",
     "is_registry_host",
     "list_repositories",

@@ -66,7 +66,9 @@ class Cancellation:
                 wake()
 
     def check(self) -> None:
-        """Raise Cancelled once ``cancel`` was called."""
+        """Raise Cancelled once ``cancel`` was called, or the time is over, of which a wait may hear first."""
+        if self._deadline is not None and self.now() >= self._deadline:
+            self._expire()
         if self._event.is_set():
             raise Cancelled
 
@@ -97,6 +99,7 @@ class Cancellation:
             yield
         finally:
             timer.cancel()
+            self._deadline = None
 
     def _expire(self) -> None:
         self.expired = True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every exception that the engine raises. This module imports nothing of the engine.
+"""Every exception that the engine raises. Whatever text one holds is fit to be shown: it has passed ``foreign``.
 
 EngineError                    code, origin, subject, message
 ├─ InvalidReference            text, reason
@@ -38,7 +38,9 @@ EngineError                    code, origin, subject, message
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+from .foreign import foreign_text
 
 __all__ = [
     "AuthError",
@@ -86,14 +88,26 @@ class EngineError(Exception):
     """
 
     slug: ClassVar[str] = "failed"
+    # members that are to be used as they are, not shown
+    verbatim: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, message: str, *, origin: Origin = "local", subject: str = "") -> None:
-        super().__init__(message)
         self.message = message
+        super().__init__(self.message)
         self.origin: Origin = origin
         self.subject = subject
         self.repository = ""
         self.mode = ""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """What kind of error it is may be ours; what it tells may be anybody's, so no text gets in unseen."""
+        if name in self.verbatim:
+            pass
+        elif isinstance(value, str):
+            value = foreign_text(value)
+        elif isinstance(value, tuple):
+            value = tuple(foreign_text(part) if isinstance(part, str) else part for part in value)
+        super().__setattr__(name, value)
 
     @property
     def code(self) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 from .cancellation import Cancellation, Wait
 from .errors import EngineError
 
-__all__ = ["Ahead", "Attempts", "Postponed", "SingleFlight"]
+__all__ = ["LOOK", "Ahead", "Attempts", "Postponed", "SingleFlight"]
 
 T = TypeVar("T")
 

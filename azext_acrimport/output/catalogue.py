@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ..engine import Cancelled, EngineError, redact_url
+from ..engine import Cancelled, EngineError, foreign_text, redact_url
 
 GUID = r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}"
 CORRELATION = re.compile(rf"Correlation ?ID:?\s*'?({GUID})'?\.?", re.IGNORECASE)
@@ -22,6 +22,8 @@ ENVELOPE = re.compile(r"Deployment failed\.|Resource /subscriptions/\S+|Code: \w
 RELAYED = re.compile(r"Invalid message|error occurred when getting", re.IGNORECASE)
 # More of it is not read by anybody.
 MAX_WORDS = 600
+# What is relayed is at the front of it.
+MAX_TEXT = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +300,8 @@ OWN = (TIMED_OUT, UNREACHABLE, TAG_MOVED, UNKNOWN)
 class ServiceGoesOn(Cancelled):
     """Ctrl-C while the service works. ``operation``: where to ask how it is getting on."""
 
+    verbatim = frozenset({"operation"})
+
     def __init__(self, operation: str) -> None:
         super().__init__("Interrupted here; the import service goes on, and may still succeed.")
         self.operation = operation
@@ -308,6 +312,8 @@ class ServiceError(EngineError):
 
     ``target``: the login server imported into. ``sure``: "confirmed" or "likely", when the source was asked as well.
     """
+
+    verbatim = frozenset({"operation"})
 
     def __init__(
         self,
@@ -340,6 +346,7 @@ def understand(
     text: str, *, arm_code: str = "", source: str = "", target: str = "", request_id: str = ""
 ) -> ServiceError:
     """The error behind a text of the service. ``source`` and ``target``: login servers, to tell which side it names."""
+    text = text[:MAX_TEXT]  # before any pattern runs over it
     whole = f"{arm_code} {text}"
     correlation, operation = CORRELATION.search(text), OPERATION.search(text)
     known = next((row for row in CATALOGUE if re.search(row.pattern, whole, re.IGNORECASE | re.DOTALL)), UNKNOWN)
@@ -371,12 +378,14 @@ def _words(text: str) -> str:
     for pattern in (CORRELATION, OPERATION, ENVELOPE):
         plain = pattern.sub(" ", plain)
     said = " ".join(plain.split()).strip(" .:")
-    return ". ".join(filter(None, (said, _registry_words(brace + rest) if brace else "")))[:MAX_WORDS]
+    words = filter(None, (said, _registry_words(brace + rest) if brace else ""))
+    return foreign_text(". ".join(words), MAX_WORDS)
 
 
 def _registry_words(text: str) -> str:
     try:
         errors: Any = json.JSONDecoder().raw_decode(text)[0]["errors"]
-        return "; ".join(f"{entry.get('code', '')} {entry.get('message', '')}".strip() for entry in errors)
+        said = [(entry.get("code", ""), entry.get("message", "")) for entry in errors]
+        return "; ".join(" ".join(part for part in parts if isinstance(part, str)).strip() for parts in said)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return " ".join(text.split())

@@ -18,7 +18,7 @@ from typing import Any
 
 from knack.log import get_logger
 
-from ..engine import BlobPlaces, Descriptor
+from ..engine import BlobPlaces, Descriptor, InvalidReference, parse_repository_tag
 
 logger = get_logger(__name__)
 
@@ -46,7 +46,7 @@ class RememberedPlaces(BlobPlaces):
             return ""
         if self._known is None:
             self._known = self._read()
-        return self._known.get(f"{registry}/{blob.digest}", "")
+        return _repository(self._known.get(f"{registry}/{blob.digest}", ""))
 
     def holds(self, registry: str, repository: str, blob: Descriptor) -> None:
         """As ``BlobPlaces.holds``."""
@@ -124,3 +124,12 @@ def _locked(path: Path) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def _repository(name: str) -> str:
+    """The name where it is one: it becomes part of a scope and of a URL, and anybody may have written the file."""
+    try:
+        repository, tag, digest = parse_repository_tag(name)
+    except InvalidReference:
+        return ""
+    return "" if tag or digest else repository

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,12 @@ from ..engine import Credential, CredentialError, Origin
 HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
 # A helper may have to unlock a keychain, but must not keep a pipeline waiting: seconds.
 HELPER_TIMEOUT = 20.0
+# They are programs on PATH, and nothing that leads elsewhere.
+HELPER = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+# Bytes; as much as a token service may answer.
+MAX_ANSWER = 128 * 1024
+# Variables in which a user gives secrets to this extension.
+OURS = "ACRIMPORT_"
 # What helpers print, to stdout, when they simply know nothing; it is no failure.
 NOT_FOUND = ("credentials not found", "no credentials")
 
@@ -61,7 +70,7 @@ def _keys(registry: str, repository: str) -> list[str]:
 def _in_file(path: Path, registry: str, repository: str, side: Origin) -> Credential | None:
     try:
         config = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CredentialError(
             f"{path} could not be read: {type(error).__name__}.", origin=side, subject=registry
         ) from None
@@ -100,35 +109,70 @@ def _from_entry(entry: dict[str, Any], path: Path, registry: str, side: Origin) 
 
 def _from_helper(name: str, server: str, registry: str, side: Origin) -> Credential | None:
     """https://github.com/docker/docker-credential-helpers: the server on stdin, JSON on stdout, no secret in argv."""
-    program = shutil.which(f"docker-credential-{name}")
 
     def broken(why: str) -> CredentialError:
         return CredentialError(f"The credential helper docker-credential-{name} {why}.", origin=side, subject=registry)
 
+    if not HELPER.fullmatch(name):
+        raise broken("is not called as a program can be")
+    program = shutil.which(f"docker-credential-{name}")
     if program is None:
         raise broken("is not on PATH")
     try:
-        done = subprocess.run(
-            [program, "get"], input=server.encode(), capture_output=True, timeout=HELPER_TIMEOUT, check=False
-        )
+        code, raw = _asked(program, server)
     except subprocess.TimeoutExpired:
         raise broken(f"gave no answer within {HELPER_TIMEOUT:.0f} s") from None
     except OSError as error:
         raise broken(f"could not be started ({error.strerror})") from None
-    said = done.stdout.decode("utf-8", "replace").strip()
-    if done.returncode:
+    if len(raw) > MAX_ANSWER:
+        raise broken(f"answered with more than {MAX_ANSWER} bytes")
+    said = raw.decode("utf-8", "replace").strip()
+    if code:
         if any(words in said.lower() for words in NOT_FOUND):
             return None
-        raise broken(f"failed with exit code {done.returncode}")
+        raise broken(f"failed with exit code {code}")
     try:
-        answer = json.loads(said)
-        username, secret = str(answer["Username"]), str(answer["Secret"])
-    except (ValueError, KeyError, TypeError):
+        return _from_answer(json.loads(said), f"the credential helper docker-credential-{name}")
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise broken("answered with something that is no credential") from None
-    mode = f"the credential helper docker-credential-{name}"
+
+
+def _from_answer(answer: Any, mode: str) -> Credential | None:
+    """Raises KeyError and TypeError for what is no credential; an empty secret is none, too."""
+    username, secret = str(answer["Username"]), str(answer["Secret"])
     if username == "<token>":
         return Credential(mode=mode, refresh_token=secret)
     return Credential(mode=mode, username=username, password=secret) if secret else None
+
+
+def _asked(program: str, server: str) -> tuple[int, bytes]:
+    """Exit code, and what it prints, one byte beyond the limit at most. Raises TimeoutExpired and OSError.
+
+    It gets the environment but for what is meant for us alone.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(OURS)}
+    pipe, raw = subprocess.PIPE, bytearray()
+    process = subprocess.Popen([program, "get"], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment)
+    assert process.stdin and process.stdout
+    answer = process.stdout
+
+    def read() -> None:
+        while len(raw) <= MAX_ANSWER and (block := answer.read1(MAX_ANSWER + 1 - len(raw))):
+            raw.extend(block)
+        answer.close()
+
+    reader = threading.Thread(target=read, daemon=True)  # what it leaves behind may hold its output open
+    reader.start()
+    try:
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(server.encode())
+        reader.join(HELPER_TIMEOUT)
+        if reader.is_alive():
+            raise subprocess.TimeoutExpired(program, HELPER_TIMEOUT)
+        return (0 if len(raw) > MAX_ANSWER else process.wait(HELPER_TIMEOUT)), bytes(raw)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _object(config: dict[str, Any], member: str) -> dict[str, Any]:

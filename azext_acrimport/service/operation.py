@@ -7,6 +7,7 @@ beyond it: empty bodies, the body ``null``, one member a tag, and another Locati
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from ..engine import TimedOut
+from ..engine import TimedOut, foreign_text
 from ..output.catalogue import THROTTLED, TIMED_OUT, UNREACHABLE, ServiceError, understand
 from ..registries.arm import Arm
 from ..registries.deadline import Deadline
@@ -96,9 +97,10 @@ class Operation:
 
     def _follow(self, location: str) -> None:
         """The newest address counts, as long as it is the service's: our token goes there."""
-        newest = urljoin(self.url, location)
-        if urlsplit(newest)[:2] == urlsplit(self.url)[:2]:
-            self.url = newest
+        with contextlib.suppress(ValueError):  # what is no address is not newer than the one that is known
+            newest = urljoin(self.url, location)
+            if urlsplit(newest)[:2] == urlsplit(self.url)[:2]:
+                self.url = newest
 
     def _ended(self, status: int, headers: Any, body: dict[str, Any], text: str) -> dict[str, Any]:
         error = body.get("error") if isinstance(body.get("error"), dict) else {}
@@ -129,7 +131,7 @@ def _object(text: str) -> dict[str, Any]:
 def _said(body: dict[str, Any]) -> str:
     """The state, and that of each tag where the service tells it."""
     tags = [f"{name} {state}" for name, state in body.items() if name != "status" and isinstance(state, str)]
-    return ", ".join([str(body.get("status") or "Accepted"), *tags])
+    return foreign_text(", ".join([str(body.get("status") or "Accepted"), *tags]))
 
 
 def _state(body: dict[str, Any]) -> str:

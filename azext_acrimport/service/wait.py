@@ -34,7 +34,11 @@ def wait_for(
     ValueError for a URL that is none of ARM's.
     """
     url, facts = facts_of(text)
-    arm, parts = urlsplit(cli_ctx.cloud.endpoints.resource_manager), urlsplit(url)
+    arm = urlsplit(cli_ctx.cloud.endpoints.resource_manager)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that hold no address
+        parts = urlsplit("")
     path = parts.path.split("/")
     named = {"operationResults", "operationStatuses"} & set(path) and path[1].lower() == "subscriptions"
     if parts[:2] != arm[:2] or not named:

@@ -15,6 +15,9 @@ from typing import Any
 import vcr
 import yaml
 from vcr.serializers import yamlserializer
+from vcr.stubs.urllib3_stubs import VCRRequestsHTTPConnection, VCRRequestsHTTPSConnection
+
+from azext_acrimport.engine.transport import adapter
 
 from .scrub import Scrubber
 
@@ -46,6 +49,11 @@ def main() -> int:
         serializer="marked",
         before_record_request=scrubber.request,
         before_record_response=scrubber.response,
+        # the engine's pools have connections of their own
+        custom_patches=(
+            (adapter.POOLS["http"], "ConnectionCls", VCRRequestsHTTPConnection),
+            (adapter.POOLS["https"], "ConnectionCls", VCRRequestsHTTPSConnection),
+        ),
     )
     recorder.register_serializer("marked", Marked)
     with recorder.use_cassette(Path(path).as_posix()) as cassette:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from azext_acrimport.output import catalogue, errors
@@ -129,6 +131,33 @@ def test_words_of_the_registry_are_kept_and_the_envelope_is_not():
 def test_signed_addresses_are_not_shown():
     """A text may quote one."""
     assert "sig=secret" not in understand("failed at https://x.blob.core.windows.net/y?sig=secret").words
+
+
+EVIL = "\x1b[2J\u202e ##vso[task.complete] ##[error]\r\n" + "z" * 100_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        EVIL,
+        f"Deployment failed. Correlation ID: {GUID}. {EVIL}",
+        f"Invalid message Unauthorized Unauthorized {EVIL}",
+        "Invalid message NotFound " + json.dumps({"errors": [{"code": EVIL, "message": EVIL}]}),
+        'Invalid message NotFound {"errors":[{"code":[1],"message":{"a":2}}]}',
+        'Invalid message NotFound {"errors":' + "[" * 100_000,
+        "https://" + "<" * 250_000,
+        "Reason: Forbidden " * 20_000,
+        "Access to " * 50_000,
+    ],
+    ids=range(9),
+)
+def test_relayed_words_pass_the_one_door(text):
+    """A source may have written them: one line, short, and an order to nobody."""
+    mapped = errors.to_azclierror(understand(text, arm_code=f"Odd{EVIL}", request_id=EVIL))
+    error = understand(text, arm_code=f"Odd{EVIL}", request_id=EVIL)
+    for said in (error.words, error.message, error.arm_code, error.request_id, str(mapped.error_msg)):
+        assert said.isprintable() and "##vso[" not in said and "##[" not in said
+        assert "z" * 1001 not in said
 
 
 def test_unknown_text_says_so():

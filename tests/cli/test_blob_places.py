@@ -99,6 +99,16 @@ def test_file_that_is_damaged_is_made_anew(tmp_path, content):
     assert json.loads((tmp_path / NAME).read_text()) == {f"{HOST}/{BLOBS[0].digest}": "app"}
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a:pull repository:secret", "a b", "../secret", "a?x=y", "A", "a:1", "a@sha256:" + "0" * 64, "/a", "a/", "a\r\nb"],
+)
+def test_name_that_is_none_is_not_used(tmp_path, name):
+    """It would become part of a scope and of a URL."""
+    (tmp_path / NAME).write_text(json.dumps({f"{HOST}/{BLOBS[0].digest}": name}))
+    assert RememberedPlaces(str(tmp_path)).where(HOST, BLOBS[0]) == ""
+
+
 def test_folder_that_is_not_there_is_no_failure(tmp_path):
     """Nothing is remembered then."""
     remember(tmp_path / "none", "app", BLOBS[0])

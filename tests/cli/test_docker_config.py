@@ -93,7 +93,7 @@ def test_file_is_read(configured, config, registry, expected):
     assert facts(registry) == expected
 
 
-@pytest.mark.parametrize("config", ["not JSON", "[]", {"auths": {"ghcr.io": {"auth": "%%%"}}}])
+@pytest.mark.parametrize("config", ["not JSON", "[]", "[" * 100_000, {"auths": {"ghcr.io": {"auth": "%%%"}}}])
 def test_broken_file_is_said(configured, config):
     """With its path."""
     path = configured(config)
@@ -151,6 +151,10 @@ def test_helper_that_knows_nothing(configured, helper):
         ("print('not JSON')", "no credential"),
         ("print('{}')", "no credential"),
         ("import time; time.sleep(60)", "no answer within"),
+        ("print(end='', flush=True); import os, time; os.close(1); time.sleep(60)", "no answer within"),
+        ("import os, time; os.fork() or time.sleep(60)", "no answer within"),
+        ("while True: print('x' * 65536)", "more than 131072 bytes"),
+        ("print('[' * 100_000)", "no credential"),
     ],
 )
 def test_broken_helper_is_said(configured, helper, monkeypatch, body, said):
@@ -162,6 +166,24 @@ def test_broken_helper_is_said(configured, helper, monkeypatch, body, said):
         facts()
     assert said in str(caught.value)
     assert "secret stuff" not in str(caught.value)
+
+
+def test_helper_gets_no_secret_of_ours(configured, helper, monkeypatch):
+    """What a user gave to this extension is for the source; what the helper may need besides is there."""
+    monkeypatch.setenv("ACRIMPORT_SOURCE_PASSWORD", "canary")
+    monkeypatch.setenv("AWS_PROFILE", "theirs")
+    helper("all", "import json, os; print(json.dumps({'Username': 'u', 'Secret': ' '.join(os.environ.values())}))")
+    configured({"credsStore": "all"})
+    _, secret, _ = facts()
+    assert "canary" not in secret and "theirs" in secret
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a b", "a;b", "$(x)", "a\n", "\u202eevil", "..\\evil"])
+def test_name_of_a_helper_is_a_plain_name(configured, name):
+    """It is looked for on PATH, and nowhere else."""
+    configured({"credsStore": name})
+    with pytest.raises(CredentialError, match="not called as a program can be"):
+        facts()
 
 
 def test_missing_helper_is_said(configured):

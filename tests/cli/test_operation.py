@@ -14,6 +14,7 @@ from azext_acrimport.output.catalogue import ServiceError
 from azext_acrimport.registries import deadline
 from azext_acrimport.registries.deadline import Deadline
 from azext_acrimport.service import operation
+from azext_acrimport.service.wait import wait_for
 
 ARM = "https://management.azure.com/subscriptions/s/providers/P/locations/L"
 URL = f"{ARM}/operationResults/registries-1?t=0"
@@ -111,6 +112,29 @@ def test_it_is_waited_for_its_end(clock, answers, slept):
     assert clock.slept == pytest.approx(slept)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://[::1",
+        "https://[evil]/subscriptions/s/operationResults/r",
+        "https://management.azure.com",
+        "//",
+        "\x00",
+        "https://management.azure.com:x/subscriptions/s/operationStatuses/r",
+        "https://evil.test/subscriptions/s/operationStatuses/r",
+        "https://management.azure.com@evil.test/subscriptions/s/operationStatuses/r",
+    ],
+)
+def test_address_that_is_no_operation_is_wrong_usage(text):
+    """In words, with what to give instead; nothing is asked there."""
+    cli_ctx = SimpleNamespace(
+        cloud=SimpleNamespace(endpoints=SimpleNamespace(resource_manager="https://management.azure.com/"))
+    )
+    with pytest.raises(ValueError, match="is not an operation of") as caught:
+        wait_for(cli_ctx, text, None, None, None)
+    assert len(caught.value.args) == 2
+
+
 def test_newest_address_is_asked(clock):
     """By either header, relative or not; and never at another host, whatever is said."""
     arm = Arm(
@@ -119,11 +143,12 @@ def test_newest_address_is_asked(clock):
         (202, {"Location": "/subscriptions/s/operationResults/registries-1?t=3"}, ""),
         (202, {"Location": "https://evil.example.org/operationResults/registries-1?t=4"}, ""),
         (202, {"Location": "http://management.azure.com/operationResults/registries-1?t=5"}, ""),
+        (202, {"Location": "https://[::1/operationResults/registries-1?t=6"}, ""),
         (202, {}, ""),
         DONE,
     )
     wait(arm)
-    assert [url.rpartition("=")[2] for url in arm.asked] == ["0", "1", "2", "3", "3", "3", "3"]
+    assert [url.rpartition("=")[2] for url in arm.asked] == ["0", "1", "2", "3", "3", "3", "3", "3"]
     assert all(url.startswith("https://management.azure.com/") for url in arm.asked)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -13,8 +15,12 @@ import pytest
 
 from azext_acrimport.engine import (
     AuthError,
+    Body,
+    Cancellation,
+    CopyRequest,
     Credential,
     Descriptor,
+    Destination,
     Digest,
     EngineError,
     ManifestError,
@@ -24,9 +30,12 @@ from azext_acrimport.engine import (
     RegistryRepository,
     RetryPolicy,
     Transport,
+    copy_images,
 )
+from azext_acrimport.engine.transport import addresses, connection, response
 from azext_acrimport.engine.transport.transport import TransportOptions
 from tests.sandbox.server import Listener, Request, Response
+from tests.support.stores import MemoryStore
 
 GIGABYTE = 1 << 30
 MEGABYTE = 1 << 20
@@ -197,3 +206,233 @@ def test_redirect_that_asks_for_a_password_does_not_get_it():
             store.resolve("1")
     assert seen
     assert not any("Authorization" in headers for headers in seen)
+
+
+class Dawdler:
+    """A raw server that answers with these bytes, one at a time, for as long as anybody waits.
+
+    ``gave_up``: it was not waited for until the end of its patience, which is far beyond that of any test.
+    """
+
+    def __init__(self, head: bytes, drop: bytes = b"x", pause: float = 0.02) -> None:
+        self.head, self.drop, self.pause = head, drop, pause
+        self.over = threading.Event()
+        self.dropped = 0
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def __enter__(self) -> Dawdler:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._server.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while not self.over.is_set():
+                connection, _ = self._server.accept()
+                threading.Thread(target=self._dawdle, args=(connection,), daemon=True).start()
+
+    def _dawdle(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            if connection.recv(65536)[:1] == b"\x16":
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")  # it speaks no TLS
+                return
+            connection.sendall(self.head)
+            while not self.over.wait(self.pause):
+                connection.sendall(self.drop)
+                self.dropped += 1
+
+
+LENGTH = b"Content-Length: 60000\r\n\r\n"
+DAWDLERS = {
+    "status line": (b"HTTP/1.1 ", b"2"),
+    "headers": (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
+    "many headers": (b"HTTP/1.1 200 OK\r\n", b"X-Slow: x\r\n"),
+    "manifest": (b"HTTP/1.1 200 OK\r\n" + LENGTH, b" "),
+    "chunked manifest": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "error body": (b"HTTP/1.1 403 Forbidden\r\n" + LENGTH, b" "),
+    "body of a redirect": (b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /v2/\r\n" + LENGTH, b" "),
+    "body of a challenge": (b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer realm="/t"\r\n' + LENGTH, b" "),
+    "silence": (b"", b""),
+}
+
+
+@pytest.mark.parametrize("jobs", [1, 8])
+@pytest.mark.parametrize("what", DAWDLERS)
+def test_nothing_is_waited_for_longer_than_it_is_wanted(what, jobs):
+    """--timeout ends every wait: the server would go on for a minute, and we have left long before."""
+    cancellation = Cancellation()
+    with Dawdler(*DAWDLERS[what]) as server, contextlib.closing(Transport("source", cancellation=cancellation)) as way:
+        client = RegistryClient(server.address, server.address, way, lambda: Credential(username="u", password="p"))
+        store = RegistryRepository(client, "team/app")
+        request = CopyRequest(store, "1", (Destination(MemoryStore("target", "team/app"), ("1",)),))
+        left = threading.Timer(30, server.over.set)
+        left.start()
+        with cancellation.within(0.5):
+            report = copy_images([request] * min(jobs, 3), cancellation, jobs=jobs)
+        left.cancel()
+        assert {item.status for item in report.items} == {"cancelled"}
+        assert not server.over.is_set()
+
+
+@pytest.mark.parametrize("what", [name for name in DAWDLERS if name not in ("silence", "body of a redirect")])
+def test_answer_that_trickles_is_none(what, monkeypatch):
+    """Nobody has asked for an end, and it comes all the same."""
+    monkeypatch.setattr(connection, "HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(response, "TRICKLE_SECONDS", 0.1)
+    with Dawdler(*DAWDLERS[what]) as server, repository(server.address) as store:
+        left = threading.Timer(30, server.over.set)
+        left.start()
+        with pytest.raises(EngineError):
+            store.read("1")
+        left.cancel()
+        assert not server.over.is_set()
+
+
+@pytest.mark.parametrize("jobs", [1, 8])
+def test_name_that_is_looked_up_for_ever(jobs, monkeypatch):
+    """The system's resolver cannot be interrupted, so nobody waits in it."""
+    asked = threading.Event()
+    monkeypatch.setattr(connection.socket, "getaddrinfo", lambda *_: asked.wait(30) and [])
+    cancellation = Cancellation()
+    with contextlib.closing(Transport("source", cancellation=cancellation)) as way:
+        store = RegistryRepository(RegistryClient("r.test", "r.test", way, lambda: ENTRA), "team/app")
+        request = CopyRequest(store, "1", (Destination(MemoryStore("target", "team/app"), ("1",)),))
+        left = threading.Timer(20, asked.set)
+        left.start()
+        with cancellation.within(0.2):
+            report = copy_images([request], cancellation, jobs=jobs)
+        left.cancel()
+    assert report.items[0].status == "cancelled"
+    assert not asked.is_set()
+    asked.set()
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """A dictionary of names and their addresses; 127.0.0.1 counts as public here, where no other address answers."""
+    places: dict[str, list[str]] = {}
+    really, public = socket.getaddrinfo, addresses._is_public
+
+    def look_up(host: str, port: int, *rest: object) -> list[tuple[object, ...]]:
+        return [entry for address in places.get(host, [host]) for entry in really(address, port, *rest)]
+
+    monkeypatch.setattr(connection.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(addresses, "_is_public", lambda address: str(address) == "127.0.0.1" or public(address))
+    return places
+
+
+WAYS = {
+    "redirect": Response(307, {"Location": "http://{}/v2/secret"}),
+    "upload": Response(202, {"Location": "http://{}/upload"}),
+}
+
+
+def tried(way: str, port: int, to: str) -> EngineError | None:
+    """What becomes of a registry at public.test:PORT that sends us to the other place in this way."""
+    options = TransportOptions(
+        retry=RetryPolicy(attempts=1), plain_http_hosts=frozenset({f"public.test:{port}", f"{to}:{port}"})
+    )
+    with contextlib.closing(Transport("target", options)) as transport:
+        host = f"public.test:{port}"
+        client = RegistryClient(host, host, transport, lambda: Credential(username="u", password="p"))
+        client._base = f"http://{host}"
+        store = RegistryRepository(client, "app")
+        try:
+            if way == "upload":
+                content = Descriptor("x", Digest.of(b"x"), 1)
+                store.put_blob(content, Body(content, lambda: io.BytesIO(b"x"), origin="source"))
+            else:
+                store.read("1")
+        except EngineError as error:
+            return error
+    return None
+
+
+INSIDE = [
+    "10.1.2.3",
+    "169.254.169.254",
+    "168.63.129.16",
+    "127.0.0.2",
+    "fd00::1",
+    "fe80::1",
+    "64:ff9b::a01:203",
+    "2002:a01:203::",
+]
+
+
+@pytest.mark.parametrize("address", INSIDE)
+@pytest.mark.parametrize("way", ["redirect", "upload"])
+def test_name_that_leads_inside_is_not_followed(way, address, names):
+    """A public registry names a host with an innocent name: its address is looked at before anything is sent."""
+    names |= {"public.test": ["127.0.0.1"], "innocent.test": [address]}
+    with sending(way, "innocent.test") as (server, asked):
+        error = tried(way, server.port, "innocent.test")
+    assert error is not None and "private address" in str(error), error
+    assert not [path for host, path in asked if "innocent" in host]
+
+
+def test_realm_that_leads_inside_is_not_asked(names):
+    """At the registry's own name: there it may be without TLS, and there another port is another place."""
+    names |= {"public.test": ["127.0.0.1"]}
+    seen: list[str] = []
+
+    def handler(request: Request) -> Response:
+        seen.append(request.path)
+        names["public.test"] = ["10.1.2.3"]  # what it is called leads elsewhere the next time it is looked up
+        realm = f"http://public.test:{server.port + 1}/token"
+        return Response(401, {"WWW-Authenticate": f'Bearer realm="{realm}"'})
+
+    with Listener(handler) as server:
+        error = tried("realm", server.port, "public.test")
+    assert "private address 10.1.2.3" in str(error)
+    assert len(seen) == 1
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="only one loopback address answers there")
+@pytest.mark.parametrize(
+    ("home", "there"),
+    [
+        (["127.0.0.1"], ["127.0.0.1"]),
+        (["127.0.0.1"], ["10.1.2.3", "127.0.0.1"]),
+        (["127.0.0.2"], ["127.0.0.2"]),
+        (["127.0.0.2"], ["127.0.0.1"]),
+    ],
+    ids=["public to public", "a private one besides", "private to private", "private to public"],
+)
+def test_name_that_leads_where_it_may_is_followed(home, there, names):
+    """A registry within a private network may have its storage there."""
+    names |= {"public.test": home, "innocent.test": there}
+    with sending("redirect", "innocent.test", host="0.0.0.0") as (server, asked):
+        error = tried("redirect", server.port, "innocent.test")
+    assert [path for host, path in asked if "innocent" in host], error
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "192.168.0.1"])
+@pytest.mark.parametrize("name", ["localhost", "app.localhost"])
+def test_localhost_is_this_machine_only_if_it_leads_there(name, address, names):
+    """Without TLS only loopback is spoken to, whatever a name claims to be."""
+    names[name] = [address]
+    with repository(f"{name}:1") as store:
+        store._client._base = f"http://{name}:1"
+        with pytest.raises(NetworkError, match=f"only this machine is spoken to, and {name} is at {address}"):
+            store.read("1")
+
+
+@contextlib.contextmanager
+def sending(way: str, to: str, host: str = "127.0.0.1") -> Iterator[tuple[Listener, list[tuple[str, str]]]]:
+    """A registry that sends its clients there; what it was asked, as (host, path)."""
+    asked: list[tuple[str, str]] = []
+
+    def handler(request: Request) -> Response:
+        asked.append((request.host, request.path))
+        if to in request.host or request.path == "/v2/":
+            return Response(200)
+        answer = WAYS[way]
+        return Response(answer.status, {k: v.format(f"{to}:{server.port}") for k, v in answer.headers.items()})
+
+    with Listener(handler, host=host) as server:
+        yield server, asked

@@ -105,6 +105,28 @@ def test_docker_archive_with_a_layer_twice(tmp_path):
     assert result.error is None and complete(target, str(result.digest))
 
 
+@pytest.mark.parametrize("unzip", [True, False])
+def test_layer_that_is_named_three_hundred_times_is_read_once(tmp_path, unzip):
+    """To find out what it is; a stack of layers that nobody makes is refused."""
+    for count, refused in ((300, False), (501, True)):
+        files = docker_files(IMAGE, "app:1", unzip=unzip)
+        entry = json.loads(files["manifest.json"])[0]
+        config = json.loads(files[entry["Config"]])
+        config["rootfs"]["diff_ids"] = config["rootfs"]["diff_ids"][:1] * count
+        entry["Layers"] = entry["Layers"][:1] * count
+        files |= {"manifest.json": json.dumps([entry]).encode(), entry["Config"]: json.dumps(config).encode()}
+        path = write_tar(tmp_path / "app.tar.gz", files, zipped=True)
+        with contextlib.closing(open_location(parse_location(f"docker-archive:{path}"))) as source:
+            opened, way = [], source._files.open
+            source._files.open = lambda name, opened=opened, way=way: (opened.append(name), way(name))[1]
+            if refused:
+                with pytest.raises(LayoutError, match="501 layers"):
+                    source.resolve("")
+                continue
+            source.resolve("")
+            assert opened.count(entry["Layers"][0]) == (1 if unzip else 2)
+
+
 def test_docker_archive_keeps_the_digest_where_it_can(tmp_path):
     """Docker 25 and later write a layout as well; an index in it may name platforms that were not pulled."""
     pulled, other = images.image("pulled"), images.image("not pulled", platform="linux/arm64")
@@ -259,8 +281,9 @@ def test_place_that_does_not_exist(tmp_path, kind):
         {"index.json": b" " * 5_000_000},
         {"index.json": b'{"manifests": []}'},
         {"index.json": b"[" * 100_000},
+        {"index.json": b'{"manifests": [' + b"[]," * 300_000 + b"1]}"},
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_layout_that_is_none_is_refused(tmp_path, change):
     """Whatever stands in its files."""

@@ -136,8 +136,10 @@ def call(
 class Listener:
     """Serves a handler at 127.0.0.1 on a free port, or the one given, until ``stop``."""
 
-    def __init__(self, handler: Handler, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
-        self._server = _Server(("127.0.0.1", port), handler, tls)
+    def __init__(
+        self, handler: Handler, *, tls: ssl.SSLContext | None = None, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
+        self._server = _Server((host, port), handler, tls)
         self.port: int = self._server.server_address[1]
         self.address = f"127.0.0.1:{self.port}"
         self.scheme = "https" if tls else "http"

@@ -12,11 +12,12 @@ import struct
 import tarfile
 import threading
 import tracemalloc
+from pathlib import PurePosixPath
 
 import pytest
 
 from azext_acrimport.engine import LayoutError
-from azext_acrimport.engine.files import gzipped
+from azext_acrimport.engine.files import gzipped, headers
 from azext_acrimport.engine.files import tar as files_module
 from azext_acrimport.engine.files.folder import Folder
 from azext_acrimport.engine.files.tar import TarArchive
@@ -90,17 +91,143 @@ def test_archive_that_lies_is_refused(tmp_path, raw, name):
         tracemalloc.stop()
 
 
-def test_sparse_member_is_no_file(tmp_path):
-    """It would claim to be larger than what is there."""
-    sparse = tarfile.TarInfo("a")
-    sparse.type = tarfile.GNUTYPE_SPARSE
-    raw = bytearray(sparse.tobuf(tarfile.GNU_FORMAT))
-    raw[483:495] = b"77777777777\0"
-    raw[148:156] = b"        "
-    raw[148:156] = f"{sum(raw):06o}\0 ".encode()
-    (tmp_path / "a.tar").write_bytes(bytes(raw) + b"\0" * 1024)
+def pax(*records: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
+    """A header with these records, each of which states its length truly."""
+    raw = b"".join(b"%d %s\n" % (length(record), record) for record in records)
+    return header("pax", len(raw), kind) + raw.ljust(-(-len(raw) // 512) * 512, b"\0")
+
+
+def length(record: bytes) -> int:
+    """Of a record: of its digits, too."""
+    whole = len(record) + 2
+    while whole < len(record) + 2 + len(str(whole)):
+        whole += 1
+    return whole
+
+
+def long(kind: bytes, text: bytes) -> bytes:
+    """GNU's way to say what is longer than its field."""
+    return header("././@LongLink", len(text), kind) + text.ljust(-(-len(text) // 512) * 512, b"\0")
+
+
+def with_sum(raw: bytes) -> bytes:
+    """The header with a check sum that is right."""
+    raw = raw[:148] + b" " * 8 + raw[156:]
+    return raw[:148] + f"{sum(raw):06o}\0 ".encode() + raw[156:]
+
+
+A = header("a", 3) + b"abc".ljust(512, b"\0")
+POSIX = with_sum(A[:257] + b"ustar\00000".ljust(88, b"\0") + b"..".ljust(155, b"\0") + A[500:512]) + A[512:]
+HARD = with_sum(header("l", 0, tarfile.LNKTYPE)[:157] + b"a".ljust(100, b"\0") + header("l", 0)[257:])
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_all_forms_are_read_as_python_reads_them(tmp_path, form):
+    """Long names and links, other scripts, folders, devices: name, place and size of every file."""
+    names = ["a", "folder/b", "x" * 90 + "/" + "y" * 60, "grün"]
+    names += ["z/" * 300 + "end", "q" * 1000] if form != tarfile.USTAR_FORMAT else []
+    with tarfile.open(tmp_path / "a.tar", "w", format=form) as archive:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(name)
+            entry.mtime = 1234567890.5 if form == tarfile.PAX_FORMAT else 1  # type: ignore[assignment]
+            archive.addfile(entry, io.BytesIO(name.encode().ljust(entry.size)[: entry.size]))
+            link = tarfile.TarInfo(f"l-{name}"[:90])
+            link.type, link.linkname = tarfile.SYMTYPE, name[:100] if form == tarfile.USTAR_FORMAT else name
+            archive.addfile(link)
+        for kind in (tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
+            entry = tarfile.TarInfo(f"other-{kind!r}")
+            entry.type = kind
+            archive.addfile(entry)
+    with tarfile.open(tmp_path / "a.tar") as archive, contextlib.closing(TarArchive(str(tmp_path / "a.tar"))) as ours:
+        for entry in archive:
+            expected = (entry.offset_data, entry.size) if entry.isreg() else None
+            if entry.issym():
+                expected = str(PurePosixPath(entry.name).parent / entry.linkname)
+            assert ours._members.get(entry.name.removesuffix("/")) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (with_sum(header("a", 0, tarfile.GNUTYPE_SPARSE)), "sparse"),
+        (pax(b"GNU.sparse.major=1", b"GNU.sparse.minor=0") + A, "sparse"),
+        (pax(b"GNU.sparse.map=0,1") + A, "sparse"),
+        (pax(b"GNU.sparse.size=9", kind=tarfile.XGLTYPE) + A, "sparse"),
+        (pax(b"path=../a") + A, "leads out"),
+        (pax(b"path=/etc/passwd") + A, "leads out"),
+        (pax(b"path=C:/x") + A, "leads out"),
+        (pax(b"path=a\\..\\..\\b") + A, "leads out"),
+        (long(tarfile.GNUTYPE_LONGNAME, b"x/../../y\0") + A, "leads out"),
+        (POSIX, "leads out"),
+        (long(tarfile.GNUTYPE_LONGNAME, b"x" * 70_000) + A, "which is none"),
+        (long(tarfile.GNUTYPE_LONGNAME, b"x" * 40_000) + long(tarfile.GNUTYPE_LONGLINK, b"y" * 40_000) + A, "is none"),
+        (pax(b"path=" + b"x" * 70_000) + A, "which is none"),
+        (long(tarfile.GNUTYPE_LONGNAME, b"x") * 5 + A, "without end"),
+        (pax(b"a=b") * 1000, "without end"),
+        (pax(b"size=-1") + A, "breaks off"),
+        (pax(b"size=99999999999999999999999") + A, "breaks off"),
+        (pax(b"size=1x") + A, "breaks off"),
+        (pax(b"size=1000000") + A, "breaks off"),
+        (header("pax", 512, tarfile.XHDTYPE) + b"9 path=a\n".ljust(512, b"x") + A, "pax record"),
+        (header("pax", 512, tarfile.XHDTYPE) + b"99999 path=a\n".ljust(512, b"\0") + A, "pax record"),
+        (header("pax", 512, tarfile.XHDTYPE) + b"0 path=a\n".ljust(512, b"\0") + A, "pax record"),
+        (header("pax", 512, tarfile.XHDTYPE) + b"-9 path=a\n".ljust(512, b"\0") + A, "pax record"),
+        (header("pax", 512, tarfile.XHDTYPE) + b"1" * 512 + A, "pax record"),
+        (header("pax", 512, tarfile.XHDTYPE) + b"8 path\n".ljust(512, b"\0") + A, "pax record"),
+        (header("pax", 4096, tarfile.XHDTYPE) + b"x" * 512, "in a header"),
+        (header("a", -1) + A, "breaks off"),
+        (header("a", 1 << 87) + A, "breaks off"),
+        (A + header("b", 4096) + b"x" * 512, "breaks off"),
+        (A + header("b", 0)[:300], "damaged"),
+        (A + b"x" * 512, "damaged"),
+        (A[:148] + b"0000000\0" + A[156:], "damaged"),
+        (with_sum(A[:124] + b"12345678901z" + A[136:]), "damaged"),
+        (b"", "damaged"),
+    ],
+    ids=range(34),
+)
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+def test_tricks_with_headers_are_refused(tmp_path, raw, said, name):
+    """One clear error, whatever the archive is packed in."""
+    (tmp_path / name).write_bytes(gzip.compress(raw) if name.endswith("gz") else raw)
+    with pytest.raises(LayoutError, match=said):
+        TarArchive(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("raw", "members"),
+    [
+        (A, {"a": b"abc"}),
+        (A + b"\0" * 1024 + b"what follows is nobody's", {"a": b"abc"}),
+        (pax(b"comment=x", kind=tarfile.XGLTYPE) + A, {"a": b"abc"}),
+        (pax(b"path=evil", kind=tarfile.XGLTYPE) + A, {"a": b"abc", "evil": None}),
+        (pax(b"path=b", b"mtime=1.5") + A, {"b": b"abc", "a": None}),
+        (pax(b"path=b", b"path=c") + A, {"c": b"abc", "b": None}),
+        (pax(b"size=2") + A, {"a": b"ab"}),
+        (long(tarfile.GNUTYPE_LONGNAME, b"b\0junk") + A, {"b": b"abc"}),
+        (A + HARD, {"l": b"abc"}),
+        (A + header("a", 1) + b"z".ljust(512, b"\0"), {"a": b"z"}),
+        (header("folder/", 700, tarfile.DIRTYPE) + A, {"folder": None, "a": b"abc"}),
+        (header("pipe", 700, tarfile.FIFOTYPE) + A, {"pipe": None, "a": b"abc"}),
+        (header("odd", 3, b"Z") + b"xyz".ljust(512, b"\0") + A, {"odd": b"xyz", "a": b"abc"}),
+    ],
+    ids=range(13),
+)
+def test_what_headers_say_is_understood(tmp_path, raw, members):
+    """The last one of a name counts; what is global names nobody; a folder has no content."""
+    (tmp_path / "a.tar").write_bytes(raw)
     with contextlib.closing(TarArchive(str(tmp_path / "a.tar"))) as archive:
-        assert archive.size("a") is None
+        for name, whole in members.items():
+            assert (archive.size(name) is None) if whole is None else (content(archive, name) == whole)
+
+
+def test_names_have_a_limit_in_all(tmp_path, monkeypatch):
+    """Each of them may be long, not all."""
+    monkeypatch.setattr(headers, "MAX_EXTENDED_IN_ALL", 50_000)
+    (tmp_path / "a.tar").write_bytes((long(tarfile.GNUTYPE_LONGNAME, b"x" * 20_000) + A) * 3)
+    with pytest.raises(LayoutError, match="names of its members"):
+        TarArchive(str(tmp_path / "a.tar"))
 
 
 def test_bomb_is_refused(tmp_path, monkeypatch):
@@ -113,7 +240,7 @@ def test_bomb_is_refused(tmp_path, monkeypatch):
 
 def test_members_without_end(tmp_path, monkeypatch):
     """More than any archive of images has."""
-    monkeypatch.setattr(files_module, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(headers, "MAX_MEMBERS", 2)
     with pytest.raises(LayoutError, match="members"):
         TarArchive(str(layouts.write_tar(tmp_path / "a.tar", {str(number): b"" for number in range(5)})))
 
@@ -125,6 +252,53 @@ def test_archive_that_goes_away(tmp_path):
     with pytest.raises(LayoutError, match="any further"):
         content(archive, "folder/b")
     archive.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes are files of POSIX")
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+def test_pipe_is_no_archive(tmp_path, name):
+    """Nobody writes into it, so it would be waited for; nor is one read that takes the place of an archive."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(LayoutError, match="no file"):
+        TarArchive(str(tmp_path / "pipe"))
+    path = layouts.write_tar(tmp_path / name, FILES, zipped=name.endswith("gz"))
+    with contextlib.closing(TarArchive(str(path))) as archive:
+        os.rename(tmp_path / "pipe", path)
+        if archive._gzip:
+            with pytest.raises(LayoutError, match="any further"):
+                content(archive, "a")
+        else:
+            assert content(archive, "a") == FILES["a"]
+
+
+def test_archive_that_is_replaced_is_read_no_further(tmp_path):
+    """What was listed is not what is there."""
+    path = layouts.write_tar(tmp_path / "a.tar.gz", FILES, zipped=True)
+    with contextlib.closing(TarArchive(str(path))) as archive:
+        os.replace(layouts.write_tar(tmp_path / "b.tar.gz", FILES, zipped=True), path)
+        with pytest.raises(LayoutError, match="replaced"):
+            content(archive, "a")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links are made by administrators there")
+@pytest.mark.parametrize("swapped", ["blobs/a", "blobs"])
+def test_file_that_is_swapped_for_a_link_is_not_followed(tmp_path, monkeypatch, swapped):
+    """Between the look at it and the opening of it."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "a").write_bytes(b"secret")
+    folder = Folder(str(layouts.write_folder(tmp_path / "layout", {"blobs/a": b"first"})))
+    judged = os.path.realpath
+
+    def then_swap(path: object) -> str:
+        found = judged(path)  # type: ignore[type-var]
+        os.rename(tmp_path / "layout" / swapped, tmp_path / "away")
+        place = tmp_path / "outside" / "a" if swapped == "blobs/a" else tmp_path / "outside"
+        (tmp_path / "layout" / swapped).symlink_to(place)
+        return str(found)
+
+    monkeypatch.setattr(os.path, "realpath", then_swap)
+    with pytest.raises(LayoutError, match="no file to be read"):
+        content(folder, "blobs/a")
 
 
 def test_folder_keeps_within_its_walls(tmp_path):
@@ -153,7 +327,8 @@ def test_gzip_is_read_from_any_place(tmp_path, monkeypatch):
     third = len(raw) // 3
     parts = [raw[:third], raw[third : 2 * third], raw[2 * third :]]
     (tmp_path / "a.gz").write_bytes(b"".join(map(gzip.compress, parts)) + b"\0" * 100)
-    file = gzipped.GzipFile(str(tmp_path / "a.gz"), 1 << 30)
+    opened = (tmp_path / "a.gz").open("rb")
+    file = gzipped.GzipFile(str(tmp_path / "a.gz"), opened, 1 << 30)
     wrong = []
 
     def read(seed: int) -> None:
@@ -169,6 +344,7 @@ def test_gzip_is_read_from_any_place(tmp_path, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
+    opened.close()
     assert wrong == []
     assert 2 <= len(file._states) <= 9
 

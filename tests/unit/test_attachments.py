@@ -4,10 +4,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
-from azext_acrimport.engine import Platform, RateLimited, TagConflict
+from azext_acrimport.engine import (
+    Cancellation,
+    CopyRequest,
+    Destination,
+    Platform,
+    RateLimited,
+    ServerError,
+    TagConflict,
+    copy_images,
+)
 from azext_acrimport.engine.copy import referrers as attachments_module
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy, planned
@@ -235,6 +245,71 @@ def test_entry_that_refers_to_something_else_is_left_out():
     result = imported(source, target)
     assert result.status == "copied"
     assert complete(target, INDEX.digest)
+
+
+def test_index_that_names_another_images_digest_attaches_nothing_to_it():
+    """It was there before: by what is said at another source, nobody vouches for it here."""
+    target = MemoryStore("target.test", "new").hold(CHILD, "theirs")
+    evil = images.index([("linux/arm64/v8", CHILD), ("linux/386", images.image("evil"))])
+    sbom, own = referrer(CHILD, "lie"), referrer(evil, "own")
+    source = MemoryStore("evil.test").hold(evil, "1").hold(sbom).hold(referrer(sbom, "signed lie")).hold(own)
+    tag, cosigned = images.cosign(CHILD, ".sig", b"lie")
+    source.hold(cosigned, tag)
+    result = imported(source, target)
+    assert result.status == "copied"
+    assert target.referrers(source_of(CHILD)) == target.referrers(source_of(sbom)) == []
+    assert set(target.tags) == {"theirs", "1"}
+    assert [found.digest for found in target.referrers(source_of(evil))] == [source_of(own)]
+    assert "3 referrer(s) of images" in result.notices[0]
+
+
+def test_images_that_share_a_part_say_nothing_of_what_each_other_has_brought():
+    """Two tags, one platform's image in both, with its signature: it is there once, and nothing is left out."""
+    later = images.index([*CHILDREN[1:], ("linux/386", images.image("later"))])
+    for jobs in (1, 8):
+        source, target = stores()
+        source.hold(later, "2")
+        target.referrers = lambda subject: []  # its lists are not up to date within the moment
+        requests = [
+            CopyRequest(source, tag, (Destination(target, (tag,)),), referrers=True) for tag in ("1", "2", "1", "2")
+        ]
+        report = copy_images(requests, Cancellation(), jobs=jobs)
+        assert report.ok and not any(item.notices for item in report.items)
+        assert target.manifests == source.manifests
+
+
+def test_part_that_refers_to_another_image_is_refused():
+    """To put it would be to attach it; the image itself may refer to what it likes."""
+    theirs = images.image("theirs")
+    target = MemoryStore("target.test", "new").hold(theirs, "theirs")
+    lie = referrer(theirs, "lie")
+    raw = json.dumps({"schemaVersion": 2, "mediaType": images.OCI_INDEX, "manifests": [lie.descriptor()]}).encode()
+    source = MemoryStore("evil.test").hold(lie, "lie")
+    source.manifests[images.digest_of(raw)] = raw, images.OCI_INDEX
+    source.tags["1"] = images.digest_of(raw)
+    for wanted in (True, False):
+        result = copy(source, target, referrers=wanted)
+        assert (result.status, result.error.code) == ("failed", "source-manifest")
+        assert target.referrers(source_of(theirs)) == []
+    assert copy(source, target, tag="lie").status == "copied"
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_interrupted_import_brings_the_rest_of_what_vouches(jobs):
+    """What is there of an image has all that vouches for it, so the second run need not know of the first."""
+    for step in range(1, 12):
+        source, target = stores()
+        count = iter(range(step))
+
+        def fail(method: str, what: str, count=count) -> None:
+            if method in ("put_manifest", "tag") and next(count, None) is None:
+                raise ServerError("target.test", origin="target", status=500)
+
+        target.before = fail
+        imported(source, target, jobs=jobs)
+        target.before = lambda method, what: None
+        imported(source, target, jobs=jobs)
+        assert (target.manifests, target.tags) == (source.manifests, source.tags)
 
 
 def source_of(artifact: images.Artifact):

@@ -86,9 +86,82 @@ def test_scope_that_was_demanded_comes_first():
     """Some token services look at the first one only."""
     headers = challenge("registry.test", scope="repository:other:pull")
     script = Script([answer(401, headers), answer(body=b'{"token": "t1"}'), answer()])
-    get(client(script))
+    get(client(script), (Scope.push("app"), Scope.pull("other")))
     scopes = parse_qs(urlsplit(script.sent[1].url).query)["scope"]
-    assert scopes == ["repository:other:pull", "repository:app:pull"]
+    assert scopes == ["repository:other:pull", "repository:app:pull,push"]
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "repository:app:delete,pull,push",
+        "repository:app:*",
+        "repository:secret:pull repository:app:pull",
+        "repository:secret:pull,push",
+        "registry:catalog:*",
+        "repository::pull",
+        "repository:app/../secret:pull",
+        " ".join(f"repository:r{number}:pull" for number in range(1000)),
+    ],
+)
+def test_no_challenge_widens_what_we_ask_for(scope):
+    """A token for another repository would be the registry's to use."""
+    asked = answer(401, challenge("registry.test", scope=scope))
+    script = Script([asked, answer(body=b'{"token": "t1"}'), answer()])
+    get(client(script, PASSWORD))
+    assert parse_qs(urlsplit(script.sent[1].url).query)["scope"] == ["repository:app:pull"]
+
+
+ACR_HOST = "r.azurecr.io"
+
+
+@pytest.mark.parametrize(
+    ("realm", "credential"),
+    [
+        ("https://evil.test/oauth2/token", PASSWORD),
+        ("https://r.azurecr.io.evil.test/oauth2/token", PASSWORD),
+        ("https://r.azurecr.io:444/oauth2/token", PASSWORD),
+        ("https://other.azurecr.io/oauth2/token", PASSWORD),
+        ("https://evil.test/oauth2/token", Credential("identity token", refresh_token="refresh")),
+        ("https://evil.test/oauth2/token", ENTRA),
+    ],
+)
+def test_credentials_of_an_azure_registry_go_to_no_realm_elsewhere(realm, credential):
+    """It is its own token service; nothing at all is sent to another one."""
+    script = Script([answer(401, challenge(ACR_HOST, realm))])
+    of = RegistryClient(ACR_HOST, ACR_HOST, transport(script), lambda: credential, acr=True)
+    with pytest.raises(AuthError, match="is not sent to"):
+        get(of)
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("acr", [True, False])
+def test_realm_is_looked_at_each_time(acr):
+    """One that changes after the exchange gets neither the refresh token nor anything else."""
+    own, evil = f"https://{ACR_HOST}/oauth2/token", "https://evil.test/oauth2/token"
+    fetched = [answer(body=b'{"refresh_token": "refresh-1"}'), answer(body=b'{"access_token": "access-1"}'), answer()]
+    script = Script([answer(401, challenge(ACR_HOST, own)), *fetched, answer(401, challenge(ACR_HOST, evil))])
+    of = RegistryClient(ACR_HOST, ACR_HOST, transport(script), lambda: ENTRA, acr=acr)
+    get(of)
+    with pytest.raises(AuthError, match=r"not sent to https://evil\.test"):
+        get(of)
+    assert len(script.sent) == 5
+    assert not any("evil" in sent.url for sent in script.sent)
+
+
+def test_token_loop_ends():
+    """A registry that refuses each token that its token service gives."""
+    tokens = iter(range(1000))
+
+    def registry(sent: Sent):
+        if "/token" in sent.url:
+            return answer(body=json.dumps({"token": f"t{next(tokens)}"}).encode())
+        return answer(401, challenge("registry.test"))
+
+    script = Script(registry)
+    with pytest.raises(Unauthorized):
+        get(client(script, PASSWORD))
+    assert len(script.sent) == 3
 
 
 def test_token_is_reused_for_what_it_covers():

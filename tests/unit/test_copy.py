@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
 
 from azext_acrimport.engine import (
+    BlobPlaces,
     BlobUnknown,
     Cancellation,
     CopyRequest,
@@ -19,7 +21,7 @@ from azext_acrimport.engine import (
     TagConflict,
     copy_images,
 )
-from azext_acrimport.engine.copy import tree as tree_module
+from azext_acrimport.engine.copy import measure
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy, planned
 
@@ -143,6 +145,34 @@ def test_second_repository_is_served_by_mount():
     result = copy(source, MemoryStore("target.test", "new2"), third)
     assert result.blobs.copied == 2 * len(INDEX.blobs)
     assert complete(third, INDEX.digest)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize("remembered", [True, False])
+def test_layer_is_mounted_only_for_who_has_it(shown, remembered):
+    """Another registry that only names its digest gets nobody's layer, of this run or of an earlier one."""
+    private, public = MemoryStore("target.test", "private"), MemoryStore("target.test", "public")
+    public.neighbours["private"], private.neighbours["public"] = private, public
+    honest, evil = MemoryStore("source.test").hold(IMAGE, "1"), MemoryStore("evil.test").hold(IMAGE, "1")
+    if not shown:
+        evil.blobs = {}
+    requests = [
+        CopyRequest(honest, "1", (Destination(private, ("1",)),)),
+        CopyRequest(evil, "1", (Destination(public, ("1",)),)),
+    ]
+    places = BlobPlaces()
+    if remembered:
+        private.hold(IMAGE)
+        del requests[0]
+        places.where = lambda registry, blob: "private"  # type: ignore[method-assign]
+    items = copy_images(requests, Cancellation(), jobs=1, places=places).items
+    result = items[-1]
+    if shown:
+        assert result.status == "copied"
+        assert sum(item.blobs.mounted for item in items) == len(IMAGE.blobs)
+    else:
+        assert (result.status, result.error.code) == ("failed", "source-not-found")
+        assert public.blobs == {}
 
 
 def test_promotion_mounts():
@@ -293,13 +323,26 @@ def test_one_failed_request_leaves_the_others_alone():
 
 
 @pytest.mark.parametrize(
-    ("limit", "value"), [("MAX_DEPTH", 1), ("MAX_MANIFESTS", 3), ("MAX_MANIFEST_BYTES_IN_ALL", 2000)]
+    ("limit", "value"), [("MAX_DEPTH", 1), ("MAX_MANIFESTS", 3), ("MAX_BYTES", 2000), ("MAX_DESCRIPTORS", 5)]
 )
 def test_images_beyond_every_measure_are_refused(monkeypatch, limit, value):
     """A source cannot keep us busy for ever."""
-    monkeypatch.setattr(tree_module, limit, value)
+    monkeypatch.setattr(measure, limit, value)
     source, target = stores(images.index([("linux/amd64", INDEX)]))
     assert isinstance(copy(source, target).error, ManifestError)
+
+
+def test_sizes_are_summed_before_anything_is_asked_for():
+    """Three hundred children of four megabytes: only the index is read."""
+    source, target = stores()
+    entry = {"mediaType": images.OCI_MANIFEST, "size": 4 << 20}
+    children = [{**entry, "digest": images.digest_of(b"%d" % number)} for number in range(300)]
+    raw = json.dumps({"schemaVersion": 2, "mediaType": images.OCI_INDEX, "manifests": children}).encode()
+    digest = images.digest_of(raw)
+    source.manifests[digest], source.tags["1"] = (raw, images.OCI_INDEX), digest
+    error = copy(source, target).error
+    assert (error.code, "bytes in all" in str(error)) == ("source-manifest", True)
+    assert not [what for method, what in source.calls if method == "manifest" and what != digest]
 
 
 def test_source_that_is_busy_is_its_fault():

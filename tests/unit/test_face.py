@@ -19,7 +19,7 @@ PUBLIC = """
     QuotaSpent RateLimited
     Reference RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError Source
     TagConflict Tally Target TimedOut TlsError TooLarge Transport TransportOptions Truncated Unauthorized
-    UnsupportedManifest UploadLost Wait copy_images is_loopback is_registry_host
+    UnsupportedManifest UploadLost Wait copy_images foreign_text is_loopback is_registry_host
     list_repositories list_tags open_location parse_location
     parse_repository_tag redact_url
 """.split()

@@ -13,13 +13,14 @@ PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 
 # every package and module of the engine; within a package a module imports only those that stand before it
 ENGINE = {
-    "": "errors cancellation waiting __init__",
-    "content": "digest platform descriptor reference manifest stream store",
-    "transport": "redaction addresses failures retry response refusal adapter transport",
+    "": "foreign errors cancellation waiting __init__",
+    "content": "digest document platform descriptor reference manifest stream store",
+    "transport": """redaction addresses failures retry response refusal connection adapter
+        transport""",
     "auth": "challenge scope credential token renewal provider",
     "registry": "quota client pages listing acr download ranges upload manifests referrers repository",
-    "files": "location gzipped folder tar layout archive",
-    "copy": """request report progress limits queues workers loop driver once readings blobs platforms tags
+    "files": "location folder gzipped headers tar layout archive",
+    "copy": """request measure report progress limits queues workers loop driver once readings blobs platforms tags
         referrers tree missing puts image images""",
 }
 # and only these packages besides

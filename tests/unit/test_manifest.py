@@ -98,8 +98,10 @@ def test_media_type_is_the_bodys_own_then_the_served_one(stated, served, members
         (b'{"layers": [{"mediaType": "a", "digest": "sha256:%s", "size": -1}]}' % (b"a" * 64), "lacks its size"),
         (b'{"layers": [{"mediaType": "a", "digest": "sha256:%s", "size": true}]}' % (b"a" * 64), "lacks its size"),
         (b" " * (MAX_MANIFEST_BYTES + 1), "larger than"),
+        (b'{"layers": [' + b"[]," * 300_000 + b"1]}", "not JSON"),
+        (b'{"x": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, "not JSON"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_what_is_no_manifest_is_refused(raw, said):
     """With the reason, and as a fault of the source."""

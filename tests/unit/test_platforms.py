@@ -8,6 +8,7 @@ import json
 import pytest
 
 from azext_acrimport.engine import Digest, NoMatchingPlatform, Platform
+from azext_acrimport.engine.copy import platforms
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy
 
@@ -71,6 +72,31 @@ def test_windows_has_versions(wanted, count):
     """Named in full, by their first parts, or not at all."""
     target, _ = reduced(built(*WINDOWS, "linux/amd64"), wanted)
     assert len(entries(target)) == count
+
+
+def test_each_index_is_read_once_however_many_name_it():
+    """Four levels, each of which names the next one thirty times."""
+    whole = built("linux/amd64", "linux/arm64")
+    source = MemoryStore("source.test").hold(whole)
+    named = whole.descriptor()
+    for _ in range(4):
+        raw = json.dumps({"schemaVersion": 2, "mediaType": images.OCI_INDEX, "manifests": [named] * 30}).encode()
+        named = {"mediaType": images.OCI_INDEX, "digest": images.digest_of(raw), "size": len(raw)}
+        source.manifests[named["digest"]] = raw, images.OCI_INDEX
+    source.tags["1"] = named["digest"]
+    target = MemoryStore("target.test", "new")
+    result = copy(source, target, platforms=(Platform.parse("linux/amd64"),))
+    assert result.status == "copied"
+    assert source.count("manifest") <= 5 + 1
+
+
+def test_indexes_beyond_every_measure_are_refused(monkeypatch):
+    """By what their descriptors say, before they are asked for."""
+    monkeypatch.setattr(platforms, "MAX_INDEXES_BYTES", 1000)
+    source = MemoryStore("source.test").hold(images.index([("linux/amd64", built(*PLATFORMS))]), "1")
+    result = copy(source, MemoryStore("target.test", "new"), platforms=(Platform.parse("linux/386"),))
+    assert result.error.code == "source-manifest"
+    assert source.count("manifest") == 1
 
 
 def test_index_keeps_all_but_children():

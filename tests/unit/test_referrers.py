@@ -72,11 +72,29 @@ def test_pages_are_followed():
     ]
 
 
-def test_page_elsewhere_is_not_fetched():
-    """A Link stays on its host."""
-    of, script = repository([answer(200, {**LIST, "Link": '<https://evil.test/more>; rel="next"'}, listing(FIRST))])
-    with pytest.raises(NetworkError, match="another host"):
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ('<https://evil.test/more>; rel="next"', "another host"),
+        ('<https://r.test@evil.test/more>; rel="next"', "no usable address"),
+        ('<//evil.test/more>; rel="next"', "another host"),
+        (f'</v2/app/{"x" * 9000}>; rel="next"', "no address"),
+        ("<" * 60_000, "no address"),
+    ],
+)
+def test_page_elsewhere_is_not_fetched(link, said):
+    """A Link stays on its host, and is of a length that is worth a look."""
+    of, script = repository([answer(200, {**LIST, "Link": link}, listing(FIRST))])
+    with pytest.raises(NetworkError, match=said):
         of.referrers(DIGEST)
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("link", ["<" * 8000, "<a>;" * 2000, '<a>; rel="prev"' * 500, '<a<b>; rel="nex', ""])
+def test_link_that_names_no_page(link):
+    """The list ends there."""
+    of, script = repository([answer(200, {**LIST, "Link": link}, listing(FIRST))])
+    assert len(of.referrers(DIGEST)) == 1
     assert len(script.sent) == 1
 
 
@@ -86,6 +104,23 @@ def test_pages_without_end_end():
     with pytest.raises(ManifestError, match="pages"):
         of.referrers(DIGEST)
     assert len(script.sent) == 100
+
+
+def test_list_that_wants_our_memory():
+    """Page after page of annotations, of which nothing is kept, up to a limit."""
+    entry = {**FIRST.descriptor(), "annotations": {"a": "x" * 3_000_000}}
+    page = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}).encode()
+    of, script = repository(lambda sent: answer(200, {**LIST, "Link": '</v2/app/again>; rel="next"'}, page))
+    with pytest.raises(ManifestError, match="bytes of them"):
+        of.referrers(DIGEST)
+    assert len(script.sent) == 2 * 6  # each is asked for once more, when no other long one is being read
+
+
+def test_only_annotations_that_are_heeded_are_kept():
+    """The others are in the manifest's bytes."""
+    annotations = {"org.opencontainers.image.ref.name": "1", "vnd.docker.reference.digest": "d", "other": "x", "n": 1}
+    found = Descriptor.from_json({**FIRST.descriptor(), "annotations": annotations})
+    assert found.annotations == {"org.opencontainers.image.ref.name": "1", "vnd.docker.reference.digest": "d"}
 
 
 @pytest.mark.parametrize(

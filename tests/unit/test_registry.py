@@ -14,7 +14,9 @@ from azext_acrimport.engine import (
     Descriptor,
     Digest,
     DigestMismatch,
+    EngineError,
     Firewall,
+    ManifestError,
     NetworkError,
     NotFound,
     RegistryClient,
@@ -25,6 +27,7 @@ from azext_acrimport.engine import (
     UnsupportedManifest,
 )
 from azext_acrimport.engine.content.descriptor import OCI_MANIFEST
+from azext_acrimport.engine.registry import repository as repository_module
 from tests.support.scripted import Script, answer, transport
 
 RAW = b'{"schemaVersion": 2, "layers": []}'
@@ -225,6 +228,79 @@ def test_upload_elsewhere_carries_no_authorization():
     assert "Authorization" not in script.sent[0].headers
     with pytest.raises(NetworkError):
         client.locate("https://10.0.0.1/1", "https://r.test/v2/app/blobs/uploads/")
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "asked"), [(len(RAW) - 1, Truncated, 1), (len(RAW) + 1, Truncated, 1), (5 << 20, ManifestError, 0)]
+)
+def test_of_a_manifest_no_more_is_read_than_its_descriptor_says(size, kind, asked):
+    """One that is larger than any manifest is not even asked for."""
+    of, script = repository(answer(200, {**TYPE, **STATED}, RAW))
+    with pytest.raises(kind):
+        of.manifest(DIGEST, size)
+    assert len(script.sent) == asked
+
+
+OTHER = b'{"schemaVersion": 2, "layers": [], "x": 1}'
+
+
+@pytest.mark.parametrize(
+    ("body", "stated", "kind"),
+    [
+        (OTHER, str(DIGEST), DigestMismatch),
+        (OTHER, str(Digest.of(OTHER)), DigestMismatch),
+        (OTHER, "", DigestMismatch),
+        (RAW + b" ", str(DIGEST), DigestMismatch),
+        (RAW[:-1], str(DIGEST), DigestMismatch),
+        (b"", str(DIGEST), DigestMismatch),
+        (OTHER, "sha256:short", DigestMismatch),
+        (OTHER, "md5:" + "0" * 32, DigestMismatch),
+        (OTHER, str(Digest.of(OTHER, "sha512")), DigestMismatch),
+        (RAW, str(Digest.of(OTHER)), None),
+        (RAW, "nonsense", None),
+    ],
+    ids=range(11),
+)
+def test_manifest_that_is_another_one_than_was_named(body, stated, kind):
+    """Only its own bytes count, whatever a header says of them."""
+    of, _ = repository(answer(200, {**TYPE, "Docker-Content-Digest": stated}, body))
+    if kind is None:
+        assert of.manifest(DIGEST)[0] == RAW
+    else:
+        with pytest.raises(kind):
+            of.manifest(DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Retry-After": "0"}, 429),
+        ({"Retry-After": "0"}, 503),
+        ({"Retry-After": "-1"}, 429),
+        ({"Retry-After": "1"}, 502),
+        ({}, 500),
+        ({}, 408),
+        ({"Retry-After": "9" * 9}, 429),
+        ({"Retry-After": "Wed, 21 Oct 9999 07:29:30 GMT"}, 503),
+    ],
+)
+def test_registry_that_is_never_ready(headers, status):
+    """A few times, with waits that end; what asks for years is not waited for at all."""
+    script = Script(lambda sent: answer(status, headers))
+    client = RegistryClient("r.test", "r.test", transport(script), lambda: ANONYMOUS)
+    with pytest.raises(EngineError):
+        RegistryRepository(client, "app").read("1")
+    assert len(script.sent) <= 4
+    assert sum(client.transport.cancellation.waits) < 400  # type: ignore[attr-defined]
+
+
+def test_tags_without_end_are_not_listed(monkeypatch):
+    """Then single ones are asked for."""
+    page = b'{"tags": ["%s"]}' % (b"x" * 900)
+    of, script = repository(*[answer(200, {"Link": '</v2/app/tags/list?last=2>; rel="next"'}, page) for _ in range(9)])
+    monkeypatch.setattr(repository_module, "MAX_TAG_LIST_BYTES", 2000)
+    assert of.list_tags(100) is None
+    assert len(script.sent) == 3
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,7 @@ def test_redirect_on_the_same_host_keeps_authorization():
         "https://0x7f000001/blob",
         "https://2130706433/blob",
         "file:///etc/passwd",
+        f"https://registry.test/{'x' * 17_000}",
     ],
 )
 def test_redirect_that_must_not_be_followed(location):
@@ -169,7 +170,7 @@ def test_large_answers_are_cut():
     """Where something small is expected, and in error bodies."""
     of = transport(Script([answer(body=b"x" * 1000)]))
     with pytest.raises(ManifestError, match="more than 999 bytes"):
-        of.open("GET", URL, accept={200}).read_all(999)
+        of.open("GET", URL, accept={200}).read_all(999, 1.0)
     with pytest.raises(NotFound) as caught:
         transport(Script([answer(404, body=b"x" * 3_000_000)])).open("GET", URL, accept={200})
     assert len(str(caught.value)) < 1000

@@ -34,8 +34,10 @@ class TokenProvider:
     Different sets are fetched at the same time, and a token that is here waits for none of them.
     """
 
-    def __init__(self, registry: str, transport: Transport, provide: CredentialProvider) -> None:
+    def __init__(self, registry: str, transport: Transport, provide: CredentialProvider, *, acr: bool = False) -> None:
+        """``acr``: an Azure container registry, which is its own token service."""
         self._registry = registry
+        self._acr = acr
         self._transport = transport
         self._provide = provide
         self._credential: Credential | None = None
@@ -45,6 +47,10 @@ class TokenProvider:
         self._instead: dict[tuple[str, ...], Credential] = {}
         self._challenge: Challenge | None = None
         self._realm = ""
+        # the registry's own hosts: itself, and where those of the chain say that it is at home
+        self._homes = {registry}
+        # the URL of the request that was answered with the challenge
+        self._asked_at = ""
         self._tokens: dict[tuple[Scope, ...], Token] = {}
         # which sets of scopes have a token that says something of a repository
         self._covering: dict[str, set[tuple[Scope, ...]]] = {}
@@ -111,7 +117,7 @@ class TokenProvider:
             raise self._error(f"it wants a sign-in, but offers no way that is known here ({offered})")
         if usable:
             realm = self._checked_realm(usable[0], url) if usable[0].scheme == "bearer" else ""
-            self._realm, self._challenge = realm, usable[0]
+            self._realm, self._asked_at, self._challenge = realm, url, usable[0]
         return usable[0] if usable else None
 
     def renewed(self, challenge: Challenge | None, scopes: Iterable[Scope], rejected: str | None) -> str | None:
@@ -120,7 +126,7 @@ class TokenProvider:
         while (token := self._usable(wanted)) is not None and token.header == rejected:
             self._forget(token)
         asked = Scope.parse_all(challenge.parameters.get("scope", "")) if challenge else ()
-        header = self._header(wanted, asked)
+        header = self._header(wanted, Scope.common(asked, wanted))
         return header if header != rejected else None
 
     def who(self, scopes: Iterable[Scope]) -> Credential | None:
@@ -237,19 +243,20 @@ class TokenProvider:
     def _fetch(self, scopes: tuple[Scope, ...], wanted: tuple[Scope, ...]) -> Token:
         """For ``scopes``, speaking for whom ``wanted`` says. Raises Unauthorized when nobody is left to speak for."""
         assert self._challenge
-        service = self._challenge.parameters.get("service", "")
+        service, realm = self._challenge.parameters.get("service", ""), self._realm
         fields = [("service", service)] if service else []
         credential, reused = self._signed_in(wanted), self._refresh
+        self._check_own(credential, realm)  # each time: another challenge may have named another realm meanwhile
         try:
             if credential.entra_token:
-                refresh_token = self._exchanged(service).value
+                refresh_token = self._exchanged(service, realm).value
             else:
                 refresh_token = credential.refresh_token
             if refresh_token:
                 fields += [("grant_type", "refresh_token"), ("client_id", CLIENT_ID)]
                 fields += [("scope", " ".join(map(str, scopes))), ("refresh_token", refresh_token)]
-                return self._post(self._realm, fields, "access_token", "token")
-            return self._get(credential, fields + [("scope", str(scope)) for scope in scopes])
+                return self._post(realm, fields, "access_token", "token")
+            return self._get(credential, realm, fields + [("scope", str(scope)) for scope in scopes])
         except Firewall:
             raise
         except (Unauthorized, Denied, Rejected) as error:
@@ -296,41 +303,70 @@ class TokenProvider:
 
         return known() is not None or bool(self._flights.do(id(refused), known, replacement))
 
-    def _get(self, credential: Credential, fields: list[tuple[str, str]]) -> Token:
+    def _check_own(self, credential: Credential, realm: str) -> None:
+        """An Azure container registry's credentials are for itself: no realm elsewhere is shown one of them.
+
+        Raises AuthError.
+        """
+        parts = urlsplit(realm)
+        if credential.entra_token:
+            kept, safe = "an Entra token", parts.scheme == "https"
+        elif self._acr and (credential.password or credential.refresh_token):
+            kept, safe = "a credential of an Azure container registry", True
+        else:
+            return
+        self._homes.add(credential.exchange)
+        if not safe or parts.netloc not in self._homes:
+            raise self._error(f"{kept} is not sent to {parts.scheme}://{parts.netloc}")
+
+    def _get(self, credential: Credential, realm: str, fields: list[tuple[str, str]]) -> Token:
         headers = {"Authorization": _basic(credential)} if credential.password else {}
-        separator = "&" if urlsplit(self._realm).query else "?"
-        url = f"{self._realm}{separator}{urlencode(fields)}"
-        answer = self._transport.fetch("GET", url, accept={200}, limit=MAX_TOKEN_BYTES, headers=headers, mode=self.mode)
+        separator = "&" if urlsplit(realm).query else "?"
+        url = f"{realm}{separator}{urlencode(fields)}"
+        answer = self._transport.fetch(
+            "GET",
+            url,
+            accept={200},
+            limit=MAX_TOKEN_BYTES,
+            headers=headers,
+            mode=self.mode,
+            sent_by=self._asked_at,
+        )
         return Token.from_answer(answer, "token", "access_token", host=self._registry)
 
     def _post(self, url: str, fields: list[tuple[str, str]], *members: str) -> Token:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         body = urlencode(fields).encode()
         answer = self._transport.fetch(
-            "POST", url, accept={200}, limit=MAX_TOKEN_BYTES, headers=headers, body=body, mode=self.mode
+            "POST",
+            url,
+            accept={200},
+            limit=MAX_TOKEN_BYTES,
+            headers=headers,
+            body=body,
+            mode=self.mode,
+            sent_by=self._asked_at,
         )
         return Token.from_answer(answer, *members, host=self._registry)
 
-    def _exchanged(self, service: str) -> Token:
+    def _exchanged(self, service: str, realm: str) -> Token:
         """The registry's refresh token for our Entra token; the provider is asked again when it has run out."""
 
         def known() -> Token | None:
             return self._refresh if self._refresh and not self._refresh.expired else None
 
-        token: Token = self._flights.do("exchange", known, lambda: self._exchange(service))
+        token: Token = self._flights.do("exchange", known, lambda: self._exchange(service, realm))
         return token
 
-    def _exchange(self, service: str) -> Token:
+    def _exchange(self, service: str, realm: str) -> Token:
         if self._refresh:
             self._credential = self._provide()
         credential = self._signed_in(())
-        realm = urlsplit(self._realm)
-        if realm.scheme != "https" or realm.netloc not in {self._registry, credential.exchange}:
-            raise self._error(f"an Entra token is not sent to {realm.scheme}://{realm.netloc}")
+        self._check_own(credential, realm)
         fields = [("grant_type", "access_token"), ("service", service)]
         fields += [("tenant", credential.tenant)] if credential.tenant else []
         fields += [("access_token", credential.entra_token)]
-        self._refresh = self._post(urljoin(self._realm, "/oauth2/exchange"), fields, "refresh_token")
+        self._refresh = self._post(urljoin(realm, "/oauth2/exchange"), fields, "refresh_token")
         return self._refresh
 
     def _error(self, reason: str) -> AuthError:

@@ -54,5 +54,12 @@ class Scope:
             actions.setdefault((scope.repository, scope.kind), set()).update(scope.actions)
         return tuple(Scope(name, tuple(sorted(wanted)), kind) for (name, kind), wanted in actions.items())
 
+    @staticmethod
+    def common(asked: Iterable[Scope], wanted: Iterable[Scope]) -> tuple[Scope, ...]:
+        """Of what somebody else asks for, what is wanted as well; in the other's order."""
+        ours = {scope.repository: set(scope.actions) for scope in Scope.merged(wanted)}
+        both = (Scope(s.repository, tuple(a for a in s.actions if a in ours.get(s.repository, ()))) for s in asked)
+        return tuple(scope for scope in both if scope.actions)
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.repository}:{','.join(self.actions)}"

@@ -79,12 +79,12 @@ def _granted(claims: dict[str, Any]) -> Mapping[str, frozenset[str]] | None:
     access = claims.get("access")
     if not isinstance(access, list) or not all(isinstance(entry, dict) for entry in access):
         return None
-    repositories = [entry for entry in access if entry.get("type") == "repository"]
-    return {str(entry.get("name")): _actions(entry.get("actions")) for entry in repositories}
+    repositories = [e for e in access if e.get("type") == "repository" and isinstance(e.get("name"), str)]
+    return {entry["name"]: _actions(entry.get("actions")) for entry in repositories}
 
 
 def _actions(value: Any) -> frozenset[str]:
-    return frozenset(map(str, value)) if isinstance(value, list) else frozenset()
+    return frozenset(action for action in value if isinstance(action, str)) if isinstance(value, list) else frozenset()
 
 
 def _lifetime(body: dict[str, Any], claims: dict[str, Any]) -> float:

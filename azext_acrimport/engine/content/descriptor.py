@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import ManifestError
@@ -17,10 +18,13 @@ from .platform import Platform, platform_of
 
 __all__ = [
     "ACCEPTED_MANIFESTS",
+    "ATTESTED",
     "DOCKER_LIST",
     "DOCKER_MANIFEST",
+    "IMAGE_NAME",
     "OCI_INDEX",
     "OCI_MANIFEST",
+    "REF_NAME",
     "Descriptor",
 ]
 
@@ -55,15 +59,28 @@ FOREIGN = re.compile(
     r"application/vnd\.(docker\.image\.rootfs\.foreign\.diff\.|oci\.image\.layer\.nondistributable\.v1\.)"
 )
 
+# Annotations that copying heeds; what else somebody has written there is in the manifest's bytes, and need not be kept.
+# The tag of an image in a layout, and its whole name as containerd and Docker write it:
+REF_NAME = "org.opencontainers.image.ref.name"
+IMAGE_NAME = "io.containerd.image.name"
+# Which image one of BuildKit's attestation manifests attests.
+# https://docs.docker.com/build/metadata/attestations/attestation-storage/
+ATTESTED = "vnd.docker.reference.digest"
+HEEDED = (REF_NAME, IMAGE_NAME, ATTESTED)
+
 # "This property is of type int64": https://github.com/opencontainers/image-spec/blob/main/descriptor.md#properties
 MAX_SIZE = 2**63 - 1
+
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
     """What a manifest says of something it refers to. Two are equal when type, digest and size are.
 
-    ``size`` is in bytes; -1 where it is not known yet (a tag that was only asked for with HEAD).
+    ``size`` is in bytes; -1 where it is not known yet (a tag that was only asked for with HEAD). ``annotations``: only
+    those that copying heeds.
     """
 
     media_type: str
@@ -71,7 +88,7 @@ class Descriptor:
     size: int
     platform: Platform | None = field(default=None, compare=False)
     artifact_type: str | None = field(default=None, compare=False)
-    annotations: Mapping[str, str] = field(default_factory=dict, compare=False)
+    annotations: Mapping[str, str] = field(default_factory=lambda: NONE, compare=False)
     urls: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -110,10 +127,12 @@ class Descriptor:
             size,
             platform=platform_of(value.get("platform")),
             artifact_type=artifact_type if isinstance(artifact_type, str) else None,
-            annotations=_texts(value.get("annotations")),
+            annotations=_heeded(value.get("annotations")),
             urls=tuple(url for url in urls if isinstance(url, str)) if isinstance(urls, list) else (),
         )
 
 
-def _texts(value: Any) -> Mapping[str, str]:
-    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
+def _heeded(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, dict):
+        return NONE
+    return {name: value[name] for name in HEEDED if isinstance(value.get(name), str)} or NONE

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from ..errors import ManifestError, Origin, UnsupportedManifest
 from .descriptor import INDEXES, OCI_INDEX, OCI_MANIFEST, SCHEMA1, Descriptor
 from .digest import Digest
+from .document import parse_document
 
 __all__ = ["MAX_MANIFEST_BYTES", "Manifest"]
 
@@ -69,8 +69,8 @@ def _object(raw: bytes) -> dict[str, Any]:
     if len(raw) > MAX_MANIFEST_BYTES:
         raise ManifestError(f"the manifest is larger than {MAX_MANIFEST_BYTES} bytes")
     try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError):
+        body = parse_document(raw)
+    except ValueError:
         raise ManifestError("the manifest is not JSON") from None
     if not isinstance(body, dict):
         raise ManifestError("the manifest is not a JSON object")

@@ -64,10 +64,9 @@ def platform_of(value: Any) -> Platform | None:
     """From the member of a descriptor, or from an image's config, where the same names are used."""
     if not isinstance(value, dict):
         return None
-    variant, version = value.get("variant"), value.get("os.version")
-    return Platform(
-        str(value.get("os", "")),
-        str(value.get("architecture", "")),
-        str(variant) if variant else None,
-        str(version) if version else None,
-    )
+
+    def text(name: str) -> str:
+        named = value.get(name)
+        return named if isinstance(named, str) else ""
+
+    return Platform(text("os"), text("architecture"), text("variant") or None, text("os.version") or None)

@@ -50,6 +50,9 @@ class Blobs:
         self._waiting: WeakValueDictionary[tuple[str, Digest], _Waiting] = WeakValueDictionary()
         # by registry and repository of the target, digest, and source
         self._failed: dict[tuple[str, str, Digest, str], EngineError] = {}
+        # by source registry: digests of which it has shown that it has them; a registry sees for itself which of its
+        # repositories may name what
+        self._shown: dict[str, set[bytes]] = {}
         # registries that have opened an upload where a mount was asked for
         self._no_mount: set[str] = set()
 
@@ -100,12 +103,9 @@ class Blobs:
         waiting = self._waiting[target.registry, blob.digest]
         lanes = driver.lanes("blob", ("target", target.registry), ("source", source.registry))
         moves = not origin or target.registry in self._no_mount
-        remembered = "" if origin else self._places.where(target.registry, blob)
-        # a layer is taken from elsewhere only for whoever has shown that the source has it
-        if remembered not in ("", target.repository) and await driver.ask(
-            "source", source, "blob", lambda: source.has_blob(blob), rank
-        ):
-            origin = remembered
+        own = origin and origin == _own_place(target, source)
+        place = origin or self._places.where(target.registry, blob)
+        origin = place if own or (place not in ("", target.repository) and await self._has(source, blob, rank)) else ""
 
         def needed() -> bool:
             return wanted() or any(other() for other in tuple(waiting))
@@ -127,9 +127,23 @@ class Blobs:
             totals.still(key)
         if origin and outcome == "copied":
             self._no_mount.add(target.registry)
+        if outcome == "copied":
+            self._shown_by(source).add(_packed(blob.digest))
         self._held.add(target, blob)
         self._places.holds(target.registry, target.repository, blob)
         return outcome
+
+    async def _has(self, source: Source, blob: Descriptor, rank: Rank) -> bool:
+        """Whether the source has shown that it has the blob: whoever only knows its digest gets nothing mounted."""
+        shown, digest = self._shown_by(source), _packed(blob.digest)
+        if digest not in shown and await self._driver.ask(
+            "source", source, "blob", lambda: source.has_blob(blob), rank
+        ):
+            shown.add(digest)
+        return digest in shown
+
+    def _shown_by(self, source: Source) -> set[bytes]:
+        return self._shown.setdefault(source.registry or key_of(source), set())
 
     async def push(self, blob: Descriptor, target: Target, source: Source, rank: Rank) -> None:
         """Store it, whatever the target says that it has."""
@@ -184,9 +198,13 @@ class _Holders:
 
 def _origin(held: _Holders, blob: Descriptor, target: Target, source: Source) -> str:
     """Another repository of the target's registry that is known to hold the blob; the source itself where it is one."""
-    if source.registry == target.registry and source.registry and source.repository != target.repository:
-        return source.repository
-    return held.any(target.registry, blob.digest)
+    return _own_place(target, source) or held.any(target.registry, blob.digest)
+
+
+def _own_place(target: Target, source: Source) -> str:
+    """The source's repository where both are in one registry, which sees for itself who may mount from there."""
+    same = source.registry == target.registry and source.registry and source.repository != target.repository
+    return source.repository if same else ""
 
 
 def _packed(digest: Digest) -> bytes:

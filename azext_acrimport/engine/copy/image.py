@@ -22,7 +22,7 @@ from ..errors import Cancelled, Origin
 from .blobs import Blobs
 from .driver import Driver, gather
 from .limits import Kind
-from .missing import Missing, missing_at
+from .missing import Missing, levels, missing_at
 from .platforms import select
 from .progress import Share, Totals
 from .puts import Puts, Stored
@@ -109,7 +109,13 @@ class ImageCopy:
             if not await self._plan():
                 return
         tree, digest = self._tree, self._root.digest
-        missing = [missing_at(destination, digest, tree, self.attachments) for destination in self.destinations]
+        parts = tree, self.attachments, self.has_put
+        missing = [missing_at(destination, digest, *parts) for destination in self.destinations]
+        for lack in missing:
+            lack.refuse_strangers({*tree.depths, digest, self.result.source_digest})
+            if lack.left_out:
+                was_there = f"images that {lack.destination.key} had before"
+                self.result.notices += (f"{lack.left_out} referrer(s) of {was_there}: left out",)
         if not any(lack.puts for lack in missing):
             self.result.status = "unchanged"
             return
@@ -309,10 +315,15 @@ class ImageCopy:
         self.result.bytes.add(outcome, blob.size)
 
     async def _put_manifests(self, lack: Missing) -> None:
-        """Children before parents; all that vouches for the image as well, so that its tag is the last of it."""
-        for level in lack.levels:
+        """What vouches for the image first, then children before parents; its tag is the last of it.
+
+        Whatever is there of an image has all that vouches for it, also when it was interrupted.
+        """
+        for level in levels(lack.vouching):
             await self._at_once(*(self._put(lack.destination, manifest) for manifest in level))
         await self._at_once(*(self._put_cosigned(lack.destination, found) for found in lack.cosigned))
+        for level in levels(lack.manifests):
+            await self._at_once(*(self._put(lack.destination, manifest) for manifest in level))
 
     async def _put(self, destination: Destination, manifest: Manifest) -> None:
         await self._puts.by_digest(destination, manifest)

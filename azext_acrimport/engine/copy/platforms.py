@@ -10,20 +10,20 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ..content.descriptor import Descriptor
+from ..content.descriptor import ATTESTED, Descriptor
 from ..content.digest import Digest
-from ..content.manifest import Manifest
+from ..content.document import parse_document
+from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
 from ..content.platform import Platform, platform_of
 from ..content.store import Source
 from ..errors import ManifestError, NoMatchingPlatform
 
-__all__ = ["ATTESTED", "Selection", "select"]
+__all__ = ["Selection", "select"]
 
-# The annotation with which BuildKit's attestation manifests name the image that they attest.
-# https://docs.docker.com/build/metadata/attestations/attestation-storage/
-ATTESTED = "vnd.docker.reference.digest"
 # Two levels of indexes exist.
 MAX_DEPTH = 6
+# All indexes of an image together, in bytes: what one of them may have. They are some kilobytes.
+MAX_INDEXES_BYTES = MAX_MANIFEST_BYTES
 # An image's config is a few kilobytes; a history of thousands of commands some hundred.
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
@@ -51,6 +51,9 @@ class _Selector:
         self._met: set[Platform] = set()
         self._available: dict[str, None] = {}
         self._read: dict[Digest, Manifest] = {}
+        # what is left of each index that has been met below the root, and the bytes of all of them
+        self._left: dict[Digest, Manifest | None] = {}
+        self._bytes = 0
 
     def select(self, root: Descriptor, name: str) -> Selection:
         raw, media_type = self._source.manifest(root.digest, root.size)
@@ -71,10 +74,11 @@ class _Selector:
 
     def _reduced(self, index: Manifest, depth: int) -> Manifest | None:
         """The index without what is not wanted; itself where all is; None where nothing is."""
-        if depth > MAX_DEPTH:
-            message = "indexes are nested deeper than in any real image"
+        self._bytes += len(index.raw)
+        if depth > MAX_DEPTH or self._bytes > MAX_INDEXES_BYTES:
+            message = "indexes are nested deeper, or are larger, than those of any real image"
             raise ManifestError(message, origin="source", subject=str(index.descriptor.digest))
-        body = json.loads(index.raw)
+        body = parse_document(index.raw)
         entries = body.get("manifests") or []
         kept: list[Any] = [self._kept(entry, depth) for entry in entries]
         digests = {str(entry["digest"]) for entry in kept if entry}
@@ -85,10 +89,14 @@ class _Selector:
         left = [entry for entry in kept if entry]
         if not left:
             return None
-        if left == entries:
-            return index
-        body["manifests"] = left
-        raw = json.dumps(body, separators=(",", ":")).encode()  # in the order in which it came: the same every time
+        try:
+            if left == entries:
+                return index
+            body["manifests"] = left
+            raw = json.dumps(body, separators=(",", ":")).encode()  # in the order in which it came: always the same
+        except RecursionError:
+            name = str(index.descriptor.digest)
+            raise ManifestError(f"{name}: the index is nested too deeply", origin="source", subject=name) from None
         digest = Digest.of(raw, index.descriptor.digest.algorithm)
         return Manifest.parse(raw, index.descriptor.media_type, digest)
 
@@ -98,13 +106,23 @@ class _Selector:
         if _attested(entry):
             return None
         if descriptor.is_index:
-            raw, _ = self._source.manifest(descriptor.digest, descriptor.size)
-            nested = self._reduced(Manifest.parse(raw, descriptor.media_type, descriptor.digest), depth + 1)
+            nested = self._nested(descriptor, depth + 1)
             if nested is None:
                 return None
             self._read[nested.descriptor.digest] = nested
             return {**entry, "digest": str(nested.descriptor.digest), "size": len(nested.raw)}
         return entry if descriptor.platform and self._is_wanted(descriptor.platform) else None
+
+    def _nested(self, descriptor: Descriptor, depth: int) -> Manifest | None:
+        """What is left of an index; each is read once, however many name it."""
+        if descriptor.digest not in self._left:
+            if self._bytes + descriptor.size > MAX_INDEXES_BYTES:
+                message = f"its indexes have more than {MAX_INDEXES_BYTES} bytes"
+                raise ManifestError(message, origin="source", subject=str(descriptor.digest))
+            raw, _ = self._source.manifest(descriptor.digest, descriptor.size)
+            index = Manifest.parse(raw, descriptor.media_type, descriptor.digest)
+            self._left[descriptor.digest] = self._reduced(index, depth)
+        return self._left[descriptor.digest]
 
     def _is_wanted(self, platform: Platform) -> bool:
         if platform.os != "unknown":
@@ -119,8 +137,8 @@ class _Selector:
             return None
         reader = self._source.blob(image.config).open()
         try:
-            config = json.loads(b"".join(iter(reader.read, b"")))
-        except (ValueError, RecursionError):
+            config = parse_document(b"".join(iter(reader.read, b"")))
+        except ValueError:
             return None
         finally:
             reader.close()
@@ -130,4 +148,5 @@ class _Selector:
 def _attested(entry: Any) -> str:
     """The digest of the image that this entry attests, or an empty text."""
     annotations = entry.get("annotations")
-    return str(annotations.get(ATTESTED) or "") if isinstance(annotations, dict) else ""
+    attested = annotations.get(ATTESTED) if isinstance(annotations, dict) else ""
+    return attested if isinstance(attested, str) else ""

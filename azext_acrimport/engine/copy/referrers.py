@@ -36,13 +36,14 @@ MAX_ATTACHMENTS = 5000
 
 @dataclass(slots=True)
 class Attachment:
-    """A manifest that vouches for another one: by its ``subject``, or by its ``tag``.
+    """A manifest that vouches for another one (``of``): by its ``subject``, or by its ``tag``.
 
     ``lacking``: the places (``registry/repository``) that do not have it.
     """
 
     descriptor: Descriptor
     subject: Digest | None
+    of: Digest
     tag: str = ""
     lacking: set[str] = field(default_factory=set)
 
@@ -77,7 +78,7 @@ class Attachments:
         self._image = image
         self._depths = depths
         self._found: dict[tuple[Digest, str], Attachment] = {}
-        self._digests: set[Digest] = set()
+        self._by_digest: dict[Digest, Attachment] = {}
 
     @property
     def all(self) -> tuple[Attachment, ...]:
@@ -85,7 +86,14 @@ class Attachments:
         return tuple(self._found.values())
 
     def __contains__(self, digest: Digest) -> bool:
-        return digest in self._digests
+        return digest in self._by_digest
+
+    def vouched(self, attachment: Attachment) -> Digest:
+        """The image that it vouches for in the end: a signature of an SBOM vouches for what the SBOM is of."""
+        of = attachment.of
+        for _ in range(MAX_DEPTH):
+            of = self._by_digest[of].of if of in self._by_digest else of
+        return of
 
     async def find(self, subject: Descriptor) -> None:
         """All that vouches for this one, and for that in turn."""
@@ -94,10 +102,11 @@ class Attachments:
             image.readings.referrers(image.request.source, subject.digest, image.reading_rank), self._tags(subject)
         )
         unique = {found.digest: found for found in listed}  # a list that people keep by hand may say a thing twice
-        new = [Attachment(found, subject.digest) for found in unique.values() if found.digest not in self._depths]
+        fresh = [found for found in unique.values() if found.digest not in self._depths]
+        new = [Attachment(found, subject.digest, subject.digest) for found in fresh]
         for attachment in new:
             self._add(attachment, subject)
-        cosigned = [Attachment(found, None, tag) for tag, found in tagged]
+        cosigned = [Attachment(found, None, subject.digest, tag) for tag, found in tagged]
         deeper = [*new, *(attachment for attachment in cosigned if self._add(attachment, subject))]
         await gather(
             self._compare(subject, new),
@@ -120,7 +129,7 @@ class Attachments:
         digest = attachment.descriptor.digest
         known = digest in self._depths
         self._found[digest, attachment.tag] = attachment
-        self._digests.add(digest)
+        self._by_digest.setdefault(digest, attachment)
         self._image.result.referrers = len(self._found)
         depth = self._depths.setdefault(digest, self._depths[subject.digest] + 1)
         if depth > MAX_DEPTH or len(self._found) > MAX_ATTACHMENTS:

@@ -6,23 +6,15 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from ..content.descriptor import Descriptor
+from ..content.descriptor import ATTESTED, Descriptor
 from ..content.digest import Digest
 from ..content.manifest import Manifest
-from ..errors import ManifestError
 from .driver import gather
-from .platforms import ATTESTED
+from .measure import Measure
 from .referrers import Image
 from .request import Destination
 
 __all__ = ["Tree"]
-
-# Indexes of indexes exist (two levels); nobody has been seen to need more, and a loop is impossible with digests.
-MAX_DEPTH = 6
-# The largest known indexes have some hundred children; this is where an index becomes a way to keep us busy.
-MAX_MANIFESTS = 5000
-# All manifests of an image are kept until they are pushed.
-MAX_MANIFEST_BYTES_IN_ALL = 64 * 1024 * 1024
 
 
 class Tree:
@@ -42,7 +34,7 @@ class Tree:
         self._image = image
         self._root: Descriptor
         self._own: set[Digest] = set()
-        self._size = 0
+        self._measure = Measure(image.request)
 
     def begin(self, root: Descriptor) -> None:
         """The whole, from which all depths count."""
@@ -76,8 +68,8 @@ class Tree:
         self.depths.update({child.digest: depth for child in new})
         if manifest.descriptor.digest in self._own:
             self._own.update(child.digest for child in new)
-        if new and (depth > MAX_DEPTH or len(self.depths) > MAX_MANIFESTS):
-            raise self._beyond_measure()
+        if new:
+            self._measure.expect(new, depth)
         if not self._is_everywhere(self._root):
             self._image.readings.require(self._image.request.source, len(new))
         await gather(*map(self._look_at_child, new))
@@ -102,20 +94,14 @@ class Tree:
 
     async def _read(self, descriptor: Descriptor) -> None:
         image, digest = self._image, descriptor.digest
+        self._measure.expect([descriptor])
         manifest = self.given.get(digest) or await image.readings.manifest(
             image.request.source, descriptor, image.reading_rank, as_served=self.depths[digest] == 0
         )
         if digest in self.manifests:
             return
+        self._measure.take(manifest, descriptor.size)
         self.manifests[digest] = manifest
         image.result.manifests += digest not in image.attachments
-        self._size += len(manifest.raw)
         if manifest.foreign:
             image.result.notices += (f"{len(manifest.foreign)} foreign layer(s) of {digest} left out",)
-        if self._size > MAX_MANIFEST_BYTES_IN_ALL:
-            raise self._beyond_measure()
-
-    def _beyond_measure(self) -> ManifestError:
-        request = self._image.request
-        message = f"{request.identifier} has more manifests, or nests them deeper, than any real image"
-        return ManifestError(message, origin="source", subject=request.key)

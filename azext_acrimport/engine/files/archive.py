@@ -26,8 +26,11 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 GZIP = b"\x1f\x8b"
 BLOCK = 1024 * 1024
-# More manifests than anybody saves into one file.
+# More manifests, and bytes of them, than anybody saves into one file.
 MAX_ROOTS = 5000
+MAX_READ_BYTES = 64 * 1024 * 1024
+# Docker stacks at most 127. In a zipped archive it costs some megabytes of unpacking to look at one.
+MAX_LAYERS = 500
 
 
 class DockerArchive(NamedImages):
@@ -45,6 +48,9 @@ class DockerArchive(NamedImages):
             raise LayoutError(files.path, "its manifest.json is not a list of images")
         self._manifests: dict[Digest, tuple[bytes, str]] = {}
         self._places: dict[Digest, str] = {}
+        # of each member what it was found to be; an image may name one a hundred times
+        self._digests: dict[str, Digest] = {}
+        self._compressed: dict[str, bool] = {}
 
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``. Raises LayoutError, with the names that there are, when it names none or several."""
@@ -93,11 +99,15 @@ class DockerArchive(NamedImages):
         if not isinstance(config, str) or self._files.size("index.json") is None or self._files.size(config) is None:
             return None
         layout, wanted = OciLayout(self._files), self._hashed(config)
-        waiting = list(layout.roots)
+        waiting, met, left = list(layout.roots), set(), MAX_READ_BYTES
         for descriptor in waiting:  # grows while it is read; an index may name platforms that were not pulled
-            if not descriptor.is_manifest or self._files.size(blob_name(descriptor.digest)) is None:
+            if not descriptor.is_manifest or descriptor.digest in met or left < 0:
+                continue
+            met.add(descriptor.digest)
+            if self._files.size(blob_name(descriptor.digest)) is None:
                 continue
             raw, _ = layout.manifest(descriptor.digest, descriptor.size)
+            left -= len(raw)
             manifest = Manifest.parse(raw, descriptor.media_type, descriptor.digest)
             if descriptor.is_index and len(waiting) < MAX_ROOTS:
                 waiting += manifest.manifests
@@ -118,6 +128,8 @@ class DockerArchive(NamedImages):
         diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
         if not isinstance(diff_ids, list) or len(diff_ids) != len(layers):
             raise LayoutError(self._files.path, f"its configuration {config} does not describe its layers")
+        if len(layers) > MAX_LAYERS:
+            raise LayoutError(self._files.path, f"it has {len(layers)} layers, and no image has more than {MAX_LAYERS}")
         body = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
@@ -130,10 +142,11 @@ class DockerArchive(NamedImages):
         return raw
 
     def _layer(self, name: str, diff_id: Any) -> dict[str, Any]:
-        stream = self._files.open(name)
-        compressed = stream.read(len(GZIP)) == GZIP
-        stream.close()
-        if compressed:
+        if name not in self._compressed:
+            stream = self._files.open(name)
+            self._compressed[name] = stream.read(len(GZIP)) == GZIP
+            stream.close()
+        if self._compressed[name]:
             return self._described(name, f"{LAYER}+gzip", None)
         try:
             return self._described(name, LAYER, Digest.parse(diff_id if isinstance(diff_id, str) else ""))
@@ -150,6 +163,12 @@ class DockerArchive(NamedImages):
         return {"mediaType": media_type, "digest": str(digest), "size": size}
 
     def _hashed(self, name: str) -> Digest:
+        """Of a member, which is read once."""
+        if name not in self._digests:
+            self._digests[name] = self._read_through(name)
+        return self._digests[name]
+
+    def _read_through(self, name: str) -> Digest:
         hasher = Digest.of(b"").hasher()
         stream = self._files.open(name)
         for block in iter(lambda: stream.read(BLOCK), b""):

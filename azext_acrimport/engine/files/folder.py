@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from ..content.stream import ByteStream
 from ..errors import LayoutError
 
-__all__ = ["Files", "Folder"]
+__all__ = ["Files", "Folder", "open_file"]
 
 
 class Files(Protocol):
@@ -42,26 +44,61 @@ class Folder:
 
     def size(self, name: str) -> int | None:
         """As ``Files.size``."""
-        place = Path(os.path.realpath(self._root / name))
-        if self._root != place and self._root not in place.parents:
-            raise LayoutError(self.path, f"{name} is a link that leads out of it")
         try:
-            status = os.stat(place)
+            status = os.stat(self._root / self._inside(name))
         except OSError:
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def open(self, name: str) -> ByteStream:
         """As ``Files.open``."""
-        if self.size(name) is None:
-            raise LayoutError(self.path, f"{name} is not there, or is no file")
+        inside = self._inside(name)
         try:
-            return _Whole(open(self._root / name, "rb"), self.path)
+            return _Whole(self._opened(inside.parts), self.path)
         except OSError as error:
-            raise LayoutError(self.path, f"{name} cannot be read ({error.strerror})") from None
+            raise LayoutError(self.path, f"{name} is not there, or is no file to be read ({error.strerror})") from None
+
+    def _inside(self, name: str) -> Path:
+        """Where it is below the folder, with no link on the way. Raises LayoutError."""
+        place = Path(os.path.realpath(self._root / name))
+        if self._root != place and self._root not in place.parents:
+            raise LayoutError(self.path, f"{name} is a link that leads out of it")
+        return place.relative_to(self._root)
+
+    def _opened(self, parts: Sequence[str]) -> BinaryIO:
+        """Step by step, and through no link: what was looked at may be another one by now."""
+        if not parts or os.open not in os.supports_dir_fd:  # Windows, where links are for administrators
+            return open_file(str(self._root.joinpath(*parts)))
+        folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for part in parts[:-1]:
+                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                os.close(folder)
+                folder = inner
+            return open_file(parts[-1], folder)
+        finally:
+            os.close(folder)
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def open_file(path: str, folder: int | None = None) -> BinaryIO:
+    """A regular file, to be read. Raises OSError, for a pipe as well: it would be waited for.
+
+    ``folder``: a descriptor, below which ``path`` is a single name, and then no link.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    if folder is not None:
+        flags |= os.O_NOFOLLOW
+    descriptor = os.open(path, flags, dir_fd=folder)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return open(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 class _Whole:

@@ -7,13 +7,14 @@ https://www.rfc-editor.org/rfc/rfc1952
 from __future__ import annotations
 
 import bisect
+import os
 import threading
 import zlib
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from ..content.stream import BLOCK_BYTES
 from ..errors import LayoutError
+from .folder import open_file
 
 __all__ = ["GzipFile", "Reading"]
 
@@ -41,10 +42,14 @@ class Reading(Protocol):
 
 
 class GzipFile:
-    """Shared by all its readers, in all threads. ``limit``: bytes; what expands beyond is a bomb."""
+    """Shared by all its readers, in all threads. ``limit``: bytes; what expands beyond is a bomb.
 
-    def __init__(self, path: str, limit: int) -> None:
+    ``file``: open, and only asked which one it is; each reader opens the path for itself.
+    """
+
+    def __init__(self, path: str, file: BinaryIO, limit: int) -> None:
         self.path = path
+        self.file = file
         self.limit = limit
         self._lock = threading.Lock()
         self._distance = FIRST_DISTANCE
@@ -76,7 +81,10 @@ class GzipFile:
 class _Reader:
     def __init__(self, gzip: GzipFile) -> None:
         self._gzip = gzip
-        self._file = Path(gzip.path).open("rb")  # noqa: SIM115  it is open as long as its reader
+        self._file = open_file(gzip.path)
+        if not os.path.sameopenfile(self._file.fileno(), gzip.file.fileno()):
+            self._file.close()
+            raise LayoutError(gzip.path, "it was replaced by another file")
         self._ready = b""
         self._position = 0
         self._out, self._in, self._decompressor = gzip.before(0)

@@ -6,13 +6,13 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from ..content.descriptor import Descriptor
+from ..content.descriptor import IMAGE_NAME, REF_NAME, Descriptor
 from ..content.digest import Digest
+from ..content.document import parse_document
 from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
 from ..content.reference import fallback_tag
 from ..content.stream import Body
@@ -20,10 +20,6 @@ from ..errors import DigestMismatch, LayoutError, ManifestError, Truncated
 from .folder import Files
 
 __all__ = ["NamedImages", "OciLayout", "blob_name", "load_json", "read_json"]
-
-REF_NAME = "org.opencontainers.image.ref.name"
-# containerd and Docker write the whole name of the image here, and only the tag into the other.
-IMAGE_NAME = "io.containerd.image.name"
 
 
 class NamedImages(ABC):
@@ -73,6 +69,7 @@ class OciLayout(NamedImages):
     def __init__(self, files: Files) -> None:
         super().__init__(files)
         self._subjects: dict[Digest, Digest | None] = {}
+        self._referring: dict[Digest, list[Descriptor]] | None = None
         version = read_json(files, "oci-layout").get("imageLayoutVersion")
         if not isinstance(version, str) or not version.startswith("1."):
             raise LayoutError(files.path, f"its layout has the version {version!r}, which is not known here")
@@ -81,10 +78,15 @@ class OciLayout(NamedImages):
             self.roots = [Descriptor.from_json(entry) for entry in entries or ()]
         except (ManifestError, TypeError) as error:
             raise LayoutError(files.path, f"its index.json is not an index ({error})") from None
+        self._types = {root.digest: root.media_type for root in reversed(self.roots)}
+        self._named: dict[str, list[Descriptor]] = {}
+        for root in self.roots:
+            for name in _names(root):
+                self._named.setdefault(name, []).append(root)
 
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``. Raises LayoutError, with the names that there are, when it names none or several."""
-        named = [root for root in self.roots if identifier in _names(root)]
+        named = self._named.get(identifier, ())
         if not named and ":" in identifier:
             return self._by_digest(identifier.removeprefix("@"))
         found = {root.digest: root for root in (named if identifier else self._main())}
@@ -108,25 +110,34 @@ class OciLayout(NamedImages):
         actual = Digest.of(raw, digest.algorithm)
         if actual != digest:
             raise DigestMismatch(f"manifest {digest}", str(digest), str(actual), origin="source")
-        known = next((root.media_type for root in self.roots if root.digest == digest), "application/json")
-        return raw, known
+        return raw, self._types.get(digest, "application/json")
 
     def referrers(self, subject: Digest) -> Sequence[Descriptor]:
         """As ``Source.referrers``: what ``index.json`` names besides, and the list under the fallback tag."""
-        mine = [root for root in self.roots if root.is_manifest and self._subject(root) == subject]
-        listed = next((root for root in self.roots if fallback_tag(subject) in _names(root)), None)
-        named = self._parsed(listed).manifests if listed else ()
-        return list({entry.digest: entry for entry in (*named, *mine)}.values())
+        listed = self._named.get(fallback_tag(subject))
+        named = self._parsed(listed[0]).manifests if listed else ()
+        return list({entry.digest: entry for entry in (*named, *self._referring_to(subject))}.values())
 
     quota = None
 
     def list_tags(self, pages: int) -> Sequence[str]:
         """As ``Source.list_tags``: all names that there are."""
-        return tuple({name: None for root in self.roots for name in _names(root)})
+        return tuple(self._named)
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """As ``Source.has_blob``."""
         return self._files.size(blob_name(descriptor.digest)) == descriptor.size
+
+    def _referring_to(self, subject: Digest) -> Sequence[Descriptor]:
+        """Each root is looked at once, however many images are asked about."""
+        if self._referring is None:
+            referring: dict[Digest, list[Descriptor]] = {}
+            for root in self.roots:
+                other = self._subject(root) if root.is_manifest else None
+                if other:
+                    referring.setdefault(other, []).append(root)
+            self._referring = referring
+        return self._referring.get(subject, ())
 
     def _subject(self, root: Descriptor) -> Digest | None:
         if root.digest not in self._subjects:
@@ -174,8 +185,8 @@ def load_json(files: Files, name: str) -> Any:
     if size > MAX_MANIFEST_BYTES:
         raise LayoutError(files.path, f"its {name} is larger than {MAX_MANIFEST_BYTES} bytes")
     try:
-        return json.loads(_read(files, name))
-    except (ValueError, RecursionError):
+        return parse_document(_read(files, name))
+    except ValueError:
         raise LayoutError(files.path, f"its {name} is not JSON") from None
 
 

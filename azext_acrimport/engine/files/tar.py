@@ -5,31 +5,28 @@ from __future__ import annotations
 
 import os
 import re
-import tarfile
 import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ..content.stream import ByteStream
 from ..errors import LayoutError
+from .folder import open_file
 from .gzipped import GzipFile, Reading
+from .headers import members
 
 __all__ = ["TarArchive"]
 
 GZIP = b"\x1f\x8b"
 # Formats that tar programs write, and that would have to be unpacked by what Python does not have everywhere.
 OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-# `docker save` writes three members a layer; an archive with more than this is made to keep us busy.
-MAX_MEMBERS = 100_000
 # Layers are compressed once already. What unpacks to a hundred times its size, and to more than a gigabyte, is a bomb.
 MAX_RATIO = 100
 ALWAYS_ALLOWED = 1024 * 1024 * 1024
 BLOCK = 1024 * 1024
-# A header has 512 bytes, a long name some more; whoever announces as much as this wants our memory.
-MAX_HEADER = 1024 * 1024
-DAMAGED = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError, RecursionError)
+DAMAGED = (OSError, EOFError, zlib.error, ValueError)
 DRIVE_LIKE = re.compile("[A-Za-z]:")
 
 
@@ -40,7 +37,7 @@ class TarArchive:
         self.path = path
         self._lock = threading.Lock()
         try:
-            self._file: BinaryIO = open(path, "rb")  # noqa: SIM115  closed by close()
+            self._file = open_file(path)
         except FileNotFoundError:
             raise LayoutError(path, "there is no such file", missing=True) from None
         except OSError as error:
@@ -86,23 +83,14 @@ class TarArchive:
         self._file.seek(0)
         file: Reading = self._gzip.reader() if self._gzip else self._file
         try:
-            headers: Any = _Headers(file, self.path)
-            archive: Any = tarfile.open(fileobj=headers, mode="r:")  # noqa: SIM115  it holds nothing to be closed
-            for number, member in enumerate(archive):
-                archive.members = []  # it would keep them all
-                if number >= MAX_MEMBERS:
-                    raise LayoutError(self.path, f"it has more than {MAX_MEMBERS} members")
+            for member in members(file, self.path, end):
                 name = _normal(member.name)
                 if name is None:
-                    raise LayoutError(self.path, f"its member {member.name!r} leads out of it")
-                if member.issym():
-                    yield name, str(PurePosixPath(name).parent / member.linkname)
-                elif member.islnk():
-                    yield name, member.linkname
-                elif member.isreg() and not member.issparse():
-                    if not 0 <= member.size <= end - member.offset_data:
-                        raise LayoutError(self.path, f"it breaks off in its member {name}")
-                    yield name, (member.offset_data, member.size)
+                    raise LayoutError(self.path, f"its member {member.name} leads out of it")
+                if member.is_file:
+                    yield name, (member.offset, member.size)
+                elif member.link is not None:
+                    yield name, str(PurePosixPath(name).parent / member.link) if member.symbolic else member.link
             while self._gzip and file.read(BLOCK):
                 pass  # to the end: it may be cut, or damaged, there
         finally:
@@ -116,28 +104,8 @@ class TarArchive:
         if other:
             raise LayoutError(self.path, f"it is compressed with {other}; unpack it first")
         packed = os.fstat(self._file.fileno()).st_size
-        return GzipFile(self.path, max(ALWAYS_ALLOWED, MAX_RATIO * packed)) if head.startswith(GZIP) else None
-
-
-class _Headers:
-    """What tarfile reads through: only headers, and only forward."""
-
-    def __init__(self, file: Reading, path: str) -> None:
-        self._file = file
-        self._path = path
-
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= MAX_HEADER:
-            raise LayoutError(self._path, f"it has a header of {size} bytes, which is none")
-        return self._file.read(size)
-
-    def seek(self, position: int) -> int:
-        if position < self._file.tell() - tarfile.BLOCKSIZE:
-            raise LayoutError(self._path, "its members go backwards")
-        return self._file.seek(position)
-
-    def tell(self) -> int:
-        return self._file.tell()
+        limit = max(ALWAYS_ALLOWED, MAX_RATIO * packed)
+        return GzipFile(self.path, self._file, limit) if head.startswith(GZIP) else None
 
 
 def _normal(name: str) -> str | None:

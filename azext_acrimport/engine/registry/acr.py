@@ -7,11 +7,11 @@ https://learn.microsoft.com/azure/container-registry/container-registry-image-lo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from ..auth.scope import Scope
+from ..content.document import parse_document
 from ..errors import Disallowed, EngineError, ManifestError, NetworkError, RegistryError
 from .client import RegistryClient
 
@@ -56,8 +56,8 @@ def _asked(client: RegistryClient, path: str, scopes: Sequence[Scope]) -> dict[s
         return {}
     try:
         asked = client.fetch("GET", path, scopes=scopes, accept={200}, limit=MAX_METADATA_BYTES, retry=False)
-        answer = json.loads(asked.body)
-    except (RegistryError, NetworkError, ManifestError, ValueError, RecursionError):
+        answer = parse_document(asked.body)
+    except (RegistryError, NetworkError, ManifestError, ValueError):
         return {}
     return answer if isinstance(answer, dict) else {}
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -21,7 +23,7 @@ from ..transport import addresses
 from ..transport.response import Answer, Response
 from ..transport.retry import Pace
 from ..transport.transport import MAX_ERROR_BYTES, Transport
-from ..waiting import SingleFlight
+from ..waiting import LOOK, SingleFlight
 from .quota import QuotaMeter
 
 __all__ = ["RegistryClient"]
@@ -60,11 +62,12 @@ class RegistryClient:
         self.referrers_pace = Pace(*ACR_REFERRERS, registry)
         self.meter = QuotaMeter() if registry == DOCKER_HUB else None
         self.transport = transport
-        self.tokens = TokenProvider(host, transport, provide)
+        self.tokens = TokenProvider(host, transport, provide, acr=acr)
         transport.names[host] = registry
         self._base = ""
         self._admissions = Admissions()
         self._flights = SingleFlight(transport.cancellation)
+        self._alone = threading.Lock()
 
     @property
     def base(self) -> str:
@@ -89,6 +92,16 @@ class RegistryClient:
                 raise
             return f"http://{self.host}"
         return secure
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """For what takes much memory: one thread after the other. Raises Cancelled."""
+        while not self._alone.acquire(timeout=LOOK):
+            self.transport.cancellation.check()
+        try:
+            yield
+        finally:
+            self._alone.release()
 
     def fetch(
         self,
@@ -136,6 +149,7 @@ class RegistryClient:
         retry: bool,
     ) -> Answered:
         scopes = tuple(scopes)
+        sent_by = "" if path.startswith("/") else self.base
 
         def once(url: str, authorization: str | None) -> Answered:
             sent = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
@@ -149,6 +163,7 @@ class RegistryClient:
                     body=content,
                     retry=retry,
                     mode=self.tokens.mode_for(scopes),
+                    sent_by=sent_by,
                 )
             finally:
                 if isinstance(content, VerifyingReader):

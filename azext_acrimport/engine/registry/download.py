@@ -131,7 +131,9 @@ class BlobDownload:
     def _skip(self, response: Response, count: int) -> None:
         """Read over what is here already: its hash is taken, and it has been sent on."""
         while count > 0:
-            block = self._taken(response, min(BLOCK_BYTES, count))
+            self._cancellation.check()
+            with self._cancellation.waking(response.shutdown):
+                block = self._taken(response, min(BLOCK_BYTES, count))
             if not block:
                 raise self._cut()
             count -= len(block)

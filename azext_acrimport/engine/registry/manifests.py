@@ -6,12 +6,12 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-ma
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 
 from ..auth.scope import Scope
 from ..content.descriptor import ACCEPTED_MANIFESTS, Descriptor
 from ..content.digest import Digest
+from ..content.document import parse_document
 from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
 from ..errors import (
     ContentError,
@@ -71,7 +71,16 @@ class Manifests:
 
     def verified(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
-        answer, subject = self.get(str(digest)), f"manifest {digest}"
+        subject = f"manifest {digest}"
+        if size > MAX_MANIFEST_BYTES:
+            message = f"{digest}: the manifest is larger than {MAX_MANIFEST_BYTES} bytes"
+            raise ManifestError(message, origin=self._origin, subject=str(digest))
+        try:
+            answer = self.get(str(digest), size)
+        except ManifestError:
+            if size < 0:
+                raise
+            raise Truncated(subject, f"{size} bytes", "more", origin=self._origin) from None
         actual = Digest.of(answer.body, digest.algorithm)
         if actual == digest and size in (-1, len(answer.body)):
             return answer.body, _media_type(answer)
@@ -100,9 +109,10 @@ class Manifests:
             raise ContentError(f"manifest {identifier}", str(digest), str(stated), origin=self._origin)
         return bool(answer.headers.get("OCI-Subject"))
 
-    def get(self, identifier: str) -> Answer:
-        """As it comes."""
-        return self.fetch("GET", self._path(identifier), {200}, headers=ACCEPT)
+    def get(self, identifier: str, size: int = -1) -> Answer:
+        """As it comes; where its size is known no more is read. Raises ManifestError when there is more."""
+        limit = size if size >= 0 else MAX_MANIFEST_BYTES
+        return self.fetch("GET", self._path(identifier), {200}, headers=ACCEPT, limit=limit)
 
     def fetch(
         self,
@@ -112,6 +122,7 @@ class Manifests:
         *,
         headers: dict[str, str] | None = None,
         body: bytes | None = None,
+        limit: int = MAX_MANIFEST_BYTES,
     ) -> Answer:
         """What is as small as a manifest, or a list of tags."""
         return self._client.fetch(
@@ -119,7 +130,7 @@ class Manifests:
             path,
             scopes=self._scopes,
             accept=frozenset(accept),
-            limit=MAX_MANIFEST_BYTES,
+            limit=limit,
             headers=headers,
             body=body,
         )
@@ -138,10 +149,10 @@ class Manifests:
             return True
         try:
             answer = self.fetch("GET", f"/v2/{self._repository}/tags/list", {200})
-            tags = json.loads(answer.body)["tags"] or []
+            tags = parse_document(answer.body)["tags"] or []
         except NotFound:
             return True
-        except (Denied, Disallowed, ValueError, KeyError, TypeError, RecursionError):
+        except (Denied, Disallowed, ValueError, KeyError, TypeError):
             return False
         return isinstance(tags, list) and identifier not in tags and not answer.headers.get("Link")
 

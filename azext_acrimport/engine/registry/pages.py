@@ -15,12 +15,18 @@ from .client import RegistryClient
 
 __all__ = ["next_page"]
 
-NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
+# Twice what servers take as the first line of the request that would come of it.
+MAX_LINK = 8 * 1024
+# What is within < and > holds neither, so no place is looked at from many others.
+NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?', re.IGNORECASE)
 
 
 def next_page(client: RegistryClient, answer: Answer, what: str) -> str:
     """The next page's URL, empty at the last one. Raises NetworkError when it is not on this registry's host."""
-    match = NEXT.search(answer.headers.get("Link", ""))
+    link = answer.headers.get("Link", "")
+    if len(link) > MAX_LINK:
+        raise NetworkError(client.registry, "redirect", f"{what} goes on at no address", origin=client.transport.origin)
+    match = NEXT.search(link)
     if not match:
         return ""
     url = client.locate(match[1], answer.url)

@@ -14,6 +14,7 @@ from typing import Any
 from ..auth.scope import Scope
 from ..content.descriptor import OCI_INDEX, Descriptor
 from ..content.digest import Digest
+from ..content.document import parse_document
 from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
 from ..content.reference import fallback_tag
 from ..errors import ManifestError, NotFound, RegistryError
@@ -34,6 +35,13 @@ REFUSALS = frozenset(
 )
 # How often a list that others write at the same time is merged anew.
 MERGES = 8
+# Of one list, on all its pages: three kilobytes of annotations for each of so many.
+MAX_LIST_BYTES = 16 * 1024 * 1024
+# Most lists are far shorter. Those that are not are read one after the other: sixty-four of four megabytes at once
+# would take half a gigabyte.
+SHORT_BYTES = 256 * 1024
+# All long pages that a repository may show us; nobody's images have so many signatures.
+MAX_LONG_BYTES = 48 * 1024 * 1024
 
 
 class Referrers:
@@ -56,6 +64,7 @@ class Referrers:
         self._lock = threading.Lock()
         # whether there is the API; None until a registry has told
         self._has_api: bool | None = None
+        self._long_left = MAX_LONG_BYTES
 
     def of(self, subject: Digest) -> list[Descriptor]:
         """All of them. Only a clear answer is one: whatever else a registry says is raised, never taken for none."""
@@ -76,40 +85,60 @@ class Referrers:
     def _listed(self, subject: Digest) -> list[Descriptor] | None:
         """As the API lists them; None without it."""
         found: dict[Digest, Descriptor] = {}
+        left = MAX_LIST_BYTES
         url = f"/v2/{self._repository}/referrers/{subject}"
         for number in range(MAX_PAGES):
             page = self._page(url, first=not number)
             if page is None:
                 return None
             self._has_api = True
-            answer, entries = page
-            found |= {descriptor.digest: descriptor for descriptor in map(Descriptor.from_json, entries)}
-            url = next_page(self._client, answer, "the list of referrers")
-            if len(found) > MAX_REFERRERS:
+            listed, url, size = page
+            found |= {descriptor.digest: descriptor for descriptor in listed}
+            left -= size
+            if len(found) > MAX_REFERRERS or left < 0:
                 break
             if not url:
                 return list(found.values())
         raise self._too_many(subject)
 
-    def _page(self, url: str, first: bool = True) -> tuple[Answer, list[dict[str, Any]]] | None:
-        """One page and its entries. None where the first one tells that there is no API."""
-        client, headers = self._client, {"Accept": OCI_INDEX}
+    def _page(self, url: str, first: bool = True) -> tuple[list[Descriptor], str, int] | None:
+        """What a page lists, where it goes on, its size in bytes; None where the first one tells: there is no API."""
+        client = self._client
         if client.acr:
             client.referrers_pace.passing(client.transport.cancellation)
         try:
-            answer = client.fetch(
-                "GET", url, scopes=self._scopes, accept={200}, limit=MAX_MANIFEST_BYTES, headers=headers
-            )
+            answer = self._asked(url, SHORT_BYTES)
+        except ManifestError:
+            return self._long_page(url, first)
         except RegistryError as error:
             if not first or error.status not in WITHOUT_API or REFUSALS.intersection(error.codes):
                 raise
             return None
+        return self._read_page(answer, first)
+
+    def _long_page(self, url: str, first: bool) -> tuple[list[Descriptor], str, int] | None:
+        with self._client.alone():
+            if self._long_left <= 0:
+                raise self._none("lists of referrers of this repository are longer than any that people have")
+            answer = self._asked(url, MAX_MANIFEST_BYTES)
+            self._long_left -= len(answer.body)
+            return self._read_page(answer, first)
+
+    def _asked(self, url: str, limit: int) -> Answer:
+        headers = {"Accept": OCI_INDEX}
+        return self._client.fetch("GET", url, scopes=self._scopes, accept={200}, limit=limit, headers=headers)
+
+    def _read_page(self, answer: Answer, first: bool) -> tuple[list[Descriptor], str, int] | None:
         entries = _entries(answer.body)
         if entries is not None:
-            return answer, entries
+            listed = [Descriptor.from_json(entry) for entry in entries]
+            return listed, next_page(self._client, answer, "the list of referrers"), len(answer.body)
         if first and "json" not in answer.headers.get("Content-Type", ""):
             return None  # a page for people, as some registries have it for every address
-        raise ManifestError("a list of referrers is no index", origin=self._origin, subject=self._client.registry)
+        raise self._none("a list of referrers is no index")
+
+    def _none(self, message: str) -> ManifestError:
+        return ManifestError(message, origin=self._origin, subject=self._client.registry)
 
     def _link(self, manifest: Manifest, subject: Digest) -> None:
         """Add the manifest to the list under the fallback tag: read, merge, write, and look whether it is there.
@@ -125,7 +154,7 @@ class Referrers:
                 if any(entry.get("digest") == str(manifest.descriptor.digest) for entry in body["manifests"]):
                     return
                 body["manifests"].append(_entry(manifest))
-                merged = json.dumps(body, separators=(",", ":")).encode()
+                merged = self._written(body, tag)
                 if self._still_names(tag, raw):
                     self._client.fetch("PUT", path, scopes=self._scopes, accept=accept, headers=headers, body=merged)
         message = f"the list of referrers under {tag} of {self._repository} is written by others all the time"
@@ -135,14 +164,22 @@ class Referrers:
         found = self._find(tag)
         return found.digest == Digest.of(raw, found.digest.algorithm) if found else not raw
 
+    def _written(self, index: dict[str, Any], tag: str) -> bytes:
+        try:
+            return json.dumps(index, separators=(",", ":")).encode()
+        except RecursionError:  # what could be read may still be too deep to be written
+            message = f"the list of referrers under the tag {tag} is nested too deeply"
+            raise ManifestError(message, origin=self._origin, subject=self._client.registry) from None
+
     def _of_tag(self, subject: Digest) -> list[Descriptor]:
         tag = fallback_tag(subject)
         if self._find(tag) is None:
             return []
-        entries = self._read(tag)[1]["manifests"]
-        if len(entries) > MAX_REFERRERS:
-            raise self._too_many(subject)
-        return [Descriptor.from_json(entry) for entry in entries]
+        with self._client.alone():
+            entries = self._read(tag)[1]["manifests"]
+            if len(entries) > MAX_REFERRERS:
+                raise self._too_many(subject)
+            return [Descriptor.from_json(entry) for entry in entries]
 
     def _read(self, tag: str) -> tuple[bytes, dict[str, Any]]:
         """The index under the tag, and its bytes; a new one, and none, when there is none."""
@@ -154,18 +191,19 @@ class Referrers:
         if entries is None:
             message = f"the tag {tag} of {self._repository} should list referrers, but is no index"
             raise ManifestError(message, origin=self._origin, subject=self._client.registry)
-        return raw, {**json.loads(raw), "manifests": entries}
+        return raw, {**parse_document(raw), "manifests": entries}
 
     def _too_many(self, subject: Digest) -> ManifestError:
-        message = f"more than {MAX_REFERRERS} referrers of {subject}, or {MAX_PAGES} pages of them"
+        measure = f"{MAX_REFERRERS} referrers of {subject}, or {MAX_PAGES} pages or {MAX_LIST_BYTES} bytes of them"
+        message = f"more than {measure}"
         return ManifestError(message, origin=self._origin, subject=self._client.registry)
 
 
 def _entries(raw: bytes) -> list[dict[str, Any]] | None:
-    """The descriptors of an index; None for what is no index."""
+    """What an index lists; None for what is no index, with a list of objects as its manifests."""
     try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError):
+        body = parse_document(raw)
+    except ValueError:
         return None
     if not isinstance(body, dict) or body.get("mediaType", OCI_INDEX) != OCI_INDEX:
         return None

@@ -6,13 +6,13 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 
 from ..auth.scope import Scope
 from ..content.descriptor import Descriptor
 from ..content.digest import Digest
+from ..content.document import parse_document
 from ..content.manifest import Manifest
 from ..content.store import Outcome, Quota
 from ..content.stream import Body, ByteStream
@@ -44,6 +44,8 @@ SMALL_BYTES = 4 * 1024 * 1024
 
 # The most that registries are known to give at once.
 TAGS_A_PAGE = 1000
+# Of one repository; a hundred thousand tags of the longest kind, and more than half a million of the usual ones.
+MAX_TAG_LIST_BYTES = 16 * 1024 * 1024
 
 
 class RegistryRepository:
@@ -118,16 +120,18 @@ class RegistryRepository:
     def list_tags(self, pages: int) -> Sequence[str] | None:
         """As ``Source.list_tags``."""
         found: dict[str, None] = {}
+        left = MAX_TAG_LIST_BYTES
         url = f"/v2/{self.repository}/tags/list?n={TAGS_A_PAGE}"
         for _ in range(pages):
             try:
                 answer = self._manifests.fetch("GET", url, {200})
-                listed = json.loads(answer.body)["tags"] or ()
+                left -= len(answer.body)
+                listed = parse_document(answer.body)["tags"] or ()
                 url = next_page(self._client, answer, "the list of tags")
-            except (RegistryError, AuthError, ValueError, KeyError, TypeError, RecursionError) as error:
+            except (RegistryError, AuthError, ValueError, KeyError, TypeError) as error:
                 logger.debug("the tags of %s cannot be listed: %s", self.repository, error)
                 return None
-            if not isinstance(listed, (list, tuple)) or not all(isinstance(tag, str) for tag in listed):
+            if left < 0 or not isinstance(listed, (list, tuple)) or not all(isinstance(tag, str) for tag in listed):
                 return None
             found.update(dict.fromkeys(listed))
             if not url:

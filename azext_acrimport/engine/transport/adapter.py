@@ -13,7 +13,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -23,7 +23,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ..cancellation import Cancellation
 from ..content.stream import BLOCK_BYTES
-from .addresses import parted
+from .addresses import Reach, parted
+from .connection import PlainConnection, TlsConnection
 
 __all__ = ["BlockAdapter"]
 
@@ -61,6 +62,14 @@ class _Patient:
 
     cancellation: Cancellation
     patience: float
+    reach: Reach
+    met: Callable[[str, int, bool], None]
+
+    def _new_conn(self) -> Any:
+        """As urllib3 calls it: a connection that knows whom it works for, and is not open yet."""
+        conn = super()._new_conn()  # type: ignore[misc]
+        conn.cancellation, conn.reach, conn.met = self.cancellation, self.reach, self.met
+        return conn
 
     def _validate_conn(self, conn: Any) -> None:
         """As urllib3 calls it before each request, which it then sends with the connection's own timeout."""
@@ -81,11 +90,11 @@ def _wake(conn: Any) -> None:
 
 
 class _HTTPPool(_Patient, HTTPConnectionPool):
-    pass
+    ConnectionCls = PlainConnection
 
 
 class _HTTPSPool(_Patient, HTTPSConnectionPool):
-    pass
+    ConnectionCls = TlsConnection
 
 
 POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
@@ -94,10 +103,24 @@ POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 class BlockAdapter(HTTPAdapter):
     """urllib3's own blocks of 16 KiB cost three times the CPU. Safe in any thread."""
 
-    def __init__(self, cancellation: Cancellation | None = None, patience: float = 300.0, **options: Any) -> None:
-        """``patience``: seconds that the other side may take for a part of what is sent."""
-        self._cancellation = cancellation or Cancellation()
-        self._patience = patience
+    def __init__(
+        self,
+        cancellation: Cancellation | None = None,
+        patience: float = 300.0,
+        reach: Reach = "any",
+        met: Callable[[str, int, bool], None] = lambda host, port, public: None,
+        **options: Any,
+    ) -> None:
+        """``patience``: seconds that the other side may take for a part of what is sent.
+
+        ``reach`` and ``met``: for its connections.
+        """
+        self._given = {
+            "cancellation": cancellation or Cancellation(),
+            "patience": patience,
+            "reach": reach,
+            "met": met,
+        }
         # weak: who closes them, and when, stays with requests
         self._pools: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
         super().__init__(**options)
@@ -122,7 +145,7 @@ class BlockAdapter(HTTPAdapter):
         pool = self._pools.get(key)
         if pool is None:
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-            pool.__dict__.update(cancellation=self._cancellation, patience=self._patience)
+            pool.__dict__.update(self._given)
             self._pools[key] = pool
         return pool
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..content.document import parse_document
 from ..errors import (
     BlobUnknown,
     Denied,
@@ -24,12 +24,16 @@ from ..errors import (
     Unauthorized,
     UploadLost,
 )
+from ..foreign import foreign_text
 from .retry import retry_after
 
 __all__ = ["registry_error"]
 
 # Enough for every message that a person reads; an HTML page of a proxy is cut here.
 MAX_TEXT = 500
+# What a page for people begins with, its style sheet included; the rest is cut before any pattern runs over it.
+MAX_PAGE = 16 * 1024
+MARKUP = re.compile(r"<[^<>]*>")
 # A registry names one or two errors; what is said after the tenth helps nobody.
 MAX_ENTRIES = 10
 # Longer than any honest header.
@@ -120,27 +124,29 @@ def _names_missing(codes: tuple[str, ...]) -> bool:
 def _said(body: bytes) -> tuple[tuple[str, ...], str]:
     """The codes and the message of an error body; a body that is not the specification's JSON becomes plain text."""
     try:
-        errors = json.loads(body)["errors"]
+        errors = parse_document(body)["errors"]
         entries = [entry for entry in errors if isinstance(entry, dict)]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return (), _plain(body.decode("utf-8", "replace"))
-    codes = tuple(dict.fromkeys(_plain(str(entry["code"])) for entry in entries[:MAX_ENTRIES] if entry.get("code")))
-    texts = [_plain(f"{entry.get('message') or ''}{_detail(entry.get('detail'))}") for entry in entries[:MAX_ENTRIES]]
+    first = entries[:MAX_ENTRIES]
+    codes = tuple(dict.fromkeys(filter(None, (_plain(_text(entry.get("code"))) for entry in first))))
+    texts = [_plain(f"{_text(entry.get('message'))}{_detail(entry.get('detail'))}") for entry in first]
     return codes, "; ".join(dict.fromkeys(filter(None, texts)))[:MAX_TEXT]
 
 
 def _detail(detail: Any) -> str:
     if isinstance(detail, str) and detail:
         return f" ({detail})"
-    wanted = (
-        [f"{d.get('Name')}:{d.get('Action')}" for d in detail if isinstance(d, dict) and d.get("Name")]
-        if (isinstance(detail, list))
-        else []
-    )
+    entries = [entry for entry in detail[:MAX_ENTRIES] if isinstance(entry, dict)] if isinstance(detail, list) else []
+    wanted = [f"{_text(entry['Name'])}:{_text(entry.get('Action'))}" for entry in entries if entry.get("Name")]
     return f" ({', '.join(wanted)})" if wanted else ""
 
 
+def _text(value: Any) -> str:
+    """Nothing of what is no text: to write a list that is nested without end takes as deep a stack."""
+    return str(value) if isinstance(value, (str, int)) else ""
+
+
 def _plain(text: str) -> str:
-    """One line without markup, and without what a terminal would obey."""
-    shown = "".join(character if character.isprintable() else " " for character in re.sub(r"<[^>]*>", " ", text))
-    return " ".join(shown.split())[:MAX_TEXT]
+    """One line without markup."""
+    return foreign_text(" ".join(MARKUP.sub(" ", text[:MAX_PAGE]).split()), MAX_TEXT)

@@ -17,13 +17,16 @@ from ..errors import ManifestError, NetworkError, Origin
 from .failures import translate
 from .redaction import redact_url
 
-__all__ = ["Answer", "Response"]
+__all__ = ["SMALL_BODY_SECONDS", "Answer", "Response"]
 
-# Reading so much costs less than a new connection with TLS.
+# Reading so much costs less than a new connection with TLS, if it comes within so many seconds.
 DRAINED_BYTES = 64 * 1024
-DRAINING_SECONDS = 0.5
+DRAIN_SECONDS = 0.3
 # Four megabytes, the largest manifest, at a rate that nobody would wait for; a byte a second is not an answer.
 SMALL_BODY_SECONDS = 120.0
+# After so many seconds at least so many bytes a second: less is not an answer. A modem brings more.
+TRICKLE_SECONDS = 10.0
+TRICKLE_BYTES = 1024
 # What comes so slowly that no block is full after so many seconds is handed on as it is.
 SLICE_SECONDS = 5.0
 
@@ -78,21 +81,24 @@ class Response:
             self._broken = error
         return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
-    def read_all(self, limit: int) -> bytes:
+    def read_all(self, limit: int, seconds: float) -> bytes:
         """The whole body, at most ``limit`` bytes. Raises ManifestError beyond: nothing small is that large.
 
-        Raises NetworkError when it breaks off before its length, or takes longer than anything small does.
+        Raises NetworkError when it breaks off before its length, or takes longer than anything small does (seconds).
         """
+        if self._length > limit:
+            self._answer.close()
+            raise self._too_long(limit)
         blocks, size, started = [], 0, time.monotonic()
         try:
             while size != self._length and (block := self._read(min(BLOCK_BYTES, limit + 1))):
                 blocks.append(block)
                 size += len(block)
                 if size > limit:
-                    message = f"{redact_url(self.url)} answered with more than {limit} bytes"
-                    raise ManifestError(message, origin=self.origin, subject=urlsplit(self.url).netloc)
-                if time.monotonic() - started > SMALL_BODY_SECONDS:
-                    raise self._failure("timeout", f"{size} bytes of its answer came in {SMALL_BODY_SECONDS:.0f} s")
+                    raise self._too_long(limit)
+                elapsed = time.monotonic() - started
+                if elapsed > seconds or (elapsed > TRICKLE_SECONDS and size < elapsed * TRICKLE_BYTES):
+                    raise self._failure("timeout", f"{size} bytes of its answer came in {elapsed:.0f} s")
             if size < self._length:
                 raise self._failure("reset", f"its answer ended after {size} of {self._length} bytes")
         except NetworkError as error:
@@ -108,17 +114,27 @@ class Response:
         except Exception as error:
             raise translate(error, urlsplit(self.url).netloc, self.origin) from None
 
+    def _too_long(self, limit: int) -> ManifestError:
+        message = f"{redact_url(self.url)} answered with more than {limit} bytes"
+        return ManifestError(message, origin=self.origin, subject=urlsplit(self.url).netloc)
+
     def _failure(self, reason: str, said: str) -> NetworkError:
         return NetworkError(urlsplit(self.url).netloc, reason, said, origin=self.origin)
 
     def close(self) -> None:
-        """Give the connection back; end it when more than a little of the body is still to come, or when it is slow."""
+        """Give the connection back; end it when more than a little of the body is still to come, or it dawdles."""
         with contextlib.suppress(Exception):
             if self._broken is None and (not self.has_body or 0 <= self._length <= DRAINED_BYTES):
-                started = time.monotonic()
-                while self._read(BLOCK_BYTES) and time.monotonic() - started < DRAINING_SECONDS:
-                    pass
+                self._drain()
         self._answer.close()
+
+    def _drain(self) -> None:
+        raw, until = self._answer.raw, time.monotonic() + DRAIN_SECONDS
+        sock = getattr(getattr(raw, "connection", None), "sock", None)
+        if sock is not None:
+            sock.settimeout(DRAIN_SECONDS)  # until the next request sets its own
+        while time.monotonic() < until and self._some(BLOCK_BYTES, decode_content=False):
+            pass
 
     def shutdown(self) -> None:
         """Wake a thread that waits for this body."""

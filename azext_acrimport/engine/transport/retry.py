@@ -23,6 +23,8 @@ __all__ = ["Gate", "Pace", "RetryPolicy", "retry_after"]
 TEMPORARY_STATUSES = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 522})
 # A name that does not resolve, or a port where nobody listens, is most often a typing error: one more try is enough.
 QUICK_ATTEMPTS = 2
+# Longer than any date.
+MAX_HEADER = 100
 # Thirty years in seconds have nine digits; what is longer is no time to wait.
 SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -64,10 +66,10 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time
 
     A date is read beside the answer's own ``Date``: the two are by one clock, and ours may be another.
     """
-    value = headers.get("Retry-After", "").strip()
+    value = headers.get("Retry-After", "")[:MAX_HEADER].strip()
     if SECONDS.fullmatch(value):
         return float(value)
-    moment, sent = _timestamp(value), _timestamp(headers.get("Date", ""))
+    moment, sent = _timestamp(value), _timestamp(headers.get("Date", "")[:MAX_HEADER])
     return None if moment is None else max(0.0, moment - (now() if sent is None else sent))
 
 

@@ -21,14 +21,15 @@ from requests.utils import get_environ_proxies, select_proxy
 
 from ..cancellation import Cancellation
 from ..content.stream import VerifyingReader
-from ..errors import EngineError, NetworkError, Origin, RegistryError, ServerError
+from ..errors import Cancelled, EngineError, NetworkError, Origin, RegistryError, ServerError
 from ..waiting import Attempts
 from . import addresses
 from .adapter import BlockAdapter
+from .addresses import Reach
 from .failures import translate
 from .redaction import redact_url
 from .refusal import registry_error
-from .response import Answer, Response
+from .response import SMALL_BODY_SECONDS, Answer, Response
 from .retry import Gate, RetryPolicy
 
 __all__ = ["Transport", "TransportOptions"]
@@ -40,6 +41,8 @@ Content = bytes | bytearray | VerifyingReader
 
 # An error body beyond this is not for people. (Tokens and manifests have limits of their own, given at the call.)
 MAX_ERROR_BYTES = 1024 * 1024
+# Nor is what has not come in so many seconds.
+ERROR_SECONDS = 10.0
 MAX_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Connections kept open for each host, and hosts; more than any sensible number, since idle ones cost nothing.
@@ -86,14 +89,11 @@ class Transport:
         self.origin: Origin = origin
         self.options = options or TransportOptions()
         self.cancellation = cancellation or Cancellation()
-        self._adapter = BlockAdapter(
-            self.cancellation,
-            self.options.upload_timeout,
-            pool_connections=KEPT_HOSTS,
-            pool_maxsize=KEPT_CONNECTIONS,
-            max_retries=0,
-        )
-        self._exchange = exchange or self._adapter.send
+        # connections by how far they may lead: one that was made to go anywhere is not taken by who may not
+        self._adapters: dict[Reach, BlockAdapter] = {}
+        self._exchange = exchange
+        # hosts that have been met, as URLs write them, and whether only at private addresses
+        self._private: dict[str, bool] = {}
         # how people call a host whose API is elsewhere (registry-1.docker.io is docker.io); errors say that
         self.names: dict[str, str] = {}
         # identity: a proxy that compresses would change the bytes that digests are taken of
@@ -104,7 +104,8 @@ class Transport:
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._adapter.close()
+        for adapter in self._adapters.values():
+            adapter.close()
 
     def open(
         self,
@@ -116,14 +117,18 @@ class Transport:
         body: Content | None = None,
         retry: bool = True,
         mode: str = "",
+        sent_by: str = "",
     ) -> Response:
         """Send until the answer's status is in ``accept``; any other becomes a RegistryError. The body is on the wire.
 
         A request whose body is a stream is sent once: only its owner can open the stream again. Redirects of GET
-        and HEAD are followed, unless their status is wanted. Raises NetworkError, TlsError, RegistryError, Cancelled.
+        and HEAD are followed, unless their status is wanted. ``sent_by``: the URL of whoever named this one; what is
+        public leads to no private address. Raises NetworkError, TlsError, RegistryError, Cancelled.
         """
         retry = retry and not isinstance(body, VerifyingReader)
-        return self._tried((method, url), lambda: self._opened(method, url, headers, body, accept, mode), retry)
+        return self._tried(
+            (method, url), lambda: self._opened(method, url, headers, body, accept, mode, sent_by), retry
+        )
 
     def fetch(
         self,
@@ -136,6 +141,7 @@ class Transport:
         body: Content | None = None,
         retry: bool = True,
         mode: str = "",
+        sent_by: str = "",
     ) -> Answer:
         """As ``open``, with the whole body, which has at most ``limit`` bytes: one that breaks off is asked for again.
 
@@ -143,12 +149,13 @@ class Transport:
         """
 
         def whole() -> Answer:
-            response = self._opened(method, url, headers, body, accept, mode)
+            response = self._opened(method, url, headers, body, accept, mode, sent_by)
             if response.status >= 400:
-                raw = _short(response)
+                raw = self._short(response)
             elif response.has_body:
-                with self.cancellation.waking(response.shutdown):
-                    raw = response.read_all(limit)
+                raw = self._whole(response, limit, SMALL_BODY_SECONDS)
+                if method == "GET":
+                    self.cancellation.check()  # of no stated length, it may have ended because we were woken
             else:
                 response.close()
                 raw = b""
@@ -178,8 +185,9 @@ class Transport:
         body: Content | None,
         accept: Collection[int],
         mode: str,
+        sent_by: str,
     ) -> Response:
-        response = self._follow(method, url, dict(headers or {}), body, accept)
+        response = self._follow(method, url, dict(headers or {}), body, accept, sent_by or url)
         if response.status in accept:
             return response
         error = self.refusal(method, response, mode)
@@ -190,7 +198,7 @@ class Transport:
 
     def refusal(self, method: str, response: Response | Answer, mode: str = "") -> RegistryError:
         """The exception for an answer that was not wanted; reads its body."""
-        body = response.body if isinstance(response, Answer) else _short(response)
+        body = response.body if isinstance(response, Answer) else self._short(response)
         host = urlsplit(response.url).netloc
         name = self.names.get(host, host)
         if response.status < 300:
@@ -208,15 +216,14 @@ class Transport:
         )
 
     def _follow(
-        self, method: str, url: str, headers: dict[str, str], body: Content | None, accept: Collection[int]
+        self, method: str, url: str, headers: dict[str, str], body: Content | None, accept: Collection[int], first: str
     ) -> Response:
         """One request, and for GET and HEAD the redirects behind it.
 
         Authorization stays with the host, port and scheme that it was made for.
         """
-        first = url
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._once(method, url, headers, body)
+            response = self._once(method, url, headers, body, first)
             location = response.headers.get("Location")
             followed = method in ("GET", "HEAD") and response.status in REDIRECTS and response.status not in accept
             if not followed or not location:
@@ -229,7 +236,7 @@ class Transport:
             url = target
         raise NetworkError(urlsplit(first).netloc, "redirect", "it redirects without end", origin=self.origin)
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], body: Content | None) -> Response:
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: Content | None, first: str) -> Response:
         self.cancellation.check()
         options = self.options
         left = self.cancellation.left or options.upload_timeout
@@ -238,7 +245,7 @@ class Transport:
         self._gate(host).passing(self.cancellation)
         started = time.monotonic()
         try:
-            answer = self._exchange(
+            answer = self._sender(first, url)(
                 _prepared(method, url, {**self._always, **headers}, body or None),
                 stream=True,
                 timeout=(min(options.connect_timeout, left), min(silence, left)),
@@ -248,6 +255,9 @@ class Transport:
             )
         except EngineError:
             raise  # born in the body that was being read: the blame is already where it belongs
+        except addresses.Astray as error:
+            home = addresses.parted(first)[1]
+            raise NetworkError(self.names.get(home, home), "redirect", str(error), origin=self.origin) from None
         except Exception as error:
             self.cancellation.check()  # whoever cancels ends the connection as well
             raise translate(error, self.names.get(host, host), self.origin) from None
@@ -255,6 +265,59 @@ class Transport:
             elapsed = (time.monotonic() - started) * 1000
             logger.debug("%s %s -> %d in %.0f ms", method, redact_url(url), answer.status_code, elapsed)
         return Response(answer, self.origin, url)
+
+    def _sender(self, first: str, url: str) -> Callable[..., requests.Response]:
+        """What sends a request to ``url``, and connects no further than whoever named it (``first``) may send us."""
+        if self._exchange:
+            return self._exchange
+        scheme, host, _ = addresses.parted(url)
+        home = addresses.parted(first)[1]
+        reach: Reach = "any"
+        if scheme == "http" and addresses.is_loopback(host) and host not in self.options.plain_http_hosts:
+            reach = "loopback"
+        elif host != home and not self._private.get(home, addresses.is_private(home)):
+            reach = "public"
+        adapter = self._adapters.get(reach)
+        if adapter is None:
+            with self._lock:
+                adapter = self._adapters.setdefault(reach, self._new_adapter(reach))
+        return adapter.send
+
+    def _new_adapter(self, reach: Reach) -> BlockAdapter:
+        return BlockAdapter(
+            self.cancellation,
+            self.options.upload_timeout,
+            reach,
+            self._has_met,
+            pool_connections=KEPT_HOSTS,
+            pool_maxsize=KEPT_CONNECTIONS,
+            max_retries=0,
+        )
+
+    def _has_met(self, host: str, port: int, public: bool) -> None:
+        """A host that is once seen at a public address is public: its name may lead elsewhere the next time."""
+        name = f"[{host}]" if ":" in host else host
+        for written in (f"{name}:{port}", *([name] if port in (80, 443) else [])):
+            self._private[written] = self._private.get(written, True) and not public
+
+    def _whole(self, response: Response, limit: int, seconds: float) -> bytes:
+        try:
+            with self.cancellation.waking(response.shutdown):
+                return response.read_all(limit, seconds)
+        except Cancelled:
+            response.close()
+            raise
+
+    def _short(self, response: Response) -> bytes:
+        """The body of an error; nothing of one that is not to be had, or too large to be for people."""
+        if not response.has_body:
+            response.close()
+            return b""
+        try:
+            return self._whole(response, MAX_ERROR_BYTES, ERROR_SECONDS)
+        except EngineError:
+            self.cancellation.check()
+            return b""
 
     def _gate(self, host: str) -> Gate:
         gate = self._gates.get(host)
@@ -283,14 +346,3 @@ def _prepared(method: str, url: str, headers: Mapping[str, str], body: Content |
     length = {} if method in ("GET", "HEAD") else {"Content-Length": str(len(body or b""))}
     request.headers = {**headers, **length}  # type: ignore[assignment]
     return request
-
-
-def _short(response: Response) -> bytes:
-    """The body of an error; nothing of one that is not to be had, or too large to be for people."""
-    if not response.has_body:
-        response.close()
-        return b""
-    try:
-        return response.read_all(MAX_ERROR_BYTES)
-    except EngineError:
-        return b""

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""One connection: its host's name is looked up where that can be given up, and its answers begin within a time."""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from collections.abc import Callable, Iterable
+from http.client import HTTPResponse, RemoteDisconnected
+from typing import Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, NameResolutionError
+from urllib3.util.connection import allowed_gai_family
+
+from ..cancellation import Cancellation
+from ..waiting import Ahead
+from .addresses import Astray, Reach, check_address
+
+__all__ = ["PlainConnection", "TlsConnection"]
+
+# From its first byte on, an answer's status and headers come within so many seconds; they are some kilobytes.
+# A read timeout is no limit: it begins anew with each byte.
+HEADER_SECONDS = 10.0
+NO_DEADLINE = float("inf")
+# Of a host that has more addresses the others are no better.
+MAX_ADDRESSES = 8
+
+
+class _Answer(HTTPResponse):
+    """An answer of which the headers do not trickle, and whose lines that are no headers are nobody's to read."""
+
+    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+        super().__init__(_Clocked(sock), *args, **options)  # type: ignore[arg-type]
+
+    def begin(self, **options: Any) -> None:
+        """As ``http.client`` calls it, to read the headers; newer ones say how many of them."""
+        super().begin(**options)
+        raw = getattr(self.fp, "raw", None)
+        if isinstance(raw, _ClockedReader):
+            raw.deadline = NO_DEADLINE
+        if getattr(self.headers, "defects", None):
+            # urllib3 would show them to whoever reads its log
+            self.headers.defects = []
+            self.headers.set_payload("")
+
+
+class _Clocked:
+    """What ``http.client`` asks of a socket."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+
+    def makefile(self, mode: str) -> Any:
+        """As ``http.client`` calls it; a socket within a proxy's TLS has its own way to be read."""
+        if not isinstance(self._sock, socket.socket):
+            return self._sock.makefile(mode)
+        # as ``socket.makefile`` does it: whoever closes the file lets go of the socket
+        self._sock._io_refs += 1  # type: ignore[attr-defined]
+        return io.BufferedReader(_ClockedReader(self._sock, "rb"))
+
+
+class _ClockedReader(socket.SocketIO):
+    """Raises TimeoutError when the headers have not ended ``HEADER_SECONDS`` after their first byte.
+
+    Raises RemoteDisconnected when they never do: ``http.client`` would take a cut connection for their end.
+    """
+
+    deadline = 0.0
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """As ``io`` calls it."""
+        count = super().readinto(buffer)
+        if self.deadline == NO_DEADLINE:
+            return count
+        if count == 0:
+            raise RemoteDisconnected("it was cut before its headers had ended")
+        now = time.monotonic()
+        self.deadline = self.deadline or now + HEADER_SECONDS
+        if now > self.deadline:
+            raise TimeoutError("its headers came too slowly")
+        return count
+
+
+class _Connection(HTTPConnection):
+    """What has no value here is set by the pool. ``met``: told of host and port whether their address is public."""
+
+    response_class = _Answer
+    cancellation: Cancellation
+    reach: Reach
+    met: Callable[[str, int, bool], None]
+
+    def _new_conn(self) -> socket.socket:
+        """As urllib3 calls it: the first of the host's addresses that is within reach, and answers. Raises Astray."""
+        name, timeout = self._dns_host, float(self.timeout or 0)
+        found = self._within_reach(name, self._looked_up(name))[:MAX_ADDRESSES]
+        try:
+            for number, (self._dns_host, public) in enumerate(found):
+                self.cancellation.check()
+                self.timeout = min(timeout, self.cancellation.left or timeout)
+                try:
+                    sock = super()._new_conn()
+                except (OSError, HTTPError):
+                    if number == len(found) - 1:
+                        raise
+                else:
+                    self.met(name, int(self.port or 0), public)
+                    return sock
+        finally:
+            self._dns_host, self.timeout = name, timeout
+        raise OSError("it has no address")
+
+    def _within_reach(self, name: str, found: Iterable[str]) -> list[tuple[str, bool]]:
+        """Those to which we may go, and whether they are public. Those of a proxy are for whoever has chosen it."""
+        if self.proxy is not None:
+            return [(address, True) for address in found]
+        allowed: list[tuple[str, bool]] = []
+        astray: Astray | None = None
+        for address in found:
+            try:
+                allowed.append((address, check_address(name, address, self.reach)))
+            except Astray as error:
+                astray = error
+        if astray and not allowed:
+            raise astray
+        return allowed
+
+    def _looked_up(self, name: str) -> list[str]:
+        """Its addresses; in a thread of its own, since nothing can interrupt the system's resolver."""
+        work = Ahead(lambda: socket.getaddrinfo(name, self.port, allowed_gai_family(), socket.SOCK_STREAM))
+        try:
+            return list(dict.fromkeys(str(entry[4][0]) for entry in work.result(self.cancellation.check)))
+        except (socket.gaierror, UnicodeError) as error:
+            cause = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
+            raise NameResolutionError(self.host, self, cause) from error
+
+
+class PlainConnection(_Connection):
+    """http, and to a proxy."""
+
+
+class TlsConnection(_Connection, HTTPSConnection):
+    """https."""
