@@ -10,7 +10,7 @@ from azure.cli.core.cloud import CloudSuffixNotSetException
 from azure.core.exceptions import HttpResponseError, ServiceRequestError
 
 from azext_acrimport.engine import EngineError, LayoutReference, Reference
-from azext_acrimport.registries import directory
+from azext_acrimport.registries import connections, directory
 from azext_acrimport.registries.directory import Directory, Registry
 from azext_acrimport.registries.hosts import home_of, is_acr_host
 from azext_acrimport.registries.naming import targets_of
@@ -254,3 +254,26 @@ def test_target_of_an_archive():
     options = SimpleNamespace(target_tags=[], repositories=[], names_targets=False)
     archive = LayoutReference("docker-archive", "app.tar", "docker.io/team/app:1")
     assert [target.name for target in targets_of(archive, "", options)] == ["team/app:1"]
+
+
+@pytest.mark.parametrize(
+    ("public", "action", "closed"),
+    [("Enabled", "Allow", False), ("Enabled", "Deny", True), ("Disabled", "Allow", True), ("Enabled", None, False)],
+)
+def test_registry_that_is_closed_to_some_networks(public, action, closed):
+    """By either of ARM's two ways to say so."""
+    found = registry("rules", ACTIVE)
+    found.public_network_access = public
+    found.network_rule_set = SimpleNamespace(default_action=action) if action else None
+    assert directory._from_arm(found).closed == closed
+
+
+def test_every_authority_of_a_host_is_trusted(tmp_path, monkeypatch):
+    """Whatever the files are called."""
+    folder = tmp_path / "containers" / "certs.d" / "registry.corp:5000"
+    folder.mkdir(parents=True)
+    for name in ("a.crt", "ca.crt", "z.crt"):
+        (folder / name).write_text(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    authorities, certificate = connections._certificates("registry.corp:5000", "source")
+    assert ([path.name for path in authorities], certificate) == (["a.crt", "ca.crt", "z.crt"], None)
