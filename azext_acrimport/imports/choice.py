@@ -22,6 +22,8 @@ logger = get_logger(__name__)
 LARGE = 200_000_000
 # An operation that says nothing new for so long has been seen to go on for hours. Seconds.
 PATIENCE = 1800.0
+BY_NAME = "named by the user"
+REFUSED = "the embedded engine was refused"
 # Names that no public name server knows: RFC 2606, RFC 6762, RFC 8375, and what ICANN keeps for private use.
 PRIVATE_NAMES = (".local", ".localhost", ".internal", ".home.arpa", ".lan", ".corp", ".home", ".test", ".invalid")
 
@@ -66,6 +68,11 @@ class Facts:
         """This machine does not reach the source, and the service may: it has a public name."""
         source = self.job.source
         return bool(self._silent("source") and source and is_public_name(source.host) and self.service_possible)
+
+    @property
+    def is_shut_out(self) -> bool:
+        """This machine is; the door may be open for the service."""
+        return self.may_not_push or self.source_is_closed or self.source_is_silent
 
     def _refused_by(self, side: str, kind: type[EngineError]) -> bool:
         """A registry that ARM knows and that does not answer has its door in another network."""
@@ -149,12 +156,12 @@ TABLE = (
 def run(job: Job, view: ProgressView) -> Outcome:
     """Import by the engine that was named, or by the one that the table chooses. Nothing has been asked yet."""
     if job.options.engine == "service":
-        return import_by_service(job, "named by the user", view)
-    early = next((row for row in TABLE if row.early and row.holds(Facts(job))), None)
+        return import_by_service(job, BY_NAME, view)
+    early = early_row(job)
     if early and early.engine == "service" and job.options.engine == "auto":
         return import_by_service(job, early.reason, view)
     if job.options.engine == "embedded":
-        return Outcome(_copied_here(job, lambda planned: True, view), "embedded", "named by the user")
+        return Outcome(_copied_here(job, lambda planned: True, view), "embedded", BY_NAME)
     rows = [early] if early else []
 
     def embedded_is_chosen(planned: Planned) -> bool:
@@ -176,6 +183,11 @@ def _copied_here(job: Job, go_on: Callable[[Planned], bool], view: ProgressView)
     return copy_here(job, lambda planned: go_on(planned) and not dry_run, view, -1 if dry_run else LARGE)
 
 
+def early_row(job: Job) -> Row | None:
+    """The row that decides before the registries are asked, if one does."""
+    return next((row for row in TABLE if row.early and row.holds(Facts(job))), None)
+
+
 def chosen(facts: Facts) -> Row:
     """The first row that holds, when both sides were asked."""
     return next(row for row in TABLE if not row.early and row.holds(facts))
@@ -183,12 +195,11 @@ def chosen(facts: Facts) -> Row:
 
 def _or_by_service(job: Job, outcome: Outcome, view: ProgressView) -> Outcome:
     """What the embedded engine brought about; by the service where a closed door was the trouble."""
-    error, facts = outcome.item.error, Facts(job, outcome.item.error)
-    closed = facts.may_not_push or facts.source_is_closed or facts.source_is_silent
-    if error is None or not closed or job.options.dry_run or job.deadline.over:
+    error = outcome.item.error
+    if error is None or not Facts(job, error).is_shut_out or job.options.dry_run or job.deadline.over:
         return outcome
     logger.warning("%s Trying once with the registry's own import service.", error.message)
-    second = import_by_service(job, "the embedded engine was refused", view)
+    second = import_by_service(job, REFUSED, view)
     return outcome if says_less(second.item.error, error) else second
 
 
@@ -199,11 +210,21 @@ def _or_embedded(job: Job, refusal: EngineError | None, row: Row, view: Progress
     if refusal is not None:  # this machine cannot do it; what it was refused for may be what the person can mend
         outcome.item.error = refusal if says_less(error, refusal) else error
         return outcome
-    if not isinstance(error, ServiceError) or not error.known.elsewhere or job.deadline.over:
+    if error is None or not is_elsewhere(error) or job.deadline.over:
         return outcome
     logger.warning("The import service failed: %s Trying once through this machine.", error.message)
     item = _copied_here(job, lambda planned: True, view)
-    return Outcome(item, "embedded", f"the service failed ({error.code})")
+    return Outcome(item, "embedded", after(error))
+
+
+def is_elsewhere(error: EngineError | None) -> bool:
+    """The service failed for a reason that the embedded engine does not have."""
+    return isinstance(error, ServiceError) and error.known.elsewhere
+
+
+def after(error: EngineError) -> str:
+    """Why the embedded engine had its turn."""
+    return f"the service failed ({error.code})"
 
 
 def says_less(error: EngineError | None, refusal: EngineError) -> bool:

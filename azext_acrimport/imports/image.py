@@ -8,7 +8,7 @@ from typing import Any
 from knack.log import get_logger
 
 from .._options import ImportOptions
-from ..engine import Cancelled, EngineError, InvalidReference, ItemResult, Reference
+from ..engine import EngineError, InvalidReference, ItemResult, Reference
 from ..job.job import Outcome
 from ..job.sides import Sides
 from ..output import errors
@@ -36,7 +36,7 @@ def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
             view = ProgressView(cli_ctx, f"Importing {source} to {registry}")
             outcome = run(job, view)
     except EngineError as error:
-        outcome.item.status, outcome.item.error = "cancelled" if isinstance(error, Cancelled) else "failed", error
+        outcome.item.end_with(error)
     outcome.item.seconds = deadline.elapsed
     return told(cli_ctx, view, outcome, source=source, registry=registry)
 

@@ -39,11 +39,10 @@ from ..registries.credentials import Identity
 from ..registries.deadline import Deadline
 from ..registries.directory import Registry
 from ..service.image import import_by_service
-from .choice import LARGE, TABLE, Facts, Row, chosen, patience, says_less
+from .choice import BY_NAME, LARGE, REFUSED, Facts, Row, after, chosen, early_row, is_elsewhere, patience, says_less
 
 # Azure Resource Manager limits what one identity may ask of it in a while.
 OPERATIONS = 10
-BY_NAME = "named by the user"
 
 
 @dataclass(slots=True)
@@ -63,7 +62,7 @@ class Line:
     def of_refused(cls, wanted: Wanted, error: EngineError) -> Line:
         """A registry or repository that could not be looked at."""
         line = cls.of_wanted(wanted)
-        line.outcome.item.status, line.outcome.item.error = "failed", error
+        line.outcome.item.end_with(error)
         return line
 
     @classmethod
@@ -144,9 +143,9 @@ class Run:
         try:
             job = self._job(line)
         except EngineError as error:
-            line.outcome.item.status, line.outcome.item.error = "failed", error
+            line.outcome.item.end_with(error)
             return None
-        return _Work(line, next((row for row in TABLE if row.early and row.holds(Facts(job))), None))
+        return _Work(line, early_row(job))
 
     def _copy(self, works: Sequence[_Work], clients: Clients, *, by_force: bool = False) -> None:
         """Through this machine, in one run. ``by_force``: nothing else is left to choose."""
@@ -155,7 +154,7 @@ class Run:
             try:
                 requests.append(self._request(work.line, clients))
             except EngineError as error:  # of a credential that is not to be had
-                work.line.outcome.item.status, work.line.outcome.item.error = "failed", error
+                work.line.outcome.item.end_with(error)
             else:
                 known[id(requests[-1])] = work
         options, named = self._options, self._options.engine == "embedded"
@@ -185,7 +184,7 @@ class Run:
     def _reason(self, work: _Work, by_force: bool) -> str:
         if by_force:
             assert work.line.outcome.item.error
-            return f"the service failed ({work.line.outcome.item.error.code})"
+            return after(work.line.outcome.item.error)
         if self._options.engine == "embedded":
             return BY_NAME
         return ""
@@ -209,9 +208,8 @@ class Run:
             return False
         if item.status == "planned":
             return row.engine == "service"
-        facts = Facts(self._job(work.line), item.error)
-        closed = facts.may_not_push or facts.source_is_closed or facts.source_is_silent
-        if closed and facts.service_possible and (row.engine == "service" or not self._options.dry_run):
+        shut_out = Facts(self._job(work.line), item.error).is_shut_out
+        if shut_out and (row.engine == "service" or not self._options.dry_run):
             work.refusal = item.error
         return work.refusal is not None
 
@@ -244,7 +242,7 @@ class Run:
         if named:
             reason = BY_NAME
         elif refusal:
-            reason = work.row.reason if work.row and work.row.engine == "service" else "the embedded engine was refused"
+            reason = work.row.reason if work.row and work.row.engine == "service" else REFUSED
         else:
             row = work.row or work.early
             assert row
@@ -258,9 +256,7 @@ class Run:
 
     def _is_for_embedded(self, work: _Work) -> bool:
         """What the service fails for has another reason than what it was asked for."""
-        error = work.line.outcome.item.error
-        elsewhere = isinstance(error, ServiceError) and error.known.elsewhere
-        return elsewhere and work.refusal is None and not self._deadline.over
+        return is_elsewhere(work.line.outcome.item.error) and work.refusal is None and not self._deadline.over
 
     def _settle(self, work: _Work) -> None:
         """The last word on one of them."""
@@ -268,7 +264,7 @@ class Run:
         if isinstance(item.error, TagConflict) and self._options.on_conflict == "skip":
             item.status, item.error = "skipped", None
         if item.status == "planned" and not self._options.dry_run:
-            item.status, item.error = ("cancelled", Cancelled()) if self._stopped else ("blocked", Blocked())
+            item.end_with(Cancelled() if self._stopped else Blocked())
         late = isinstance(item.error, ServiceError) and item.error.known is TIMED_OUT and self._deadline.over
         if item.status == "failed" and (late or isinstance(item.error, TimedOut)):
             item.status = "cancelled"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from ..engine import Cancellation, Cancelled, EngineError, ItemResult, RegistryRepository
+from ..engine import Cancellation, EngineError, ItemResult, RegistryRepository
 from ..job.job import Outcome
 from ..job.sides import side
 from ..output import errors
@@ -31,7 +31,7 @@ def import_wait(cli_ctx: Any, operation: str, timeout: float | None) -> dict[str
     except ValueError as error:
         errors.exit_for_usage(*error.args)
     except EngineError as error:
-        outcome.item.status, outcome.item.error = "cancelled" if isinstance(error, Cancelled) else "failed", error
+        outcome.item.end_with(error)
     outcome.item.seconds = deadline.elapsed
     return told(cli_ctx, view, outcome, **known)
 

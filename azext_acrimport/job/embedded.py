@@ -35,7 +35,7 @@ def copy_here(
         )
         item = report.items[0]
         if item.status == "cancelled" and cancellation.expired:
-            item.status, item.error = "failed", TimedOut(job.deadline.seconds or 0.0)
+            item.end_with(TimedOut(job.deadline.seconds or 0.0))
         elif item.status == "cancelled":
             item.error = errors.interrupted(item)
     return item

@@ -58,7 +58,7 @@ def import_by_service(job: Job, reason: str, view: ProgressView, patience: float
         if job.options.referrers and item.digest and not job.options.dry_run and not settled:
             _bring_referrers(job, item, item.digest, deadline, view)
     except EngineError as error:
-        item.status, item.error = "cancelled" if isinstance(error, Cancelled) else "failed", error
+        item.end_with(error)
     return outcome
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..engine import (
-    Cancelled,
     Digest,
     EngineError,
     InvalidReference,
@@ -68,7 +67,7 @@ def wait_for(
         if not outcome.checked:
             item.notices += (UNCHECKED,)
     except EngineError as error:
-        item.status, item.error = "cancelled" if isinstance(error, Cancelled) else "failed", error
+        item.end_with(error)
     return outcome, {"source": source, "registry": registry}
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -183,9 +184,11 @@ def test_audience(asked, configured, audience):
 
 def test_entra_id_that_does_not_answer_ends_with_the_deadline(asked):
     """az would wait for it as long as it takes."""
-    identity = asked(lambda: time.sleep(1), deadline=0.2)
+    answered = threading.Event()
+    identity = asked(lambda: answered.wait(30), deadline=0.2)
     with pytest.raises(TimedOut):
         provider(identity, ACR, "app", "target")()
     with pytest.raises(TimedOut):
         provider(identity, ACR, "app", "target")()
+    answered.set()
     assert len(Profile.asked) == 1

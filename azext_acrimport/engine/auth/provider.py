@@ -131,6 +131,8 @@ class TokenProvider:
 
     def who(self, scopes: Iterable[Scope]) -> Credential | None:
         """Whom a request with these scopes speaks for; None until a registry has asked."""
+        if not self._instead:  # each request asks
+            return self._credential
         return self._instead.get(_repositories(Scope.merged(scopes)), self._credential)
 
     def another(

@@ -141,7 +141,7 @@ class _Run:
     def _block_waiting(self) -> None:
         for waiting in self._waiting.values():
             for number in waiting:
-                self._results[number].status, self._results[number].error = "blocked", Blocked()
+                self._results[number].end_with(Blocked())
                 self._ended[number] = True
             waiting.clear()
 
@@ -164,11 +164,9 @@ class _Run:
             await ImageCopy(self.shared, request, result, number).run()
         except Cancelled:
             return
-        except Blocked as error:
-            result.status, result.error = "blocked", error
         except EngineError as error:
-            result.status, result.error = "failed", error
-            self._failed = True
+            result.end_with(error)
+            self._failed |= result.status == "failed"
         finally:
             self._under_way[request.source.registry] -= 1
         result.seconds = self._totals.seconds - begun

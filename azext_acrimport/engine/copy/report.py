@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..content.digest import Digest
 from ..content.store import Outcome
-from ..errors import EngineError
+from ..errors import Blocked, Cancelled, EngineError
 
 __all__ = ["Action", "Change", "CopyReport", "ItemResult", "Status", "Tally"]
 
@@ -66,6 +66,12 @@ class ItemResult:
     source_digest: Digest | None = None
     referrers: int = 0
     changes: tuple[Change, ...] = ()
+
+    def end_with(self, error: EngineError) -> None:
+        """Be over because of this, with the status that it means."""
+        kinds: tuple[tuple[type[EngineError], Status], ...] = ((Cancelled, "cancelled"), (Blocked, "blocked"))
+        self.status = next((status for kind, status in kinds if isinstance(error, kind)), "failed")
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,9 +129,9 @@ class Referrers:
         return self._client.fetch("GET", url, scopes=self._scopes, accept={200}, limit=limit, headers=headers)
 
     def _read_page(self, answer: Answer, first: bool) -> tuple[list[Descriptor], str, int] | None:
-        entries = _entries(answer.body)
-        if entries is not None:
-            listed = [Descriptor.from_json(entry) for entry in entries]
+        index = _index(answer.body)
+        if index is not None:
+            listed = [Descriptor.from_json(entry) for entry in index["manifests"]]
             return listed, next_page(self._client, answer, "the list of referrers"), len(answer.body)
         if first and "json" not in answer.headers.get("Content-Type", ""):
             return None  # a page for people, as some registries have it for every address
@@ -187,11 +187,11 @@ class Referrers:
             raw = self._get(tag).body
         except NotFound:
             return b"", {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
-        entries = _entries(raw)
-        if entries is None:
+        index = _index(raw)
+        if index is None:
             message = f"the tag {tag} of {self._repository} should list referrers, but is no index"
             raise ManifestError(message, origin=self._origin, subject=self._client.registry)
-        return raw, {**parse_document(raw), "manifests": entries}
+        return raw, index
 
     def _too_many(self, subject: Digest) -> ManifestError:
         measure = f"{MAX_REFERRERS} referrers of {subject}, or {MAX_PAGES} pages or {MAX_LIST_BYTES} bytes of them"
@@ -199,8 +199,8 @@ class Referrers:
         return ManifestError(message, origin=self._origin, subject=self._client.registry)
 
 
-def _entries(raw: bytes) -> list[dict[str, Any]] | None:
-    """What an index lists; None for what is no index, with a list of objects as its manifests."""
+def _index(raw: bytes) -> dict[str, Any] | None:
+    """An index, with a list of objects as its manifests; None for what is no index."""
     try:
         body = parse_document(raw)
     except ValueError:
@@ -209,9 +209,8 @@ def _entries(raw: bytes) -> list[dict[str, Any]] | None:
         return None
     entries = body.get("manifests")
     if entries is None and "manifests" in body and "mediaType" in body:
-        return []  # an empty list, as some Go programs write it
-    whole = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
-    return list(entries) if whole and isinstance(entries, list) else None
+        return {**body, "manifests": []}  # an empty list, as some Go programs write it
+    return body if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries) else None
 
 
 def _entry(manifest: Manifest) -> dict[str, Any]:
