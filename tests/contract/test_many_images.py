@@ -202,6 +202,7 @@ class TestSlowHosts:
         assert codes(report) == [None] * 41
         assert len(throttled.asked) < 40 * 8
 
+    @pytest.mark.leaves_uploads  # a host that asks for quiet is not asked to forget what it refused
     def test_throttling_without_a_word_about_when(self, served):
         """Thirty images, a target that takes six requests in each tenth of a second: all arrive."""
         source, target = served(), served()

@@ -48,6 +48,7 @@ class Renewal:
         self._admissions.count(asking=1)
 
     def __exit__(self, *_: object) -> None:
+        self._alone = self._alone and self._admissions.asking == 1  # somebody may have come meanwhile
         self._admissions.count(asking=-1)
 
     def is_worthwhile(self, challenge: Challenge | None) -> bool:

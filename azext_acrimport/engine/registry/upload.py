@@ -21,7 +21,7 @@ from ..content.digest import Digest
 from ..content.stream import Body
 from ..errors import EngineError, NetworkError, RateLimited, ServerError, TooLarge, UploadLost
 from ..transport.response import Answer
-from ..waiting import Attempts, Postponed
+from ..waiting import Attempts
 from .client import RegistryClient
 
 __all__ = ["BlobUpload"]
@@ -110,8 +110,9 @@ class BlobUpload:
             return
         if client.acr and not client.tokens.allow(Scope(self._repository, ("delete",))):
             return
-        with contextlib.suppress(EngineError, Postponed):
-            self._client.fetch("DELETE", location, scopes=self._scopes, accept=range(200, 600), retry=False)
+        # there is no coming back to it: a token that another thread is fetching is waited for
+        with contextlib.suppress(EngineError), Attempts.staying():
+            self._client.fetch("DELETE", location, scopes=self._scopes, accept={200, 202, 204}, retry=False)
 
     def _attempt(self, body: Body, chunked: bool, location: str) -> None:
         if not location:
