@@ -10,10 +10,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.az import Az
 from tests.support.leftovers import Leftovers
+
+# The same examples each time: a change is judged by what it changed. New ones: pytest --hypothesis-profile=search
+hypothesis.settings.register_profile("steady", derandomize=True, database=None, deadline=None)
+hypothesis.settings.register_profile("search", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("steady")
 
 ROOT = Path(__file__).parent.parent
 

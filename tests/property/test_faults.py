@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,8 @@ faults = st.fixed_dictionaries({
     "skip": st.integers(0, 5),
     "times": st.sampled_from([1, 2, 99]),
 })  # fmt: skip
+# A target that does not hear one of these, or whose answer to it is lost, may keep a session that nobody can cancel.
+WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 schedules = st.lists(st.tuples(faults, actions, st.booleans()), min_size=1, max_size=3)
 
 
@@ -72,6 +75,7 @@ def copy(source: str, target: str, jobs: int):
             side.close()
 
 
+@pytest.mark.leaves_uploads  # whose first or last request was hit
 @settings(max_examples=40)
 @given(schedules, st.sampled_from([1, 3]), st.booleans(), st.booleans())
 def test_any_schedule_leaves_the_tag_complete_or_alone(schedule, jobs, tagged, no_large_put):
@@ -83,8 +87,8 @@ def test_any_schedule_leaves_the_tag_complete_or_alone(schedule, jobs, tagged, n
         if tagged:
             OLD.push(Registry(target.storage), "app", "1")
         weather = {True: Faults(), False: Faults()}
-        for fault, action, at_source in schedule:
-            weather[at_source].add(**fault, **action)
+        added = [(at_source, weather[at_source].add(**fault, **action)) for fault, action, at_source in schedule]
+        planned = [fault for at_source, fault in added if not at_source]
         with Listener(weather[True].around(source)) as one, Listener(weather[False].around(target)) as other:
             result = copy(one.address, other.address, jobs)
             named = tag_digest(target, "app", "1")
@@ -96,6 +100,8 @@ def test_any_schedule_leaves_the_tag_complete_or_alone(schedule, jobs, tagged, n
                 assert result.error.code
             if named:
                 tree(target, "app", "1")
+            if not any(fault.method in WRITES and fault.seen > fault.skip for fault in planned):
+                assert not [name for name, kept in target.storage.repositories.items() if kept.uploads]
             for side in weather.values():
                 side.clear()
             assert copy(one.address, other.address, jobs).error is None

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,11 @@ class Leftovers:
 
     def __init__(self, patch: pytest.MonkeyPatch, folder: Path) -> None:
         self._transports: weakref.WeakSet[Transport] = weakref.WeakSet()
-        self._storages: weakref.WeakSet[Storage] = weakref.WeakSet()
+        self._storages: list[Storage] = []  # kept: whether one is still alive would else depend on the collector
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._folder = folder
-        self._note(patch, Transport, self._transports)
-        self._note(patch, Storage, self._storages)
+        self._note(patch, Transport, self._transports.add)
+        self._note(patch, Storage, self._storages.append)
         connect = urllib3.connection.connection.create_connection
 
         def noted(*args: Any, **kwargs: Any) -> socket.socket:
@@ -42,12 +43,12 @@ class Leftovers:
         patch.setattr(tempfile, "tempdir", str(folder))
 
     @staticmethod
-    def _note(patch: pytest.MonkeyPatch, kind: type, made: weakref.WeakSet[Any]) -> None:
+    def _note(patch: pytest.MonkeyPatch, kind: type, keep: Callable[[Any], None]) -> None:
         begin = kind.__init__
 
         def noted(self: Any, *args: Any, **kwargs: Any) -> None:
             begin(self, *args, **kwargs)
-            made.add(self)
+            keep(self)
 
         patch.setattr(kind, "__init__", noted)
 
@@ -65,7 +66,7 @@ class Leftovers:
         if sessions:
             open_uploads = [
                 f"{name}/{identifier}"
-                for storage in list(self._storages)
+                for storage in self._storages
                 for name, repository in storage.repositories.items()
                 for identifier in repository.uploads
             ]

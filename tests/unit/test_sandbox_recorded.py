@@ -34,6 +34,9 @@ LAYER = json.loads(IMAGE.raw)["layers"][0]["digest"]
 ZEROS = f"sha256:{'0' * 64}"
 UPLOADS = "/v2/app/blobs/uploads/"
 
+# The requests are the tests' own: there is no copy that has to tidy up.
+pytestmark = pytest.mark.leaves_uploads
+
 
 class Front:
     """The data plane of one registry, asked without a socket."""

@@ -22,6 +22,9 @@ IMAGE = images.image("strict")
 CONFIG = next(iter(IMAGE.blobs))
 TYPED = {"Content-Type": images.OCI_MANIFEST}
 
+# The requests are the tests' own: there is no copy that has to tidy up.
+pytestmark = pytest.mark.leaves_uploads
+
 
 @pytest.fixture
 def registry(tmp_path) -> Registry:
@@ -51,7 +54,6 @@ def test_upload_state_changes_and_a_stale_one_ends_the_session(registry):
     assert codes(call(registry, "PUT", f"{second}&digest={DIGEST}")) == (404, ["BLOB_UPLOAD_INVALID"])
 
 
-@pytest.mark.leaves_uploads
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
