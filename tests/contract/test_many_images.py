@@ -177,6 +177,27 @@ class TestTroubleOfOneImage:
         assert tag_digest(target.content, "app", "1") == other.digest
 
 
+    @pytest.mark.parametrize("jobs", [1, 4])
+    def test_tag_that_is_written_by_another_while_we_wait_to_put_it_again(self, served, jobs):
+        """Is looked at before each time that it is put, and is not taken from them; the image beside it arrives."""
+        source, target = served(), served()
+        for number in range(2):
+            images.image(f"waits {number}").push(source.content, "app", str(number))
+        theirs, busy = images.image("theirs"), [1]
+
+        def write_meanwhile(request: Request) -> Response | None:
+            if request.method == "PUT" and request.path == "/v2/app/manifests/0" and busy:
+                busy.pop()
+                theirs.push(target.content, "app", "0")
+                return failure(503, "UNAVAILABLE", Retry_After="0")
+            return None
+
+        target.answer = write_meanwhile
+        report = run([(source, f"app:{n}", target, f"app:{n}") for n in range(2)], jobs)
+        assert codes(report) == ["target-tag-conflict", None]
+        assert tag_digest(target.content, "app", "0") == theirs.digest
+
+
 class TestSlowHosts:
     """What one host cannot do now keeps nobody from asking another."""
 

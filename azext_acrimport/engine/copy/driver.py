@@ -4,7 +4,7 @@
 The driver knows hosts and kinds of request, not registries. It begins a piece of work when a worker is free and the
 lanes of its hosts are open (``limits``), the pieces of earlier stories first; a piece that cannot go on now comes back
 later, and its worker does something else meanwhile. With one job there is no thread: a piece is done where it is asked
-for, in the same order every time, and recordings of HTTP replay exactly.
+for, and begun again as with many, in the same order every time, and recordings of HTTP replay exactly.
 """
 
 from __future__ import annotations
@@ -225,8 +225,6 @@ class Driver:
         """In a worker, or inline: what came of it."""
         try:
             self.cancellation.check()
-            if self.inline:
-                return piece.work(), None
             return piece.attempts.postponing(piece.work), None
         except KeyboardInterrupt:
             self.cancellation.cancel()
