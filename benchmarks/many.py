@@ -125,10 +125,10 @@ class Peer(asyncio.Protocol):
             return 201, [f"Docker-Content-Digest: {self.held[name]}"], b""
         if method == "PUT":
             self.held[whole.partition("digest=sha256%3A")[2]] = ""
-            return 201, [], b""
+            return 201, [f"Location: {path}"], b""
         if method == "POST":
             there = whole.partition("mount=sha256%3A")[2].partition("&")[0] in self.held
-            return (201, [], b"") if there else (202, [f"Location: {path}1"], b"")
+            return (201 if there else 202), [f"Location: {path}1"], b""
         found = self.held.get(name)
         return (200, [f"Docker-Content-Digest: {found}", f"Content-Type: {INDEX}"], b"") if found else (404, [], b"")
 

@@ -176,7 +176,6 @@ class TestTroubleOfOneImage:
         assert codes(report) == [None, "target-tag-conflict", None]
         assert tag_digest(target.content, "app", "1") == other.digest
 
-
     @pytest.mark.parametrize("jobs", [1, 4])
     def test_tag_that_is_written_by_another_while_we_wait_to_put_it_again(self, served, jobs):
         """Is looked at before each time that it is put, and is not taken from them; the image beside it arrives."""

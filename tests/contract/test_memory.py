@@ -81,13 +81,13 @@ class Swallow:
             return Response(202, {"Location": f"{request.path}1"})
         if "/manifests/" in request.path:
             self.tagged = request.body.read_all()
-            return Response(201)
+            return Response(201, {"Location": request.path})
         hasher = hashlib.sha256()
         while block := request.body.read():
             hasher.update(block)
         with self.lock:
             self.digests.add(f"sha256:{hasher.hexdigest()}")
-        return Response(201)
+        return Response(201, {"Location": request.path})
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="peak memory is asked of POSIX")

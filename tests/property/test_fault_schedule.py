@@ -104,10 +104,12 @@ UPLOADED: dict[str, Trouble] = {
     "416": {"answer": Response(416)},
     "changed Location": {"answer": Response(202, ELSEWHERE)},
 }
-STORED = {"201 without having stored": {"answer": Response(201)}, "504 after having stored": {"lost": True}}
-# "no API here", "no such tag": clear answers, which nobody can doubt
-CLEAR = {name: trouble for name, trouble in ANSWERS.items() if name not in ("404", "HTML")}
-LISTS = {name: trouble for name, trouble in {**CLEAR, **BODIES}.items() if name != "wrong middle byte"}
+STORED_NOTHING: Trouble = {"answer": Response(201)}
+STORED = {"201 without having stored": STORED_NOTHING, "504 after having stored": {"lost": True}}
+# "no API here", "no such tag": clear answers, which nobody can doubt; what vouches for the image comes the next time
+CLEAR = ("404", "HTML")
+# one byte of a list that is not hashed cannot be seen
+LISTS = {name: trouble for name, trouble in {**ANSWERS, **BODIES}.items() if name != "wrong middle byte"}
 
 # side, method, path, skip (so many are let through), what may happen
 STEPS: dict[str, tuple[str, str, str, int, dict[str, Trouble]]] = {
@@ -117,25 +119,29 @@ STEPS: dict[str, tuple[str, str, str, int, dict[str, Trouble]]] = {
     "source: layer": ("source", "GET", f"/v2/app/blobs/{LAYER}", 0, {**ANSWERS, **BODIES}),
     "source: last blob": ("source", "GET", "/v2/app/blobs/.*", 5, {**ANSWERS, **BODIES}),
     "source: referrers": ("source", "GET", "/v2/app/referrers/.*", 0, LISTS),
-    "source: cosign's tag": ("source", "HEAD", "/v2/app/manifests/sha256-.*", 0, CLEAR),
+    "source: cosign's tag": ("source", "HEAD", "/v2/app/manifests/sha256-.*", 0, ANSWERS),
     "source: token": ("source", "GET", "/token", 0, {**ANSWERS, **BODIES}),
     "target: tag": ("target", "HEAD", "/v2/app/manifests/1", 0, ANSWERS),
     "target: tag, once more": ("target", "HEAD", "/v2/app/manifests/1", 1, ANSWERS),
     "target: referrers": ("target", "GET", "/v2/app/referrers/.*", 0, {**ANSWERS, **BODIES}),
     "target: upload": ("target", "POST", "/v2/app/blobs/uploads/", 0, {
-        **ANSWERS, "false mount": {"answer": Response(201)}, "mount refused": {"answer": Response(405)},
+        **ANSWERS, "false mount": STORED_NOTHING, "mount refused": {"answer": Response(405)},
         "202 without a Location": {"answer": Response(202)}, "changed Location": UPLOADED["changed Location"],
     }),
     "target: blob": ("target", "PUT", "/v2/app/blobs/uploads/.*", 0, {**ANSWERS, **SENT, **UPLOADED, **STORED}),
     "target: last blob": ("target", "PUT", "/v2/app/blobs/uploads/.*", 5, {**ANSWERS, **SENT, **UPLOADED, **STORED}),
     "target: chunk": ("target", "PATCH", "/v2/app/blobs/uploads/.*", 1, {**ANSWERS, **SENT, **UPLOADED}),
     "target: child": ("target", "PUT", "/v2/app/manifests/" + CHILD.digest, 0, {**ANSWERS, **SENT, **STORED}),
-    "target: referrer": ("target", "PUT", "/v2/app/manifests/" + SBOM.digest, 0, {**ANSWERS, **SENT}),
-    # that it has stored a tag is the registry's word; that it has stored a child, it says again with its index
-    "target: cosign's tag": ("target", "PUT", "/v2/app/manifests/sha256-.*", 0, {**ANSWERS, **SENT}),
-    "target: new tag": ("target", "PUT", "/v2/app/manifests/1", 0, {**ANSWERS, **SENT}),
+    "target: referrer": ("target", "PUT", "/v2/app/manifests/" + SBOM.digest, 0, {**ANSWERS, **SENT, **STORED}),
+    "target: cosign's tag": ("target", "PUT", "/v2/app/manifests/sha256-.*", 0, {**ANSWERS, **SENT, **STORED}),
+    "target: new tag": ("target", "PUT", "/v2/app/manifests/1", 0, {**ANSWERS, **SENT, **STORED}),
+    # a registry that does not look whether it has what a manifest names
+    "unstrict target: blob": ("target", "PUT", "/v2/app/blobs/uploads/.*", 0, STORED),
+    "unstrict target: mount": ("target", "POST", "/v2/app/blobs/uploads/", 0, {"false mount": STORED_NOTHING}),
     "target: token": ("target", "GET", "/token", 0, {**ANSWERS, **BODIES}),
 }  # fmt: skip
+
+VOUCHING = ("source: referrers", "source: cosign's tag")
 
 SCHEDULE = [
     pytest.param(step, kind, times, id=f"{step}, {kind}, {'once' if times == 1 else 'always'}")
@@ -208,7 +214,8 @@ def test_trouble_leaves_the_tag_complete_or_as_it_was(tmp_path, step, kind, time
     number = sum(map(ord, step + kind)) + times
     jobs, tagged = 1 + 2 * (number % 2), number % 3 == 0
     source = Registry(Storage(tmp_path / "source"))
-    target = Registry(Storage(tmp_path / "target"), Oddities(max_put=2000 if "chunk" in step else None))
+    oddities = Oddities(max_put=2000 if "chunk" in step else None, looks="unstrict" not in step)
+    target = Registry(Storage(tmp_path / "target"), oddities)
     for artifact in (IMAGE, SBOM, SIGNED[1]):
         artifact.push(source, "app", *(["1"] if artifact is IMAGE else [SIGNED[0]] if artifact is SIGNED[1] else []))
     if tagged:
@@ -224,7 +231,8 @@ def test_trouble_leaves_the_tag_complete_or_as_it_was(tmp_path, step, kind, time
         named = tag_digest(target, "app", "1")
         if result.error is None:
             assert named == IMAGE.digest
-            assert everything(target, "app", "1") == everything(source, "app", "1")
+            compared = tree if kind in CLEAR and step in VOUCHING else everything
+            assert compared(target, "app", "1") == compared(source, "app", "1")
         else:
             assert named in ((OLD.digest if tagged else None), IMAGE.digest)
             assert result.error.origin == side or "silence" in kind  # where a busy machine is silent as well

@@ -98,6 +98,16 @@ def test_link_that_names_no_page(link):
     assert len(script.sent) == 1
 
 
+@pytest.mark.parametrize("answered", [answer(404), answer(200, {"Content-Type": "text/html"}, b"<html>")])
+def test_source_that_has_listed_some_has_the_api(answered):
+    """What says afterwards that there is none is no answer to the question, and no "none"."""
+    of, script = repository([answer(200, LIST, listing(FIRST)), answered])
+    assert len(of.referrers(DIGEST)) == 1
+    with pytest.raises((NotFound, ManifestError)):
+        of.referrers(DIGEST)
+    assert len(script.sent) == 2
+
+
 def test_pages_without_end_end():
     """A Link that leads round in circles."""
     of, script = repository(lambda sent: answer(200, {**LIST, "Link": '</v2/app/again>; rel="next"'}, listing(FIRST)))
@@ -193,7 +203,7 @@ class Target:
         if sent.method == "PUT":
             self.written.append(sent)
             self.kept = sent.body if name == TAG else self.kept
-            return answer(201, {"OCI-Subject": str(DIGEST)} if self.says else {})
+            return answer(201, {"Location": sent.url, **({"OCI-Subject": str(DIGEST)} if self.says else {})})
         if self.kept is None:
             return answer(404)
         return answer(200, {**LIST, "Docker-Content-Digest": str(Digest.of(self.kept))}, self.kept)

@@ -163,13 +163,29 @@ def test_blob_is_there_only_when_it_is_said(status, there):
 
 def test_manifest_is_put_as_it_is():
     """Its own bytes and type; a registry that stored something else is caught."""
-    of, script = repository(answer(201, STATED), answer(201), answer(201, {"Docker-Content-Digest": str(BLOB.digest)}))
+    located, another = {"Location": f"/v2/app/manifests/{DIGEST}"}, {"Docker-Content-Digest": str(BLOB.digest)}
+    of, script = repository(answer(201, STATED), answer(201, located), answer(201, another))
     of.put_manifest(DIGEST, OCI_MANIFEST, RAW)
     of.tag("1", DIGEST, OCI_MANIFEST, RAW)
     assert script.asked == [f"PUT https://r.test/v2/app/manifests/{DIGEST}", "PUT https://r.test/v2/app/manifests/1"]
     assert [(sent.body, sent.headers["Content-Type"]) for sent in script.sent] == [(RAW, OCI_MANIFEST)] * 2
     with pytest.raises(ContentError):
         of.tag("1", DIGEST, OCI_MANIFEST, RAW)
+
+
+@pytest.mark.parametrize(
+    ("found", "true"),
+    [(answer(200, {**TYPE, **STATED}), True), (answer(200, {**TYPE, **OTHER}), False), (answer(404), False)],
+)
+def test_bare_201_is_looked_after(found, true):
+    """A gateway may say so of everything; a registry says where the manifest is."""
+    of, script = repository(answer(201), found)
+    if true:
+        of.tag("1", DIGEST, OCI_MANIFEST, RAW)
+    else:
+        with pytest.raises(ContentError):
+            of.tag("1", DIGEST, OCI_MANIFEST, RAW)
+    assert script.asked[1] == "HEAD https://r.test/v2/app/manifests/1"
 
 
 def test_page_for_people_is_no_answer_to_a_manifest():

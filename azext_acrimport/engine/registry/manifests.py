@@ -105,6 +105,11 @@ class Manifests:
         if _media_type(answer) == "text/html":  # a proxy's page for people
             raise self._client.transport.refusal("PUT", answer, self._client.tokens.mode)
         stated = _stated_digest(answer)
+        if not answer.says_what:
+            found = self.find(identifier)
+            if found is None:
+                raise ContentError(f"manifest {identifier}", str(digest), "nothing", origin=self._origin)
+            stated = found.digest
         if stated is not None and stated.algorithm == digest.algorithm and stated != digest:
             raise ContentError(f"manifest {identifier}", str(digest), str(stated), origin=self._origin)
         return bool(answer.headers.get("OCI-Subject"))

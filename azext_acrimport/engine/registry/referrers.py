@@ -87,8 +87,10 @@ class Referrers:
         found: dict[Digest, Descriptor] = {}
         left = MAX_LIST_BYTES
         url = f"/v2/{self._repository}/referrers/{subject}"
+        # a source that has listed some has the API; a target may say so of what it does not hold yet
+        known = self._has_api is True and self._origin == "source"
         for number in range(MAX_PAGES):
-            page = self._page(url, first=not number)
+            page = self._page(url, first=not number and not known)
             if page is None:
                 return None
             self._has_api = True
@@ -102,7 +104,10 @@ class Referrers:
         raise self._too_many(subject)
 
     def _page(self, url: str, first: bool = True) -> tuple[list[Descriptor], str, int] | None:
-        """What a page lists, where it goes on, its size in bytes; None where the first one tells: there is no API."""
+        """What a page lists, where it goes on, its size in bytes; None where it tells that there is no API.
+
+        ``first``: whether it may tell that.
+        """
         client = self._client
         if client.acr:
             client.referrers_pace.passing(client.transport.cancellation)

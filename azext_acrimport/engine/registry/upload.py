@@ -98,6 +98,8 @@ class BlobUpload:
         query = urlencode({"mount": digest, "from": from_repository})
         scopes = (*self._scopes, Scope.pull(from_repository))
         answer = self._client.fetch("POST", f"{self._start}?{query}", scopes=scopes, accept={201, 202})
+        if answer.status == 201 and not answer.says_what:
+            raise self._untrue("the mount is no answer of a registry")
         return self._location(answer) if answer.status == 202 else ""
 
     def cancel(self, location: str) -> None:
@@ -164,13 +166,17 @@ class BlobUpload:
     def _finish(self, location: str, body: Body, content: Body | bytes) -> None:
         separator = "&" if "?" in location else "?"
         url = f"{location}{separator}{urlencode({'digest': str(body.descriptor.digest)})}"
-        self._client.fetch(
+        answer = self._client.fetch(
             "PUT", url, scopes=self._scopes, accept={201, 204}, headers=OCTETS, body=content, retry=False
         )
+        if not answer.says_what and not self._has(body.descriptor):
+            raise self._untrue("the blob is said to be stored, and is not there")
+
+    def _untrue(self, text: str) -> UploadLost:
+        return UploadLost(self._client.registry, origin=self._client.transport.origin, text=text)
 
     def _location(self, answer: Answer, default: str = "") -> str:
         location = answer.headers.get("Location", default)
         if not location:
-            origin = self._client.transport.origin
-            raise UploadLost(self._client.registry, origin=origin, text="the upload has no Location")
+            raise self._untrue("the upload has no Location")
         return self._client.locate(location, answer.url)

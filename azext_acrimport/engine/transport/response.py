@@ -40,6 +40,11 @@ class Answer(NamedTuple):
     origin: Origin
     body: bytes
 
+    @property
+    def says_what(self) -> bool:
+        """Whether a 201 tells what is stored now, and where. A bare one may come from anybody in between."""
+        return bool(self.headers.get("Location") or self.headers.get("Docker-Content-Digest"))
+
 
 class Response:
     """An answer whose body is still on the wire. Close it, or read it to its end."""
