@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -20,6 +22,7 @@ from azext_acrimport.engine import (
     Quota,
     copy_images,
 )
+from azext_acrimport.engine.copy import driver as driver_module
 from azext_acrimport.engine.copy import images as images_module
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy
@@ -432,3 +435,36 @@ def test_image_that_is_planned_when_another_has_failed_is_not_written(monkeypatc
     report = copy_images(requests, Cancellation(), jobs=2, fail_fast=True)
     assert [item.status for item in report.items] == ["blocked", "failed"]
     assert not target.tags and not target.count("put_blob")
+
+
+class Turns:
+    """Workers without threads, all equally fast: what has been begun ends in the same order."""
+
+    def __init__(self, most: int) -> None:
+        """So many as the driver lets begin."""
+
+    def submit(self, work: Callable[[], None], under_way: int) -> None:
+        asyncio.get_running_loop().call_soon(work)
+
+    def close(self, timeout: float) -> None:
+        """Nobody has to be sent home."""
+
+
+@pytest.mark.parametrize("jobs", [2, 6, 12])
+def test_images_complete_one_after_the_other(monkeypatch, jobs):
+    """When half of the blobs have come, about half of the tags are written; nobody is passed by many.
+
+    With threads one that the machine lets wait is passed, as it should be: so there are none here.
+    """
+    monkeypatch.setattr(driver_module, "Workers", Turns)
+    source, target = MemoryStore("source.test"), MemoryStore("target.test")
+    for number in range(60):
+        source.hold(images.image(f"order {number}", (300, 300, 300)), str(number))
+    requests = [CopyRequest(source, str(n), (Destination(target, (str(n),)),)) for n in range(60)]
+    assert run(requests, jobs).ok
+    written = [(method, what) for method, what in target.calls if method in ("put_blob", "tag")]
+    blobs = [place for place, (method, _) in enumerate(written) if method == "put_blob"]
+    tags = [int(what) for method, what in written if method == "tag"]
+    at_half = sum(method == "tag" for method, _ in written[: blobs[len(blobs) // 2]])
+    assert 30 - jobs // 2 <= at_half <= 30
+    assert max(abs(number - place) for place, number in enumerate(tags)) <= jobs // 4
