@@ -171,8 +171,8 @@ def _disallowed(error: Any) -> Advice:
         "repository locked": f"Unlock it: az acr repository update --name {name} --repository {repository} "
         "--write-enabled true",
         "tag locked": f"Unlock it: az acr repository update --name {name} --image {image} --write-enabled true",
-        "manifest deleted": f"Bring it back: az acr manifest list-deleted --registry {name} --name {repository}, then "
-        f"az acr manifest restore --registry {name} --name {repository}@DIGEST",
+        "manifest deleted": f"Bring it back: az acr manifest restore --registry {name} --name {repository} "
+        f"--digest {error.path.rpartition('/_manifests/')[2]}",
     }
     if error.why:
         return (
@@ -220,8 +220,13 @@ def _layout_error(error: Any) -> Advice:
     advice = (
         "Write it as oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REPOSITORY:TAG]. To see what is "
     )
-    advice += f"in an archive: tar --list --file {error.path}"
+    advice += f"in an archive: tar --list --file {_word(error.path)}"
     return kind, error.message, advice
+
+
+def _word(path: str) -> str:
+    """One word to every shell; blanks are what names have."""
+    return f'"{path}"' if " " in path else path
 
 
 def _network_error(error: Any) -> Advice:
@@ -269,12 +274,15 @@ def _service_error(error: Any) -> Advice:
     said = f" The service said: {' '.join(filter(None, (error.arm_code, error.words)))}." if error.words else ""
     sure = f" ({error.sure})" if error.sure else ""
     facts = {
-        "name": error.target.partition(".")[0] or "NAME",
+        "name": error.registry.partition(".")[0] if _is_acr(error.registry) else "NAME",
         "repository": error.repository or "REPOSITORY",
-        "operation": f"'{error.operation}'" if asked else "OPERATION",
+        "operation": f"'{error.operation}'",
     }
     meaning = f"{error.known.meaning.rstrip('.')}{sure}."
-    return kind, f"{meaning}{said.replace('..', '.')}{ids}", error.known.advice.format(**facts)
+    advice = error.known.advice.format(**facts)
+    if asked and "{operation}" not in error.known.advice:
+        advice += f" What has begun can be waited for: az acr import-wait --operation '{error.operation}'"
+    return kind, f"{meaning}{said.replace('..', '.')}{ids}", advice
 
 
 def _plain(kind: type[azclierror.AzCLIError], recommendation: str) -> Callable[[Any], Advice]:

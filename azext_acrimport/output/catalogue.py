@@ -30,9 +30,8 @@ MAX_TEXT = 16 * 1024
 class Known:
     """A failure of which we know what it is. ``side``: who is to blame; "named": the registry that the text names.
 
-    ``advice`` may hold {source}, {target} (login servers), {name} (of the target), {repository},
-    {operation} (where to ask for it). ``elsewhere``: the
-    embedded engine does not have this trouble. ``missing``: something is not there (exit code 3).
+    ``advice`` may hold {name} (of the registry that is to blame), {repository}, {operation} (where to ask for it).
+    ``elsewhere``: the embedded engine does not have this trouble. ``missing``: something is not there (exit code 3).
     """
 
     slug: str
@@ -46,6 +45,10 @@ class Known:
 
 EMBEDDED = "Copy through this machine: --engine embedded."
 AGAIN = "Run the same command again."
+GRANT = (
+    'az role assignment create --role "Container Registry Data Importer and Data Reader" --assignee IDENTITY '
+    "--scope $(az acr show --name {name} --query id --output tsv)"
+)
 SHOW_TARGET = 'az acr show --name {name} --query "{{public:publicNetworkAccess,rules:networkRuleSet}}"'
 
 THROTTLED = Known(
@@ -53,8 +56,7 @@ THROTTLED = Known(
     "arm",
     r"SubscriptionRequestsThrottled|\A(?:\(?TooManyRequests\b|429 )(?!.*(?:Invalid message|StatusCode))",
     "Azure Resource Manager limits requests. An import that has begun goes on.",
-    "Run the same command again in some minutes. What has begun can be waited for: az acr import-wait "
-    "--operation {operation}",
+    "Run the same command again in some minutes.",
     elsewhere=True,
 )
 CATALOGUE: tuple[Known, ...] = (
@@ -70,9 +72,7 @@ CATALOGUE: tuple[Known, ...] = (
         "source",
         r"linked scope|LinkedAuthorizationFailed",
         "You may import into the target, but hold no role on the source registry.",
-        "Grant a role on the source: az role assignment create "
-        '--role "Container Registry Data Importer and Data Reader" '
-        "--assignee IDENTITY --scope SOURCE_RESOURCE_ID. Or give a user name and password of the source.",
+        f"Grant a role on the source: {GRANT}. Or give a user name and password of the source.",
         elsewhere=True,
     ),
     Known(
@@ -80,9 +80,7 @@ CATALOGUE: tuple[Known, ...] = (
         "target",
         r"AuthorizationFailed|does not have authorization to perform action",
         "You lack the right to have the service import into the target (registries/importImage/action).",
-        'Grant a role that has it: az role assignment create --role "Container Registry Data Importer and Data Reader" '
-        "--assignee IDENTITY --scope TARGET_RESOURCE_ID. The embedded engine needs the right to push instead: "
-        "--engine embedded.",
+        f"Grant a role that has it: {GRANT}. The embedded engine needs the right to push instead: --engine embedded.",
         elsewhere=True,
     ),
     Known(
@@ -145,7 +143,7 @@ CATALOGUE: tuple[Known, ...] = (
         "source",
         r"is not allowed access|aka\.ms/acr/firewall|Reason: Forbidden.*\"?DENIED",
         "The source registry does not let the service's address in.",
-        "Name the source by its resource ID, and let trusted services in: az acr update --name SOURCE "
+        "Name the source by its resource ID, and let trusted services in: az acr update --name {name} "
         "--allow-trusted-services true. Or copy from a network that it lets in: --engine embedded.",
         elsewhere=True,
     ),
@@ -196,7 +194,7 @@ CATALOGUE: tuple[Known, ...] = (
         "source",
         r"[Ee]xports? of \S+ (?:is|are) disabled|exportPolicy",
         "The source's owner has forbidden that its images leave.",
-        "Its owner can change that: az acr update --name SOURCE --allow-exports true",
+        "Its owner can change that: az acr update --name {name} --allow-exports true",
     ),
     Known(
         "disallowed",
@@ -275,9 +273,8 @@ UNREACHABLE = Known(
     "unreachable",
     "arm",
     r"(?!)",
-    "Azure Resource Manager does not answer any longer. An import that has begun goes on.",
-    "Check the network, VPN and proxy (HTTPS_PROXY, NO_PROXY), then wait for it: az acr import-wait "
-    "--operation {operation}",
+    "Azure Resource Manager does not answer. An import that has begun goes on.",
+    f"Check the network, VPN and proxy (HTTPS_PROXY, NO_PROXY). {AGAIN}",
     elsewhere=True,
 )
 TAG_MOVED = Known(
@@ -310,7 +307,8 @@ class ServiceGoesOn(Cancelled):
 class ServiceError(EngineError):
     """A failure of Azure's side. ``words``: what it said, without its envelope; ids as they stood in it.
 
-    ``target``: the login server imported into. ``sure``: "confirmed" or "likely", when the source was asked as well.
+    ``registry``: the login server that is to blame; the target's where none is. ``sure``: "confirmed" or "likely", when
+    the source was asked as well.
     """
 
     verbatim = frozenset({"operation"})
@@ -324,16 +322,16 @@ class ServiceError(EngineError):
         arm_code: str = "",
         request_id: str = "",
         operation: str = "",
-        target: str = "",
+        registry: str = "",
     ) -> None:
-        super().__init__(f"{known.meaning} {words}".strip(), subject=target)
+        super().__init__(f"{known.meaning} {words}".strip(), subject=registry)
         self.origin = side  # type: ignore[assignment]  # the engine has no side called arm
         self.known = known
         self.words = words
         self.arm_code = arm_code
         self.request_id = request_id
         self.operation = operation
-        self.target = target
+        self.registry = registry
         self.sure = ""
 
     @property
@@ -350,14 +348,15 @@ def understand(
     whole = f"{arm_code} {text}"
     correlation, operation = CORRELATION.search(text), OPERATION.search(text)
     known = next((row for row in CATALOGUE if re.search(row.pattern, whole, re.IGNORECASE | re.DOTALL)), UNKNOWN)
+    side = _side(known, whole, source, target)
     return ServiceError(
         known,
-        _side(known, whole, source, target),
+        side,
         _words(text),
         arm_code=arm_code,
         request_id=correlation[1] if correlation else request_id,
         operation=operation[1] if operation else "",
-        target=target,
+        registry=source if side == "source" else target,
     )
 
 

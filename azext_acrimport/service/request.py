@@ -26,7 +26,7 @@ def require_target(target: Registry) -> None:
     """The service imports into registries that ARM shows us, and that are not classic ones."""
     if not target.resource_id:
         raise ServiceError(
-            _row("registry-not-found", "target"), "target", f"{target.host} was not found.", target=target.host
+            _row("registry-not-found", "target"), "target", f"{target.host} was not found.", registry=target.host
         )
     if target.sku.lower() not in MANAGED:
         raise problem.classic_registry(target.host)
@@ -95,7 +95,7 @@ def require_right(job: Job) -> None:
     except (AzureError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return  # not everybody may ask this; the import itself will tell
     if not allowed:
-        raise ServiceError(_row("role-missing", "target"), "target", "", target=job.target.host)
+        raise ServiceError(_row("role-missing", "target"), "target", "", registry=job.target.host)
 
 
 def _holds(actions: Any) -> bool:

@@ -63,7 +63,7 @@ def require_no_conflict(job: Job, there: Named, digest: Digest | None) -> None:
 def require_digest(name: str, digest: Digest | None, wanted: Digest | None, target: str) -> None:
     """Raise ServiceError when a target names something else."""
     if wanted and digest != wanted:
-        raise ServiceError(TAG_MOVED, "target", f"{name} is {digest or 'missing'}, not {wanted}.", target=target)
+        raise ServiceError(TAG_MOVED, "target", f"{name} is {digest or 'missing'}, not {wanted}.", registry=target)
 
 
 @contextmanager

@@ -296,7 +296,7 @@ def _fits(name: str, kind: str, rest: str) -> bool:
 
 def _metadata_scope(request: Request) -> tuple[str, str]:
     if deleted := DELETED.fullmatch(request.path):
-        return deleted[1], "deleted_read"
+        return deleted[1], "deleted_restore" if request.method == "POST" else "deleted_read"
     match = re.fullmatch(r"/acr/v1/(.+?)(/_(tags|manifests)(/.*)?)?", request.path)
     if request.path == "/acr/v1/_catalog" or not match:
         return "", "*"

@@ -16,7 +16,7 @@ from .storage import digest_of, now
 from .world import AzureRegistry
 
 ROUTES = re.compile(r"/acr/v1/(?P<name>.+?)(?:/_(?P<kind>tags|manifests)(?:/(?P<rest>.*))?)?")
-DELETED = re.compile("/acr/v1/_deleted/(.+)/_manifests")
+DELETED = re.compile("/acr/v1/_deleted/(.+)/_manifests(?:/(.+))?")
 UNLOCKED = {"deleteEnabled": True, "writeEnabled": True, "readEnabled": True, "listEnabled": True}
 
 
@@ -55,6 +55,9 @@ class Metadata:
         if request.path == "/acr/v1/_catalog":
             return answer({"repositories": sorted(self._manifests)})
         if deleted := DELETED.fullmatch(request.path):
+            if request.method == "POST":
+                self._registry.deleted.discard(f"{deleted[1]}@{deleted[2]}")
+                return answer({})
             held = [name.partition("@")[2] for name in self._registry.deleted if name.startswith(f"{deleted[1]}@")]
             return answer({"manifests": [{"digest": digest, "deletedAt": now()} for digest in held]})
         route = ROUTES.fullmatch(request.path)
@@ -66,7 +69,6 @@ class Metadata:
             separator = "" if not rest else "@" if DIGEST.fullmatch(rest) else ":"
             key = f"{name}{separator}{rest or ''}"
             self._registry.attributes.setdefault(key, {}).update(json.loads(request.body.read_all()))
-            return answer({})
         tags = self._tags(name)
         if kind is None:
             return answer(self._repository(name, tags))

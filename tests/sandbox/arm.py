@@ -95,15 +95,18 @@ class Arm:
                 f"The Resource 'Microsoft.ContainerRegistry/registries/{match[2]}' under resource group '{match[1]}' "
             )
             return arm_error(404, "ResourceNotFound", text + "was not found.")
-        writing = match[3] not in (None, PERMISSIONS)
+        writing = match[3] not in (None, PERMISSIONS) or request.method != "GET"
         if not self._world.may_manage(caller, registry, write=writing):
-            action = "Microsoft.ContainerRegistry/registries" + (f"{match[3]}/action" if writing else "/read")
+            verb = f"{match[3]}/action" if match[3] else "/write" if writing else "/read"
+            action = f"Microsoft.ContainerRegistry/registries{verb}"
             text = f"The client '{caller}' does not have authorization to perform action '{action}' over scope "
             return arm_error(403, "AuthorizationFailed", f"{text}'{registry.id}' or the scope is invalid.")
         return self._on_registry(request, registry, match[3] or "", caller)
 
     def _on_registry(self, request: Request, registry: AzureRegistry, action: str, caller: str) -> Response:
         if not action:
+            if request.method == "PATCH":
+                registry.update(json.loads(request.body.read_all()).get("properties", {}))
             return answer(registry.to_arm())
         if action == PERMISSIONS:
             actions = ["*"] if self._world.may_manage(caller, registry, write=True) else ["*/read"]

@@ -23,14 +23,15 @@ def answer(body: Any, status: int = 200) -> Response:
     return Response(status, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(body).encode())
 
 
-def access_token(principal: Principal, audience: str) -> str:
-    """What Entra ID issues for an API."""
+def access_token(principal: Principal, audience: str, tenant: str = "") -> str:
+    """What Entra ID issues for an API; ``tenant``: where the principal is a guest."""
+    tenant = tenant or principal.tenant
     return tokens.issue(
         "entra",
         LIFETIME,
         aud=audience,
-        iss=f"https://sts.windows.net/{principal.tenant}/",
-        tid=principal.tenant,
+        iss=f"https://sts.windows.net/{tenant}/",
+        tid=tenant,
         oid=principal.id,
         sub=principal.id,
         appid=principal.id,
@@ -47,7 +48,7 @@ class Entra:
     def __call__(self, request: Request) -> Response:
         path = re.sub("/+", "/", request.path.rstrip("/"))
         tenant = path.split("/")[1] if path else ""
-        if tenant not in (self._world.tenant, "common", "organizations"):
+        if tenant not in (self._world.tenant, *self._world.guests, "common", "organizations"):
             text = f"AADSTS90002: Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID."
             return answer({"error": "invalid_request", "error_codes": [90002], "error_description": text}, 400)
         if path.endswith("/openid-configuration"):
@@ -72,7 +73,7 @@ class Entra:
                 }
             )
         if path.endswith("/oauth2/v2.0/token"):
-            return self._token(request)
+            return self._token(request, tenant)
         return answer({"error": "not_found"}, 404)
 
     def _configuration(self, host: str, tenant: str) -> dict[str, Any]:
@@ -86,11 +87,12 @@ class Entra:
             "jwks_uri": f"{base}/discovery/v2.0/keys",
         }
 
-    def _token(self, request: Request) -> Response:
+    def _token(self, request: Request, tenant: str) -> Response:
         form = request.form()
         grant = form.get("grant_type", "")
         principal = self._grantee(grant, form)
-        if principal is None:
+        guests = self._world.guests.get(tenant)
+        if principal is None or (guests is not None and principal.id not in guests):
             return answer(
                 {
                     "error": "invalid_client",
@@ -106,7 +108,7 @@ class Entra:
             "token_type": "Bearer",
             "expires_in": int(LIFETIME),
             "ext_expires_in": int(LIFETIME),
-            "access_token": access_token(principal, audience),
+            "access_token": access_token(principal, audience, tenant if guests else ""),
         }
         if principal.kind == "user":
             known = {"oid": principal.id, "tid": principal.tenant, "preferred_username": principal.name}

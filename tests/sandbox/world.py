@@ -17,7 +17,7 @@ FOREIGN_SUBSCRIPTION = "44444444-4444-4444-4444-444444444444"
 
 PULL = frozenset({"pull", "metadata_read"})
 PUSH = PULL | {"push", "metadata_write"}
-ALL = PUSH | {"delete", "deleted_read", "catalog"}
+ALL = PUSH | {"delete", "deleted_read", "deleted_restore", "catalog"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class AzureRegistry:
     anonymous_pull: bool = False
     abac: bool = False
     export_enabled: bool = True
+    trusted_services: bool = True
     acr_tokens: bool = True
     arm_tokens: bool = True
     quarantine: bool = False
@@ -103,6 +104,13 @@ class AzureRegistry:
         """False when one of these is locked."""
         return self.allows("writeEnabled", *names)
 
+    def update(self, properties: dict[str, Any]) -> None:
+        """As ARM's PATCH has it; what tests need of it."""
+        export = properties.get("policies", {}).get("exportPolicy")
+        self.export_enabled = export["status"] == "enabled" if export else self.export_enabled
+        bypass = properties.get("networkRuleBypassOptions")
+        self.trusted_services = bypass == "AzureServices" if bypass else self.trusted_services
+
     def to_arm(self) -> dict[str, Any]:
         """The resource, in the form of recent api-versions."""
         switch = {True: "enabled", False: "disabled"}
@@ -122,7 +130,7 @@ class AzureRegistry:
                 "dataEndpointEnabled": False,
                 "dataEndpointHostNames": [],
                 "publicNetworkAccess": "Enabled" if self.public else "Disabled",
-                "networkRuleBypassOptions": "AzureServices",
+                "networkRuleBypassOptions": "AzureServices" if self.trusted_services else "None",
                 "roleAssignmentMode": "AbacRepositoryPermissions" if self.abac else "LegacyRegistryPermissions",
                 "zoneRedundancy": "Disabled",
                 "policies": {
@@ -181,6 +189,8 @@ class World:
             )
         }
 
+        # other tenants, and who of ours is a guest there
+        self.guests: dict[str, set[str]] = {}
         # each importImage that was asked for: path and body
         self.imports: list[tuple[str, dict[str, Any]]] = []
         # what happens to the next imports, one each

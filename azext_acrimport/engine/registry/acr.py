@@ -47,7 +47,9 @@ def check_writable(
         path = f"/acr/v1/_deleted/{repository}/_manifests"
         deleted = _asked(client, path, [Scope(repository, ("deleted_read",))]).get("manifests")
         if any(isinstance(entry, dict) and entry.get("digest") == digest for entry in deleted or ()):
-            raise refusal(path, "manifest deleted", f"{digest} was deleted, and is kept until it is purged")
+            raise refusal(
+                f"{path}/{digest}", "manifest deleted", f"{digest} was deleted, and is kept until it is purged"
+            )
 
 
 def _asked(client: RegistryClient, path: str, scopes: Sequence[Scope]) -> dict[str, Any]:
