@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Both sides of an import, found and connected: what they have to do with each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from azext_acrimport._options import ImportOptions, SourceImage
+from azext_acrimport.engine import Reference
+from azext_acrimport.job import sides as sides_module
+from azext_acrimport.job.clients import Clients
+from azext_acrimport.job.sides import Sides
+from azext_acrimport.registries.credentials import Identity
+from azext_acrimport.registries.deadline import Deadline
+from azext_acrimport.registries.directory import Registry
+
+TARGET = Registry("target.azurecr.io", is_acr=True, subscription="ours")
+NEAR = Registry("near.azurecr.io", is_acr=True, subscription="another of ours")
+FAR = Registry("far.azurecr.io", is_acr=True, subscription="theirs")
+TENANTS = {"ours": "tenant", "another of ours": "tenant", "theirs": "tenant of theirs"}
+
+
+@pytest.fixture
+def job_from(cli_ctx, monkeypatch):
+    """A function from a source to the job of an import from there."""
+
+    def job_from(source: Registry):
+        reference = Reference(source.host, "app", "1")
+        monkeypatch.setattr(sides_module.Directory, "find_target", lambda *_: TARGET)
+        monkeypatch.setattr(sides_module, "source_of", lambda *_: (reference, source, "app:1"))
+        monkeypatch.setattr(Identity, "tenant", lambda _, registry: TENANTS[registry.subscription])
+        options = ImportOptions(
+            registry_name="target",
+            source_image=SourceImage("app:1", reference),
+            source_registry=None,
+            username=None,
+            password=None,
+            target_tags=[("copy", "1")],
+            repositories=[],
+            resource_group_name=None,
+            force=False,
+            no_wait=False,
+            engine="auto",
+            jobs=1,
+            timeout=None,
+            dry_run=False,
+            platforms=(),
+            referrers=True,
+        )
+        return Sides(cli_ctx, options, Deadline()).find()
+
+    return job_from
+
+
+@pytest.mark.parametrize(("source", "same"), [(NEAR, True), (FAR, False)], ids=["one tenant", "two"])
+def test_tenants_are_those_of_the_subscriptions(job_from, source, same):
+    """The service may copy within one only."""
+    assert job_from(source).same_tenant() is same
+
+
+@pytest.mark.parametrize(("source", "together"), [(TARGET, True), (NEAR, False)], ids=["one registry", "two"])
+def test_one_registry_counts_both_sides_together(cli_ctx, job_from, source, together):
+    """It limits how often an identity asks for referrers, of one image as of many."""
+    with job_from(source).connected() as (request, _):
+        here, there = request.source._client, request.destinations[0].store._client
+    assert (here.referrers_pace is there.referrers_pace) is together
+    with Clients(cli_ctx, Identity(cli_ctx, Deadline()), Deadline(), {}) as clients:
+        here, there = clients.client("source", source), clients.client("target", TARGET)
+    assert (here.referrers_pace is there.referrers_pace) is together
