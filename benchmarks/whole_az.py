@@ -79,13 +79,9 @@ class Machine:
 
     def add_extension(self) -> None:
         """The wheel that a user would get."""
-        build = self._folder / "build"
-        shutil.copytree(ROOT / "azext_acrimport", build / "azext_acrimport")
-        for name in ("setup.py", "README.md", "HISTORY.rst", "LICENSE"):
-            shutil.copy(ROOT / name, build)
-        command = [sys.executable, "setup.py", "-q", "bdist_wheel"]
-        subprocess.run(command, cwd=build, check=True, capture_output=True)
-        wheel = next((build / "dist").glob("*.whl"))
+        environment = {**os.environ, "PYTHON": sys.executable}
+        subprocess.run([ROOT / "scripts/wheel", self._folder], check=True, capture_output=True, env=environment)
+        wheel = next(self._folder.glob("*.whl"))
         self.started(True, f"extension add --yes --source {wheel}")
 
     def environment(self, extended: bool) -> dict[str, str]:

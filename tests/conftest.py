@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,15 +45,14 @@ def leftovers(
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that would be published, built from a copy so that the checkout stays clean."""
-    folder = tmp_path_factory.mktemp("wheel")
-    copy = folder / "source"
-    compiled = shutil.ignore_patterns("__pycache__")  # written meanwhile by the other processes of this run
-    shutil.copytree(ROOT / "azext_acrimport", copy / "azext_acrimport", ignore=compiled)
-    for name in ("setup.py", "README.md", "HISTORY.rst", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    command = [sys.executable, "setup.py", "-q", "bdist_wheel", "--dist-dir", str(folder)]
-    subprocess.run(command, cwd=copy, check=True, capture_output=True)
+    """The wheel that would be published."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+def build_wheel(folder: Path, umask: int = 0o022) -> Path:
+    """As scripts/wheel builds it, in the environment of the tests, which has all that it needs."""
+    environment = {**os.environ, "PYTHON": sys.executable}
+    subprocess.run([ROOT / "scripts/wheel", folder], check=True, capture_output=True, env=environment, umask=umask)
     return next(folder.glob("*.whl"))
 
 

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 import yaml
 from knack.help_files import helps
@@ -16,30 +13,6 @@ PAGES = {name: yaml.safe_load(text) for name, text in helps.items() if name.star
 EXAMPLES = [
     pytest.param(example["text"], id=example["name"]) for page in PAGES.values() for example in page["examples"]
 ]
-
-ROOT = Path(__file__).parent.parent.parent
-PAGES_FOR_PEOPLE = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"(?:^|`)(?:[A-Z_]+=\S+ )*(az acr import(?:-batch)? .+?)(?:`|$)", re.MULTILINE)
-# in prose: the command's name, and what is too long to be written out
-DIGEST = "sha256:" + "0123456789abcdef" * 4
-
-
-def written(page: Path) -> list[str]:
-    """The command lines of a page, continued lines put together."""
-    text = page.read_text("utf-8").replace("\\\n", " ").replace("sha256:…", DIGEST)
-    return [found for found in COMMAND.findall(text) if " -" in found and "--help" not in found]
-
-
-@pytest.mark.parametrize("page", PAGES_FOR_PEOPLE, ids=lambda page: page.name)
-def test_command_lines_for_people_are_parsed(page, parse, tmp_path, monkeypatch):
-    """Of the README and of every other page."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("token", "secret", "password"):
-        (tmp_path / f"{name}.txt").write_text("secret")
-    commands = written(page)
-    assert commands or page.name != "README.md"
-    for command in commands:
-        assert parse(command).command in PAGES
 
 
 @pytest.mark.parametrize("text", EXAMPLES)

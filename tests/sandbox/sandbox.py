@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 import trustme
@@ -30,13 +31,19 @@ CUSTOM_CLOUD = "sandbox.cloud"
 
 
 class Sandbox:
-    """``registry``: what holds the content, "embedded" or "docker-registry". Use it as a context manager."""
+    """``registry``: what holds the content, "embedded" or "docker-registry". Use it as a context manager.
 
-    def __init__(self, folder: Path, *, registry: str = "embedded", cloud_shell: bool = False) -> None:
+    ``elsewhere``: more registries of the world, where nobody signs in; a host, or a host and port.
+    """
+
+    def __init__(
+        self, folder: Path, *, registry: str = "embedded", cloud_shell: bool = False, elsewhere: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._kind = registry
         self._cloud_shell = cloud_shell
+        self._elsewhere = elsewhere
         self.world = World()
         self.log = RequestLog(folder / "requests.jsonl")
         self.faults = Faults()
@@ -68,6 +75,7 @@ class Sandbox:
         private = Private(self._content(Private.HOST))
         self._contents[f"{Private.HOST}:5000"] = self._contents[Private.HOST]
         self._fronts |= {Private.HOST: private, f"{Private.HOST}:5000": private}
+        self._fronts |= {host: self._content(host) for host in self._elsewhere}
         front = self._listen(self._route, tls=self._tls())
         self.proxy = Proxy(front.port, self._knows)
         self.identity = self._listen(ManagedIdentity())

@@ -157,9 +157,9 @@ def test_only_one_package_touches_each_thing_of_az():
                 assert not inside or path.parent.name in rooms, f"{path.name} imports {name}"
 
 
-def test_readme_names_every_module():
+def test_tour_names_every_module():
     """The tour of the folders is complete."""
-    tour = (PACKAGE.parent / "README.md").read_text("utf-8").partition("## How it is made")[2]
+    tour = (PACKAGE.parent / "docs/how-it-works.md").read_text("utf-8").partition("## A tour of the modules")[2]
     named = set(tour.replace(",", " ").replace("`", " ").split())
     modules = {module for _, module in (*MODULES, *AZ_MODULES)}
     assert modules | {*TOP} | {f"{package}/" for package in (*MAY_KNOW, *AZ_SIDE)} <= named
