@@ -39,11 +39,13 @@ class Renewal:
 
     def __init__(self, admissions: Admissions) -> None:
         self._admissions = admissions
-        self._let_in = admissions.let_in
+        # how many others had been let in when it was sent: this time, and the time before
+        self._let_in = self._before = admissions.let_in
         self._refused = 0
         self._stalled = 0
 
     def __enter__(self) -> None:
+        self._before, self._let_in = self._let_in, self._admissions.let_in
         self._alone = self._admissions.asking == 0
         self._admissions.count(asking=1)
 
@@ -52,12 +54,14 @@ class Renewal:
         self._admissions.count(asking=-1)
 
     def is_worthwhile(self, challenge: Challenge | None) -> bool:
-        """After a 401: the first time, and as long as others are let in; but not where a right is missing."""
-        before, self._let_in = self._let_in, self._admissions.let_in
+        """After a 401: the first time, and as long as others are let in; but not where a right is missing.
+
+        The token that was just refused may have been fetched, and used up, by others since the time before.
+        """
         self._refused += 1
         if self._refused == 1:
             return True
         if challenge and challenge.parameters.get("error") == "insufficient_scope":  # RFC 6750 section 3.1
             return False
-        self._stalled = 0 if self._let_in > before else self._stalled + 1
+        self._stalled = 0 if self._admissions.let_in > self._before else self._stalled + 1
         return self._stalled <= (0 if self._alone else STALLED) and self._refused <= RENEWALS

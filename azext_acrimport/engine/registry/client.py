@@ -207,10 +207,11 @@ class RegistryClient:
         while True:
             with renewal:
                 answer = once(url, authorization)
-            # a host that we were redirected to is answered by nobody: its token service is not to see our credential
-            if answer.status != 401 or wants_401 or not ours or not self._is_ours(answer.url):
-                self._admissions.count(let_in=1)
-                return answer
+                # a host that we were redirected to is answered by nobody: its token service does not see our credential
+                refused = answer.status == 401 and not wants_401 and ours and self._is_ours(answer.url)
+                if not refused:
+                    self._admissions.count(let_in=1)
+                    return answer
             try:
                 challenge = self.tokens.learn(Challenge.parse_all(answer.headers.get("WWW-Authenticate", "")), url)
                 who, newer = self.tokens.who(scopes), None
