@@ -75,6 +75,7 @@ class Attempts:
     def __init__(self) -> None:
         self._failed: dict[Hashable, int] = {}
         self._postpones = False
+        self._holds = False
 
     @classmethod
     def current(cls) -> Attempts:
@@ -100,6 +101,17 @@ class Attempts:
         finally:
             cls._here.attempts = before
 
+    @classmethod
+    @contextmanager
+    def holding(cls) -> Iterator[None]:
+        """With an upload open, what another thread is finding out is waited for: a round trip, and nothing is lost."""
+        attempts = cls.current()
+        attempts._holds = True
+        try:
+            yield
+        finally:
+            attempts._holds = False
+
     def failed(self, what: Hashable) -> int:
         """Count a failure of this request; how many it has had."""
         self._failed[what] = self._failed.get(what, 0) + 1
@@ -122,7 +134,7 @@ class Attempts:
         """Until another thread has come to an end with this, whichever. Raises Cancelled and Postponed."""
         while not other.done():
             cancellation.check()
-            if self._postpones:
+            if self._postpones and not self._holds:
                 raise Postponed(until=other)
             try:
                 other.exception(LOOK)

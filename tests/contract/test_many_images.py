@@ -28,6 +28,7 @@ from azext_acrimport.engine import (
     TransportOptions,
     copy_images,
 )
+from azext_acrimport.engine.waiting import Attempts
 from tests.sandbox import images
 from tests.sandbox.registry import Registry, failure
 from tests.sandbox.server import Handler, Listener, Request, Response
@@ -224,19 +225,27 @@ class TestSlowHosts:
 
     @pytest.mark.leaves_uploads  # a host that asks for quiet is not asked to forget what it refused
     def test_throttling_without_a_word_about_when(self, served):
-        """Thirty images, a target that takes six requests in each tenth of a second: all arrive."""
+        """Thirty images, a target that takes six requests in each tenth of a second: all arrive.
+
+        No upload stays open but those that it would not hear of.
+        """
         source, target = served(), served()
         for number in range(30):
             images.image(f"silent {number}").push(source.content, "app", str(number))
         window: Counter[int] = Counter()
+        refused: set[str] = set()
 
         def throttle(request: Request) -> Response | None:
             window[int(time.monotonic() * 10)] += 1
-            return failure(429, "TOOMANYREQUESTS") if window[int(time.monotonic() * 10)] > 6 else None
+            if window[int(time.monotonic() * 10)] <= 6:
+                return None
+            refused.add(request.path.rpartition("/")[2])
+            return failure(429, "TOOMANYREQUESTS")
 
         target.answer = throttle
         report = run([(source, f"app:{n}", target, f"app:{n}") for n in range(30)], attempts=5)
         assert codes(report) == [None] * 30
+        assert refused.issuperset(target.content.storage.repository("app").uploads)
 
     @pytest.mark.leaves_uploads  # whose answers were lost with the connections
     def test_port_that_is_closed_for_a_while(self, tmp_path, served):
@@ -337,3 +346,37 @@ class TestWhatIsAskedOnce:
         report = run([(source, f"app-{n}:1", target, f"app-{n}:1") for n in range(count)])
         assert codes(report) == [None] * count
         assert set(fetched.values()) == {1} and len(fetched) == count
+
+    def test_token_that_ends_while_blobs_are_sent_costs_no_upload(self, served, monkeypatch):
+        """Of two, one fetches a new token, and the other waits for it with its upload open. Nothing is begun anew."""
+        both_sent, waits, wait_for = threading.Barrier(2, timeout=30), threading.Event(), Attempts.wait_for
+        tokens, posted = iter("ab"), []
+
+        def waited(*args: object) -> None:
+            waits.set()
+            wait_for(*args)
+
+        monkeypatch.setattr(Attempts, "wait_for", waited)
+
+        def signed_in(handler: Handler) -> Handler:
+            def handle(request: Request) -> Response:
+                if request.path == "/token":
+                    token = next(tokens)
+                    if token == "b":
+                        assert waits.wait(30)
+                    return Response(200, {}, json.dumps({"token": token}).encode())
+                header, sends = request.headers.get("Authorization"), "/uploads/" in request.path
+                posted.extend([request.path] if sends and request.method == "POST" and header else [])
+                if sends and request.method == "PUT" and header == "Bearer a":
+                    request.body.read_all()
+                    both_sent.wait()
+                if not header or (sends and request.method == "PUT" and header == "Bearer a"):
+                    return Response(401, {"WWW-Authenticate": 'Bearer realm="/token",service="x"'})
+                return handler(request)
+
+            return handle
+
+        source, target = served(), served(signed_in)
+        image = images.image("ends").push(source.content, "app", "1")
+        assert codes(run([(source, "app:1", target, "app:1")], 2)) == [None]
+        assert len(posted) == len(image.blobs)

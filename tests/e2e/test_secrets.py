@@ -122,7 +122,6 @@ def test_one_import_fetches_no_token_twice(sandbox, az):
     assert len(asked) - len(registry_tokens) <= 2  # one for ARM, one for registries
 
 
-@pytest.mark.leaves_uploads  # of who waited for another's token, and began anew; the tokens here may not delete
 def test_token_that_ends_in_the_middle_is_renewed(sandbox, az):
     """A registry whose tokens live for less than the copy takes."""
     short = AzureRegistry("shortlived", token_lifetime=0.4)

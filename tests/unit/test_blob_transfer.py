@@ -339,6 +339,18 @@ def test_registry_that_asks_for_quiet_gets_it():
     assert target._client.transport.cancellation.waits == []
 
 
+def test_worker_does_not_wait_to_cancel_an_upload():
+    """Quiet was asked for after it was opened: the worker does something else until then, and begins anew."""
+    registry = Uploads(lambda _, sent: client.transport._gate("r.test").close(57, client.transport.cancellation))
+    script = Script(registry)
+    target = repository(script, "target")
+    client = target._client
+    with pytest.raises(Postponed):
+        Attempts().postponing(lambda: target.put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW))))
+    assert [sent.method for sent in script.sent] == ["POST"]
+    assert client.transport.cancellation.waits == []
+
+
 def test_upload_that_keeps_failing_ends():
     """After as many attempts as the policy says."""
     with pytest.raises(UploadLost) as caught:

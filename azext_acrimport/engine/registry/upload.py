@@ -21,7 +21,7 @@ from ..content.digest import Digest
 from ..content.stream import Body
 from ..errors import EngineError, NetworkError, RateLimited, ServerError, TooLarge, UploadLost
 from ..transport.response import Answer
-from ..waiting import Attempts
+from ..waiting import Attempts, Postponed
 from .client import RegistryClient
 
 __all__ = ["BlobUpload"]
@@ -122,11 +122,12 @@ class BlobUpload:
                 self._client.fetch("POST", self._start, scopes=self._scopes, accept={202}, retry=False)
             )
         try:
-            if chunked and body.descriptor.size:
-                location = self._send_chunks(location, body)
-                self._finish(location, body, b"")
-            else:
-                self._finish(location, body, body if body.descriptor.size else b"")
+            with Attempts.holding():
+                if chunked and body.descriptor.size:
+                    location = self._send_chunks(location, body)
+                    self._finish(location, body, b"")
+                else:
+                    self._finish(location, body, body if body.descriptor.size else b"")
         except BaseException as error:
             if isinstance(error, (NetworkError, ServerError)) and error.origin == self._client.transport.origin:
                 self._doubtful.add(body.descriptor.digest)
@@ -134,7 +135,7 @@ class BlobUpload:
                     self._cut.add(body.descriptor.digest)
             # a host that does not answer, or that asks for quiet, is not asked one thing more
             silent = isinstance(error, NetworkError) and error.reason == "timeout"
-            if not silent and not isinstance(error, RateLimited):
+            if not silent and not isinstance(error, (RateLimited, Postponed)):
                 self.cancel(location)
             raise
 
