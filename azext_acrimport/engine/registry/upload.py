@@ -112,8 +112,8 @@ class BlobUpload:
             return
         if client.acr and not client.tokens.allow(Scope(self._repository, ("delete",))):
             return
-        # there is no coming back to it: a token that another thread is fetching is waited for
-        with contextlib.suppress(EngineError), Attempts.staying():
+        # there is no coming back to it: a token that another thread is fetching is waited for, quiet is kept
+        with contextlib.suppress(EngineError, Postponed), Attempts.holding():
             self._client.fetch("DELETE", location, scopes=self._scopes, accept={200, 202, 204}, retry=False)
 
     def _attempt(self, body: Body, chunked: bool, location: str) -> None:
@@ -135,7 +135,7 @@ class BlobUpload:
                     self._cut.add(body.descriptor.digest)
             # a host that does not answer, or that asks for quiet, is not asked one thing more
             silent = isinstance(error, NetworkError) and error.reason == "timeout"
-            if not silent and not isinstance(error, (RateLimited, Postponed)):
+            if not silent and not isinstance(error, RateLimited):
                 self.cancel(location)
             raise
 
