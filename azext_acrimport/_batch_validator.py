@@ -46,7 +46,7 @@ def _batch(cmd: Any, namespace: Any) -> Any:
     from .batch.wanted import WantedFile
 
     file = _file(namespace.file) if namespace.file else WantedFile()
-    _validate_registries(namespace, file)
+    _validate_registries(cmd.cli_ctx, namespace, file)
     given = bool(namespace.username or namespace.password)
     validate_credentials(namespace)
     validate_engine(cmd, namespace)
@@ -98,7 +98,9 @@ def _file(path: str) -> WantedFile:
         ) from None
 
 
-def _validate_registries(namespace: Any, file: WantedFile) -> None:
+def _validate_registries(cli_ctx: Any, namespace: Any, file: WantedFile) -> None:
+    from .registries.hosts import same_registry
+
     if not namespace.registry_name and not file.target:
         raise ValueError(
             "The target registry is missing.", "Add --name, or target: in the file, or az configure --defaults acr=NAME"
@@ -108,7 +110,7 @@ def _validate_registries(namespace: Any, file: WantedFile) -> None:
     if of_file and getattr(namespace.registry_name, "is_default", False):
         namespace.registry_name = None
     namespace.registry_name = registry_of(namespace.registry_name or of_file, "--name")
-    if of_file and of_file != namespace.registry_name:
+    if of_file and not same_registry(cli_ctx, of_file, namespace.registry_name):
         logger.warning("--name %s is the target; the file says %s.", namespace.registry_name, of_file)
     if namespace.source_registry:
         namespace.source_registry = registry_of(namespace.source_registry, "--registry")

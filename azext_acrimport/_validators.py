@@ -283,19 +283,17 @@ def in_target(cli_ctx: Any, target: str, option: str, text: str, *, has_host: bo
 
     A dot alone makes no host of it: docker.io/library/alpine is a repository that many have in their registry.
     """
-    from .registries.hosts import is_acr_host
+    from .registries.hosts import is_acr_host, same_registry
 
     host, slash, rest = text.partition("/")
     host = host.lower()
     if not slash or not (has_host or host == target or ":" in host or is_acr_host(cli_ctx, host)):
         return text
-    # also behind a resource ID, a regional endpoint, or with the hash of a domain label
-    name = target.rpartition("/")[2].partition(".")[0].lower()
-    label = host.partition(".")[0]
-    if host != target and label != name and not label.startswith(f"{name}-"):
+    if not same_registry(cli_ctx, host, target):
+        again = f" {option} {rest}" if option.startswith("--") else ""
         raise ValueError(
             f"{option}: '{text}' names the registry {host}, but the target is {target}.",
-            f"Leave the registry out, and name it once: --name {host} {option} {rest}",
+            f"Leave the registry out, and name it once: --name {host}{again}",
         )
     logger.warning("The login server %s in %s is ignored: --name names the registry already.", host, option)
     return rest

@@ -53,13 +53,12 @@ def junit(report: dict[str, Any]) -> bytes:
         time=str(totals["seconds"]),
     )
     for item in report["items"]:
-        repository = item["source"].partition("@")[0]
-        head, slash, last = repository.rpartition("/")
+        head, slash, last = item["source"].partition("@")[0].rpartition("/")
         case = ET.SubElement(
             suite,
             "testcase",
-            classname=_plain(head + slash + last.partition(":")[0]),
-            name=_plain(", ".join(item["targets"])),
+            classname=_plain(head + slash + (last.partition(":")[0] if slash else last)),
+            name=_plain(", ".join(item["targets"]) or item["source"]),
             time=str(item["seconds"]),
         )
         error = item["error"] or {}

@@ -52,6 +52,15 @@ class Naming:
             source = ""
         return f"{self.prefix}{source}" if source else self.prefix.rstrip("/")
 
+    def foreseen(self, wanted: Wanted) -> tuple[str, ...]:
+        """The target, as far as it can be told before anything is listed."""
+        if not wanted.is_one:
+            return (":".join(filter(None, wanted.target)),) if wanted.target else ()
+        try:
+            return (self.item(wanted).target,)
+        except ValueError:
+            return ()
+
     def item(self, wanted: Wanted) -> Item:
         """Of one image. Raises ValueError for what is no name in a registry."""
         repository, tag = wanted.target or (self.repository(wanted.repository), None)

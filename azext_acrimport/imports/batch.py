@@ -55,7 +55,7 @@ class _Batch:
         self._view = BatchView(cli_ctx, f"Importing to {options.registry_name}")
         self._registry = options.registry_name
         # what was asked for, until it is known what that is
-        self._lines = [Line.of_wanted(wanted) for wanted in options.wanted]
+        self._lines = [Line.of_wanted(wanted, options.naming) for wanted in options.wanted]
         self._quota: Quota | None = None
         self._nothing = False
         self._failure: EngineError | None = None
@@ -100,10 +100,10 @@ class _Batch:
 
     def _lines_of(self, expansion: Expansion) -> list[Line]:
         """Of this part. What could not be looked at is told in each."""
-        items, shard = expansion.items, self._options.shard
+        items, shard, naming = expansion.items, self._options.shard, self._options.naming
         mine = {id(item) for item in (part_of(items, *shard) if shard else items)}
         return [
-            Line.of_refused(entry.wanted, entry.error) if isinstance(entry, Refused) else Line.of_item(entry)
+            Line.of_wanted(entry.wanted, naming, entry.error) if isinstance(entry, Refused) else Line.of_item(entry)
             for entry in expansion.entries
             if isinstance(entry, Refused) or id(entry) in mine
         ]
@@ -124,11 +124,12 @@ class _Batch:
         items = [line.outcome.item for line in self._lines]
         hub = self._hub(items)
         shard = self._options.shard
-        results = [_result(line.outcome, self._registry) for line in self._lines]
+        dry_run = self._options.dry_run
+        results = [_result(line.outcome, self._registry, dry_run=dry_run) for line in self._lines]
         report = {"summary": summary(results, self._deadline.elapsed, shard, hub), "items": results}
-        self._view.end_batch(report, dry_run=self._options.dry_run)
+        self._view.end_batch(report, dry_run=dry_run)
         if failure := self._failed(items):
-            errors.raise_after_output(self._cli_ctx, failure)
+            errors.raise_after_output(self._cli_ctx, failure, many=True)
         if self._options.report:
             try:
                 self._options.report.write(report)
@@ -159,7 +160,7 @@ class _Batch:
         return problem.batch_incomplete(len(failed), len(items)) if failed else None
 
 
-def _result(outcome: Outcome, registry: str) -> dict[str, Any]:
+def _result(outcome: Outcome, registry: str, *, dry_run: bool) -> dict[str, Any]:
     result = to_result(
         outcome.item,
         source=outcome.item.source,
@@ -167,6 +168,8 @@ def _result(outcome: Outcome, registry: str) -> dict[str, Any]:
         engine=outcome.engine,
         engine_reason=outcome.reason,
         checked=outcome.checked,
+        dry_run=dry_run,
+        many=True,
     )
     if not outcome.counted:
         result.update(manifests=None, referrers=None, blobs=None, bytes=None)

@@ -37,12 +37,21 @@ def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
             outcome = run(job, view)
     except EngineError as error:
         outcome.item.end_with(error)
-    outcome.item.seconds = deadline.elapsed
-    return told(cli_ctx, view, outcome, source=source, registry=registry)
+    item = outcome.item
+    if item.status == "blocked":  # where there is only one, it has failed
+        item.status = "failed"
+    item.seconds = deadline.elapsed
+    return told(cli_ctx, view, outcome, source=source, registry=registry, dry_run=options.dry_run)
 
 
 def told(
-    cli_ctx: Any, view: ProgressView | None, outcome: Outcome, *, source: str | None, registry: str | None
+    cli_ctx: Any,
+    view: ProgressView | None,
+    outcome: Outcome,
+    *,
+    source: str | None,
+    registry: str | None,
+    dry_run: bool = False,
 ) -> dict[str, Any]:
     """The result, with a last word to people; the command fails after it when there was an error."""
     if view:
@@ -57,6 +66,7 @@ def told(
         engine_reason=outcome.reason,
         operation=outcome.operation,
         checked=outcome.checked,
+        dry_run=dry_run,
     )
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from .._options import BatchOptions, ImportOptions, SignIn, SourceImage, Target
-from ..batch.targets import Item
+from ..batch.targets import Item, Naming
 from ..batch.wanted import Wanted
 from ..engine import (
     Blocked,
@@ -53,17 +53,12 @@ class Line:
     item: Item | None = None
 
     @classmethod
-    def of_wanted(cls, wanted: Wanted) -> Line:
-        """Before anything is known of it."""
-        target = ":".join(filter(None, wanted.target)) if wanted.target else ""
-        return cls(Outcome(ItemResult(wanted.name, (target,) if target else ())))
-
-    @classmethod
-    def of_refused(cls, wanted: Wanted, error: EngineError) -> Line:
-        """A registry or repository that could not be looked at."""
-        line = cls.of_wanted(wanted)
-        line.outcome.item.end_with(error)
-        return line
+    def of_wanted(cls, wanted: Wanted, naming: Naming, error: EngineError | None = None) -> Line:
+        """Of what nobody has looked at yet; or could not, as the ``error`` says."""
+        item = ItemResult(wanted.name, naming.foreseen(wanted))
+        if error:
+            item.end_with(error)
+        return cls(Outcome(item))
 
     @classmethod
     def of_item(cls, item: Item) -> Line:

@@ -25,12 +25,16 @@ FOREIGN_SIGN_IN = (
 Advice = tuple[type[azclierror.AzCLIError], str, str]
 
 
-def advice_for(error: EngineError) -> Advice:
-    """az's class, message and recommendation. An error of which the table knows no class is raised: a bug."""
+def advice_for(error: EngineError, *, many: bool = False) -> Advice:
+    """az's class, message and recommendation; ``many``: of ``az acr import-batch``, which has other options.
+
+    An error of which the table knows no class is raised: a bug.
+    """
     for kind in type(error).__mro__:
         if kind in ADVICE:
             told, message, recommendation = ADVICE[kind](error)
-            return told, message, _of_listing(error) or recommendation
+            in_batch = OF_MANY.get(kind) if many else None
+            return told, message, _of_listing(error) or in_batch or recommendation
     raise error
 
 
@@ -148,7 +152,11 @@ def _firewall(error: Any) -> Advice:
 def _not_found(error: Any) -> Advice:
     repository, _, identifier = error.path.removeprefix("/v2/").partition("/manifests/")
     if not identifier:
-        return azclierror.ResourceNotFoundError, f"{_where(error)}: not found.{_said(error)}", "Check the name."
+        place = (
+            f"{error.host}/{error.repository} ({error.origin}) does not exist" if error.repository else _where(error)
+        )
+        place += "" if error.repository else ": not found"
+        return azclierror.ResourceNotFoundError, f"{place}.{_said(error)}", "Check the name."
     separator = "@" if ":" in identifier else ":"
     message = f"{error.host}/{repository}{separator}{identifier} ({error.origin}) does not exist.{_said(error)}"
     if _is_acr(error.host):
@@ -288,6 +296,15 @@ def _service_error(error: Any) -> Advice:
 def _plain(kind: type[azclierror.AzCLIError], recommendation: str) -> Callable[[Any], Advice]:
     return lambda error: (kind, error.message, recommendation)
 
+
+# Where options are meant that only one of the two commands has.
+OF_MANY: dict[type[EngineError], str] = {
+    engine.TagConflict: "Move the tag with --on-conflict overwrite, or leave it as it is with --on-conflict skip. For "
+    "another name: --prefix, or a target of its own in --file.",
+    engine.NotFound: "Check repository and tag. To see which tags there are: the same command without --tags, and with "
+    "--dry-run.",
+    engine.NoMatchingPlatform: "Choose among these with --platform, or with platforms in --file.",
+}
 
 _DAMAGED = f"Nothing was tagged. {AGAIN} If it repeats, the copy is damaged or a proxy changes what passes through."
 

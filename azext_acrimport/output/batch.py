@@ -31,7 +31,8 @@ class BatchView(ProgressView):
         counts = [
             f"{totals[state]} {state}" for state in (*ENDED_WELL, "failed", "blocked", "cancelled") if totals[state]
         ]
-        moved = [f"{human_bytes(amount)} {way}" for way, amount in (totals["bytes"] or {}).items() if amount]
+        words = {"copied": "to copy", "mounted": "to mount"} if dry_run else {}
+        moved = [f"{human_bytes(n)} {words.get(way, way)}" for way, n in (totals["bytes"] or {}).items() if n]
         parts = [", ".join(counts) or "nothing to do", *([", ".join(moved)] if moved else [])]
         self._line(f"{_images(totals['items'])}: {'; '.join(parts)}; in {totals['seconds']:.1f} s.")
         failed = [item for item in items if item["status"] == "failed"]

@@ -18,15 +18,15 @@ from .advice import advice_for
 from .problem import az_errors
 
 
-def to_azclierror(error: EngineError) -> azclierror.AzCLIError:
+def to_azclierror(error: EngineError, *, many: bool = False) -> azclierror.AzCLIError:
     """The az exception for it: message with the stable code, and recommendation."""
-    kind, message, recommendation = advice_for(error)
+    kind, message, recommendation = advice_for(error, many=many)
     return kind(f"{message} [{error.code}]", recommendation=recommendation)
 
 
-def to_json(error: EngineError) -> dict[str, str | None]:
+def to_json(error: EngineError, *, many: bool = False) -> dict[str, str | None]:
     """The member ``error`` of a result."""
-    _, message, recommendation = advice_for(error)
+    _, message, recommendation = advice_for(error, many=many)
     return {
         "code": error.code,
         "side": error.origin,
@@ -64,13 +64,13 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def raise_after_output(cli_ctx: Any, error: EngineError) -> None:
+def raise_after_output(cli_ctx: Any, error: EngineError, *, many: bool = False) -> None:
     """az prints a result or an error, not both, unless the error comes when the result is out."""
     from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
 
     def fail(*_: Any, **__: Any) -> None:
         cli_ctx.unregister_event(EVENT_CLI_SUCCESSFUL_EXECUTE, fail)
-        raise to_azclierror(error)
+        raise to_azclierror(error, many=many)
 
     cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, fail)
 

@@ -21,15 +21,18 @@ def to_result(
     engine_reason: str,
     operation: str = "",
     checked: bool = True,
+    dry_run: bool = False,
+    many: bool = False,
 ) -> dict[str, Any]:
     """The object that ``az acr import`` writes to stdout; ``operation`` only where the service was not waited for.
 
     ``engine`` is empty when it ended before one was chosen. What is not known is null: what only the service knows, and
-    does not tell; all that nobody has looked at.
+    does not tell; all that nobody has looked at. ``many``: it is one of a batch.
     """
     from . import errors
 
     counted = engine == "embedded" or (engine == "service" and item.status == "unchanged")
+    brought = counted or (engine == "service" and item.status in ("copied", "updated"))
     return {
         "source": source,
         "sourceDigest": str(item.source_digest) if item.source_digest else None,
@@ -39,16 +42,22 @@ def to_result(
         "status": item.status,
         "engine": engine or None,
         "engineReason": engine_reason or None,
-        "manifests": item.manifests if engine else None,
-        "referrers": item.referrers if engine else None,
+        "manifests": item.manifests if counted else None,
+        "referrers": item.referrers if brought else None,
         "blobs": _tally(item.blobs) if counted else None,
         "bytes": _tally(item.bytes) if counted else None,
         "changes": [
-            {"target": change.target, "action": change.action, "before": str(change.before) if change.before else None}
+            {
+                "target": change.target,
+                "action": "none"
+                if change.action and item.error and not dry_run and change.target not in item.written
+                else change.action,
+                "before": str(change.before) if change.before else None,
+            }
             for change in item.changes
         ],
         "seconds": round(item.seconds, 3),
-        "error": errors.to_json(item.error) if item.error else None,
+        "error": errors.to_json(item.error, many=many) if item.error else None,
         **({"operation": operation} if operation else {}),
     }
 

@@ -22,6 +22,19 @@ def is_acr_host(cli_ctx: Any, host: str) -> bool:
     return bool(suffix) and host.endswith(suffix) and len(host) > len(suffix)
 
 
+def same_registry(cli_ctx: Any, one: str, other: str) -> bool:
+    """Whether both mean one registry, each by its name, a login server, with a label's hash, an endpoint or its ID."""
+    name = _name_of(cli_ctx, one)
+    return one == other or (bool(name) and name == _name_of(cli_ctx, other))
+
+
+def _name_of(cli_ctx: Any, text: str) -> str:
+    """The name of a container registry, in which there is no hyphen; empty for any other registry."""
+    name, dot, _ = text.rpartition("/")[2].lower().partition(".")
+    named = not dot and ":" not in name
+    return name.partition("-")[0] if named or is_acr_host(cli_ctx, text.lower()) else ""
+
+
 def home_of(cli_ctx: Any, host: str) -> str:
     """The login server behind a regional endpoint ``registry.region.geo.azurecr.io``; empty for any other host."""
     suffix = suffix_of(cli_ctx)

@@ -8,6 +8,7 @@ look at both sides comes first, and may spare the operation.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from knack.log import get_logger
@@ -22,6 +23,7 @@ from ..engine import (
     EngineError,
     ItemResult,
     NotFound,
+    TagConflict,
     TimedOut,
 )
 from ..job.job import Job, Outcome, with_facts
@@ -88,16 +90,18 @@ class _Import:
         self._deadline = deadline
         self._request = request
         self._cancellation = cancellation
+        self._asked = False
 
     def run(self) -> None:
         """Fill the outcome's item. Raises EngineError."""
         try:
             self._run()
-        except ServiceError as error:
-            self._confirm(error)
-            raise
-        except Cancelled as error:
-            if self._cancellation.expired:
+        except EngineError as error:
+            if self._asked and not isinstance(error, TagConflict):  # it may go on, or have done a part
+                self._item.changes = tuple(replace(change, action=None) for change in self._item.changes)
+            if isinstance(error, ServiceError):
+                self._confirm(error)
+            if isinstance(error, Cancelled) and self._cancellation.expired:
                 raise TimedOut(self._job.deadline.seconds or 0.0) from error
             raise
 
@@ -179,7 +183,9 @@ class _Import:
 
     def _begun(self, image: str, targets: Sequence[Target], *, force: bool | None = None) -> Operation:
         force = self._job.options.force if force is None else force
-        return begun(self._job, image, targets, force=force, deadline=self._deadline)
+        operation = begun(self._job, image, targets, force=force, deadline=self._deadline)
+        self._asked = True
+        return operation
 
     def _wait_for(self, operation: Operation) -> None:
         waited(operation, self._deadline, self._view)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from azext_acrimport import _batch_validator as batch_validator
 from azext_acrimport._batch_validator import validate_batch
 from azext_acrimport.output import errors
 
@@ -95,6 +96,28 @@ def test_what_contradicts_itself_is_wrong_usage(checked, monkeypatch, words, sai
     with pytest.raises(SystemExit) as ended:
         checked(words)
     assert said in str(ended.value) and "secret" not in str(ended.value).replace("a secret", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("other", True),
+        ("OTHER.azurecr.io", True),
+        ("other-h4sh.azurecr.io", True),
+        ("other.eastus.geo.azurecr.io", True),
+        ("/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/Other", True),
+        ("another", False),
+        ("other.test", False),
+        ("other.azurecr.io:443", False),
+        ("localhost:5000", False),
+    ],
+)
+def test_target_that_the_file_names_otherwise_is_said(checked, monkeypatch, name, same):
+    """A registry under another of its names is no difference."""
+    said = []
+    monkeypatch.setattr(batch_validator.logger, "warning", lambda *words: said.append(words))
+    checked(f"-n {name} --file batch.yaml")
+    assert (said == []) == same
 
 
 def test_password_of_the_environment_is_for_one_registry(checked, monkeypatch, tmp_path):

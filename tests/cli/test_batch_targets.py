@@ -78,14 +78,15 @@ ITEMS = [
     item("failed", "x:4", error=ERROR, source=f"reg.test:5000/a/x@{DIGEST}"),
     item("blocked", "x:5", error=ERROR),
     item("cancelled", "x:6", error=ERROR),
+    {**item("failed", "", error=ERROR, source="reg.test:5000"), "targets": []},
 ]
 
 
 def test_summary_counts_states_and_what_is_known_of_bytes():
     """Null where nothing is."""
     totals = summary(ITEMS, 2.0, (1, 3), None)
-    assert (totals["items"], totals["copied"], totals["failed"], totals["planned"]) == (6, 1, 1, 0)
-    assert totals["bytes"] == {"copied": 25, "mounted": 0, "existing": 5}
+    assert (totals["items"], totals["copied"], totals["failed"], totals["planned"]) == (7, 1, 2, 0)
+    assert totals["bytes"] == {"copied": 30, "mounted": 0, "existing": 6}
     assert (totals["shard"], totals["hub"], totals["seconds"]) == ("1/3", None, 2.0)
     assert summary(ITEMS[1:2], 0, None, None)["bytes"] is None
 
@@ -94,13 +95,13 @@ def test_junit_has_a_case_an_item():
     """Failures with their code; what was not done is skipped; and it is XML, whatever a registry has said."""
     suite = ET.fromstring(junit({"summary": summary(ITEMS, 2.0, None, None), "items": ITEMS})).find("testsuite")
     assert {name: suite.get(name) for name in ("tests", "failures", "skipped")} == {
-        "tests": "6",
-        "failures": "1",
+        "tests": "7",
+        "failures": "2",
         "skipped": "3",
     }
     cases = suite.findall("testcase")
-    assert {case.get("classname") for case in cases} == {"reg.test:5000/a/x"}
-    assert [case.get("name") for case in cases] == [f"x:{number}" for number in range(1, 7)]
+    places = [(case.get("classname"), case.get("name")) for case in cases]
+    assert places == [("reg.test:5000/a/x", f"x:{number}") for number in range(1, 7)] + [("reg.test:5000",) * 2]
     assert [[child.tag for child in case] for case in cases] == [
         [],
         [],
@@ -108,6 +109,7 @@ def test_junit_has_a_case_an_item():
         ["failure"],
         ["skipped"],
         ["skipped"],
+        ["failure"],
     ]
     assert cases[3][0].get("type") == "source-not-found"
     assert "gone" in cases[3][0].get("message")

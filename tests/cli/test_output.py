@@ -6,11 +6,12 @@ from __future__ import annotations
 import io
 import logging
 import types
+from dataclasses import replace
 
 import pytest
 
-from azext_acrimport.engine import Digest, ItemResult, Progress, Tally, Wait
-from azext_acrimport.output import logs, progress, waits
+from azext_acrimport.engine import Change, Digest, ItemResult, Progress, TagConflict, Tally, Wait
+from azext_acrimport.output import logs, progress, result, waits
 
 
 class Terminal(io.StringIO):
@@ -114,3 +115,24 @@ def test_signatures_are_hidden_in_other_peoples_logs():
     assert logs.QueryFilter().filter(record)
     assert "secret" not in record.getMessage()
     assert "/blob?sv=REDACTED&sig=REDACTED" in record.getMessage()
+
+
+def test_result_says_what_is_known_and_what_was_done():
+    """Nothing is 0 that nobody has counted, and no tag has moved that was refused."""
+    before = Digest.of(b"before")
+    change = Change("app:1", "move", before)
+
+    def members(engine, status, *, dry_run=False, error=None, written=(), action="move"):
+        item = ItemResult("a", ("app:1",), status=status, error=error, written=written)
+        item.changes = (replace(change, action=action),)
+        told = result.to_result(item, source="a", registry="r", engine=engine, engine_reason="", dry_run=dry_run)
+        return told["manifests"], told["referrers"], told["bytes"] is None, told["changes"][0]["action"]
+
+    refused = TagConflict("app:1", str(before), "other")
+    assert members("embedded", "updated") == (0, 0, False, "move")
+    assert members("embedded", "failed", error=refused) == (0, 0, False, "none")
+    assert members("embedded", "failed", error=refused, written=("app:1",)) == (0, 0, False, "move")
+    assert members("embedded", "failed", error=refused, dry_run=True) == (0, 0, False, "move")
+    assert members("service", "updated") == (None, 0, True, "move")
+    assert members("service", "accepted") == (None, None, True, "move")
+    assert members("service", "failed", error=refused, action=None) == (None, None, True, None)

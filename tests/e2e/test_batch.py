@@ -113,6 +113,9 @@ def test_what_fails_leaves_all_others_done(sandbox, az, tmp_path):
         None,
     ]
     assert all(item["error"]["recommendation"] for item in result.json["items"] if item["error"])
+    conflict = result.json["items"][2]
+    assert "--on-conflict overwrite" in conflict["error"]["recommendation"]  # not --image, which a batch has not
+    assert conflict["changes"] == [{"target": "fails/conflict:1", "action": "none", "before": before}]
     assert tag_digest(target, "fails/conflict", "1") == before
     assert result.json["summary"] | {"seconds": 0, "bytes": 0} == {
         "items": 6, "copied": 2, "updated": 0, "unchanged": 0, "skipped": 0, "failed": 4, "blocked": 0, "cancelled": 0,
@@ -238,6 +241,11 @@ def test_dry_run_spends_no_pull_and_says_what_is_left(sandbox, az, hub):
     assert (item["blobs"], item["changes"][0]["action"]) == (None, "create")
     assert "2 pulls, 50 are left in a window of 6 h" in result.stderr
     assert tag_digest(sandbox.content(TARGET), "quota/dry", "1") is None
+    single = az("acr", "import", "--name", "myregistry", "--source", "docker.io/quota/dry:1", "--dry-run")
+    assert "it needs 1 pulls, one for each manifest; 49 are left in a window of 6 h" in single.stderr
+    sandbox.hub.limit = 1
+    spent = az("acr", "import", "--name", "myregistry", "--source", "docker.io/quota/dry:1")
+    assert (spent.json["status"], spent.json["error"]["code"]) == ("failed", "source-quota-spent")
 
 
 def test_run_stops_cleanly_before_the_quota_is_spent(sandbox, az, hub):
@@ -296,6 +304,7 @@ def test_target_that_does_not_exist_is_told_for_all(az):
         (f"{MCR}/a:1", "blocked"),
         (f"{MCR}/b", "blocked"),
     ]
+    assert [item["targets"] for item in result.json["items"]] == [["a:1"], []]  # as far as it can be told
     assert {item["error"]["code"] for item in result.json["items"]} == {"target-registry-not-found"}
 
 

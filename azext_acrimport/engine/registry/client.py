@@ -183,7 +183,7 @@ class RegistryClient:
 
     def _complete(self, error: EngineError, scopes: tuple[Scope, ...]) -> None:
         """What only we know of it: which repository it was for, and who we were."""
-        error.repository = error.repository or (scopes[0].repository if scopes else "")
+        error.repository = error.repository or next((s.repository for s in scopes if s.kind == "repository"), "")
         error.mode = error.mode or (self.tokens.mode_for(scopes) if self.tokens.asked else "")
         if self.meter and isinstance(error, RateLimited) and "pull rate limit" in error.text:
             self.meter.spent()
