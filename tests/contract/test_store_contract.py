@@ -131,6 +131,17 @@ def test_blob_is_read_back(place):
     assert read(place("source"), BLOB) == RAW
 
 
+def test_piece_of_a_blob_is_read_alone(place):
+    """Of one that is there, and as another repository of the registry has it."""
+    target, source = place("target"), place("source")
+    assert source.piece(BLOB, 3, 5) is None
+    target.put_blob(BLOB, body(RAW))
+    assert [source.piece(BLOB, start, 5) for start in (0, 3, BLOB.size - 5)] == [RAW[:5], RAW[3:8], RAW[-5:]]
+    other = place("target", f"{target.repository}-other")
+    assert other.piece_of(target.repository, BLOB, 3, 5) == RAW[3:8]
+    assert other.piece_of(f"{target.repository}-none", BLOB, 3, 5) is None
+
+
 def test_empty_blob_is_read_back(place):
     """No bytes are bytes, too."""
     empty = Descriptor("application/octet-stream", Digest.of(b""), 0)

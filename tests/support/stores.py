@@ -110,6 +110,16 @@ class MemoryStore:
         self._note("has_blob", str(descriptor.digest))
         return str(descriptor.digest) in self.blobs or str(descriptor.digest) in self.phantoms
 
+    def piece(self, descriptor: Descriptor, start: int, length: int) -> bytes | None:
+        """As ``Source.piece``."""
+        self._note("piece", str(descriptor.digest))
+        return self.blobs.get(str(descriptor.digest), b"")[start : start + length] or None
+
+    def piece_of(self, repository: str, descriptor: Descriptor, start: int, length: int) -> bytes | None:
+        """As ``Target.piece_of``."""
+        neighbour = self.neighbours.get(repository)
+        return neighbour.piece(descriptor, start, length) if neighbour else None
+
     def put_blob(self, descriptor: Descriptor, body: Body) -> None:
         """As ``Target.put_blob``."""
         self._note("put_blob", str(descriptor.digest))

@@ -147,15 +147,20 @@ def test_second_repository_is_served_by_mount():
     assert complete(third, INDEX.digest)
 
 
-@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize("shown", [True, False, "only said"])
 @pytest.mark.parametrize("remembered", [True, False])
 def test_layer_is_mounted_only_for_who_has_it(shown, remembered):
-    """Another registry that only names its digest gets nobody's layer, of this run or of an earlier one."""
+    """Another registry that only names its digest gets nobody's layer, of this run or of an earlier one.
+
+    Nor does one that says yes to whatever it is asked.
+    """
     private, public = MemoryStore("target.test", "private"), MemoryStore("target.test", "public")
     public.neighbours["private"], private.neighbours["public"] = private, public
     honest, evil = MemoryStore("source.test").hold(IMAGE, "1"), MemoryStore("evil.test").hold(IMAGE, "1")
-    if not shown:
+    if shown is not True:
         evil.blobs = {}
+    if shown == "only said":
+        evil.piece = lambda descriptor, start, length: bytes(length)  # type: ignore[method-assign]
     requests = [
         CopyRequest(honest, "1", (Destination(private, ("1",)),)),
         CopyRequest(evil, "1", (Destination(public, ("1",)),)),
@@ -167,7 +172,7 @@ def test_layer_is_mounted_only_for_who_has_it(shown, remembered):
         places.where = lambda registry, blob: "private"  # type: ignore[method-assign]
     items = copy_images(requests, Cancellation(), jobs=1, places=places).items
     result = items[-1]
-    if shown:
+    if shown is True:
         assert result.status == "copied"
         assert sum(item.blobs.mounted for item in items) == len(IMAGE.blobs)
     else:

@@ -59,8 +59,8 @@ class Source(Protocol):
     def list_tags(self, pages: int) -> Sequence[str] | None:
         """All tags of the repository; None where that takes more pages than so many, or cannot be told."""
 
-    def has_blob(self, descriptor: Descriptor) -> bool:
-        """True only when it holds the blob; an unclear answer is False."""
+    def piece(self, descriptor: Descriptor, start: int, length: int) -> bytes | None:
+        """So many bytes of the blob, from there on; None where they are not to be had by themselves."""
 
     def blob(self, descriptor: Descriptor) -> Body:
         """The blob, to be opened later; nothing is asked of the registry yet."""
@@ -98,6 +98,9 @@ class Target(Protocol):
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """True only when the repository itself holds the blob. An unclear answer is False: copying is safe."""
+
+    def piece_of(self, repository: str, descriptor: Descriptor, start: int, length: int) -> bytes | None:
+        """As ``Source.piece``, of another repository of this registry."""
 
     def put_blob(self, descriptor: Descriptor, body: Body) -> None:
         """Store the blob, whole and verified, or raise and leave nothing visible. Idempotent."""

@@ -7,6 +7,7 @@ next one brings it from its own source, and what went wrong stays with the sourc
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
@@ -14,12 +15,15 @@ from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.store import Outcome, Source, Target, key_of
 from ..errors import Cancelled, EngineError
-from .driver import Driver
+from .driver import Driver, gather
 from .once import UnderWay
 from .progress import Totals
 from .queues import Rank
 
 __all__ = ["BlobPlaces", "Blobs"]
+
+# Enough that a guess is none, and little beside a layer.
+PIECE_BYTES = 1024
 
 
 class BlobPlaces:
@@ -105,7 +109,8 @@ class Blobs:
         moves = not origin or target.registry in self._no_mount
         own = origin and origin == _own_place(target, source)
         place = origin or self._places.where(target.registry, blob)
-        origin = place if own or (place not in ("", target.repository) and await self._has(source, blob, rank)) else ""
+        other = place not in ("", target.repository)
+        origin = place if own or (other and await self._has(source, blob, target, place, rank)) else ""
 
         def needed() -> bool:
             return wanted() or any(other() for other in tuple(waiting))
@@ -133,14 +138,25 @@ class Blobs:
         self._places.holds(target.registry, target.repository, blob)
         return outcome
 
-    async def _has(self, source: Source, blob: Descriptor, rank: Rank) -> bool:
+    async def _has(self, source: Source, blob: Descriptor, target: Target, place: str, rank: Rank) -> bool:
         """Whether the source has shown that it has the blob: whoever only knows its digest gets nothing mounted."""
         shown, digest = self._shown_by(source), _packed(blob.digest)
-        if digest not in shown and await self._driver.ask(
-            "source", source, "blob", lambda: source.has_blob(blob), rank
-        ):
+        if digest not in shown and await self._tells_a_piece(source, blob, target, place, rank):
             shown.add(digest)
         return digest in shown
+
+    async def _tells_a_piece(self, source: Source, blob: Descriptor, target: Target, place: str, rank: Rank) -> bool:
+        """Bytes at a place that nobody foresees, as the repository has them from which it would be mounted.
+
+        To say yes proves nothing.
+        """
+        length = min(blob.size, PIECE_BYTES)
+        start, ask = secrets.randbelow(blob.size - length + 1), self._driver.ask
+        theirs, ours = await gather(
+            ask("source", source, "blob", lambda: source.piece(blob, start, length), rank),
+            ask("target", target, "blob", lambda: target.piece_of(place, blob, start, length), rank),
+        )
+        return theirs is not None and len(theirs) == length and theirs == ours
 
     def _shown_by(self, source: Source) -> set[bytes]:
         return self._shown.setdefault(source.registry or key_of(source), set())

@@ -13,7 +13,7 @@ from typing import Any
 from ..content.descriptor import OCI_MANIFEST, Descriptor
 from ..content.digest import Digest
 from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
-from ..content.stream import Body
+from ..content.stream import Body, piece_from
 from ..errors import LayoutError, NotFound
 from .folder import Files, Folder
 from .layout import NamedImages, OciLayout, blob_name, load_json
@@ -79,9 +79,10 @@ class DockerArchive(NamedImages):
         """As ``Source.list_tags``: all names that there are."""
         return tuple(tag for entry in self._entries for tag in _tags(entry))
 
-    def has_blob(self, descriptor: Descriptor) -> bool:
-        """As ``Source.has_blob``."""
-        return descriptor.digest in self._places
+    def piece(self, descriptor: Descriptor, start: int, length: int) -> bytes | None:
+        """As ``Source.piece``."""
+        name = self._places.get(descriptor.digest)
+        return None if name is None else piece_from(self._files.open(name), start, length)
 
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""

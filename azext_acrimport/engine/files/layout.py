@@ -15,7 +15,7 @@ from ..content.digest import Digest
 from ..content.document import parse_document
 from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
 from ..content.reference import fallback_tag
-from ..content.stream import Body
+from ..content.stream import Body, piece_from
 from ..errors import DigestMismatch, LayoutError, ManifestError, Truncated
 from .folder import Files
 
@@ -124,9 +124,10 @@ class OciLayout(NamedImages):
         """As ``Source.list_tags``: all names that there are."""
         return tuple(self._named)
 
-    def has_blob(self, descriptor: Descriptor) -> bool:
-        """As ``Source.has_blob``."""
-        return self._files.size(blob_name(descriptor.digest)) == descriptor.size
+    def piece(self, descriptor: Descriptor, start: int, length: int) -> bytes | None:
+        """As ``Source.piece``."""
+        name = blob_name(descriptor.digest)
+        return None if self._files.size(name) is None else piece_from(self._files.open(name), start, length)
 
     def _referring_to(self, subject: Digest) -> Sequence[Descriptor]:
         """Each root is looked at once, however many images are asked about."""

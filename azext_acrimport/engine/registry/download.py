@@ -12,12 +12,12 @@ from ..auth.scope import Scope
 from ..cancellation import Cancellation, Wait
 from ..content.descriptor import Descriptor
 from ..content.stream import BLOCK_BYTES
-from ..errors import NetworkError, RegistryError
-from ..transport.response import Response
+from ..errors import Denied, Disallowed, Firewall, ManifestError, NetworkError, NotFound, RegistryError
+from ..transport.response import Answer, Response
 from ..waiting import Attempts
 from .client import RegistryClient
 
-__all__ = ["BlobDownload"]
+__all__ = ["BlobDownload", "read_piece"]
 
 logger = logging.getLogger(__name__)
 
@@ -125,8 +125,7 @@ class BlobDownload:
 
     def _offset(self, response: Response) -> int:
         """Where the answer starts: a server may ignore Range (200) or have its own idea of it."""
-        match = CONTENT_RANGE.match(response.headers.get("Content-Range", "")) if response.status == 206 else None
-        return int(match[1]) if match else 0
+        return _begin_of(response) if response.status == 206 else 0
 
     def _skip(self, response: Response, count: int) -> None:
         """Read over what is here already: its hash is taken, and it has been sent on."""
@@ -145,3 +144,30 @@ class BlobDownload:
             f"the download of a blob ended after {self._done} of {self._size} bytes",
             origin=self._client.transport.origin,
         )
+
+
+def read_piece(
+    client: RegistryClient, repository: str, blob: Descriptor, scopes: Iterable[Scope], start: int, length: int
+) -> bytes | None:
+    """A few bytes of a blob; None where it is not there, or where the whole would come instead. Raises EngineError."""
+    try:
+        answer = client.fetch(
+            "GET",
+            f"/v2/{repository}/blobs/{blob.digest}",
+            scopes=scopes,
+            accept={200, 206, 416},
+            limit=length,
+            headers={"Range": f"bytes={start}-{start + length - 1}"},
+        )
+    except Firewall:
+        raise
+    except (NotFound, Denied, Disallowed, ManifestError):
+        return None
+    begins = _begin_of(answer) if answer.status == 206 else 0
+    return answer.body if answer.status < 300 and begins == start else None
+
+
+def _begin_of(answer: Response | Answer) -> int:
+    """Where a part of a blob begins, as its Content-Range says."""
+    match = CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
+    return int(match[1]) if match else 0

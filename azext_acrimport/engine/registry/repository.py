@@ -28,7 +28,7 @@ from ..errors import (
 from ..waiting import Ahead
 from .acr import METADATA_ACTIONS, check_writable
 from .client import RegistryClient
-from .download import BlobDownload
+from .download import BlobDownload, read_piece
 from .manifests import Manifests
 from .pages import next_page
 from .ranges import HUGE_BYTES, RangedDownload
@@ -173,6 +173,15 @@ class RegistryRepository:
         except (NotFound, Denied, Disallowed):
             return False
         return True
+
+    def piece(self, descriptor: Descriptor, start: int, length: int) -> bytes | None:
+        """As ``Source.piece``."""
+        return read_piece(self._client, self.repository, descriptor, self._scopes, start, length)
+
+    def piece_of(self, repository: str, descriptor: Descriptor, start: int, length: int) -> bytes | None:
+        """As ``Target.piece_of``, with the token that a mount from there needs."""
+        scopes = (*self._scopes, Scope.pull(repository))
+        return read_piece(self._client, repository, descriptor, scopes, start, length)
 
     def put_blob(self, descriptor: Descriptor, body: Body) -> None:
         """As ``Target.put_blob``."""
