@@ -13,6 +13,7 @@ from .._options import ImportOptions
 from ..engine import (
     Ahead,
     Cancellation,
+    Cancelled,
     CopyRequest,
     Credential,
     CredentialProvider,
@@ -101,7 +102,7 @@ class Sides:
             pace = None
             if isinstance(job.reference, LayoutReference):
                 cancellation = Cancellation(self._waits)
-                read_from = stack.enter_context(closing(open_location(job.reference)))
+                read_from = stack.enter_context(closing(self._opened_files(job.reference, cancellation)))
             else:
                 assert job.source
                 begun, self._begun = self._begun, None
@@ -124,6 +125,15 @@ class Sides:
             stack.callback(cancellation.cancel)  # what waits still is not wanted any longer
             stack.enter_context(cancellation.within(self._deadline.left))
             yield request, cancellation
+
+    def _opened_files(self, reference: LayoutReference, cancellation: Cancellation) -> Any:
+        """An archive is looked through from its front to its end. Raises TimedOut where that takes too long."""
+        try:
+            with cancellation.within(self._deadline.left):
+                return open_location(reference, cancellation)
+        except Cancelled:
+            self._deadline.check()
+            raise
 
     def _find_source(self) -> Found:
         options = self._options

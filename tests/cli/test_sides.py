@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from azext_acrimport._options import ImportOptions, SourceImage
-from azext_acrimport.engine import Reference
+from azext_acrimport.engine import Cancellation, Reference, TimedOut, parse_location
 from azext_acrimport.job import sides as sides_module
 from azext_acrimport.job.clients import Clients
 from azext_acrimport.job.sides import Sides
@@ -67,3 +67,17 @@ def test_one_registry_counts_both_sides_together(cli_ctx, job_from, source, toge
     with Clients(cli_ctx, Identity(cli_ctx, Deadline()), Deadline(), {}) as clients:
         here, there = clients.client("source", source), clients.client("target", TARGET)
     assert (here.referrers_pace is there.referrers_pace) is together
+
+
+def test_archive_is_looked_through_within_the_deadline(cli_ctx, monkeypatch):
+    """As everything else; the error is that of the time."""
+
+    def looked_through(reference, cancellation):
+        while True:
+            cancellation.check()
+            assert cancellation.left is not None
+
+    monkeypatch.setattr(sides_module, "open_location", looked_through)
+    both = Sides(cli_ctx, None, Deadline(0.01))
+    with pytest.raises(TimedOut):
+        both._opened_files(parse_location("oci-archive:app.tar"), Cancellation())

@@ -11,7 +11,15 @@ import tarfile
 
 import pytest
 
-from azext_acrimport.engine import Digest, EngineError, LayoutError, open_location, parse_location
+from azext_acrimport.engine import (
+    Cancellation,
+    Cancelled,
+    Digest,
+    EngineError,
+    LayoutError,
+    open_location,
+    parse_location,
+)
 from tests.sandbox import images
 from tests.support.layouts import docker_files, layout_files, link, write_folder, write_tar
 from tests.support.stores import MemoryStore, complete, copy
@@ -259,6 +267,43 @@ def test_file_that_is_no_archive_is_refused(tmp_path, raw, said):
     path.write_bytes(raw)
     with pytest.raises(LayoutError, match=said):
         open_location(parse_location(f"oci-archive:{path}"))
+
+
+class Patience(Cancellation):
+    """Over after so many looks."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def check(self) -> None:
+        """As ``Cancellation.check``."""
+        self.looks -= 1
+        if self.looks < 0:
+            raise Cancelled
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["tar", "tar.gz"])
+@pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
+def test_archive_is_looked_through_only_while_it_is_wanted(tmp_path, kind, zipped):
+    """Each member, what lies between them, and all of a layer whose digest nobody states, is a step that can end it."""
+    files = docker_files(IMAGE, unzip=False) if kind == "docker-archive" else layout_files((IMAGE, ""))
+    steps = 2 if zipped else len(files)
+    files["large"] = bytes(10 * 1024 * 1024)  # of which zipped nothing is left
+    steps += len(files["large"]) // (1024 * 1024) if zipped else 1
+    location = parse_location(f"{kind}:{write_tar(tmp_path / 'app', files, zipped=zipped)}")
+
+    def looked_through(patience: Patience) -> None:
+        with contextlib.closing(open_location(location, patience)) as source:
+            source.resolve("")
+
+    unlimited = Patience(1000)
+    looked_through(unlimited)
+    needed = 1000 - unlimited.looks
+    assert needed > steps
+    for looks in range(needed):
+        with pytest.raises(Cancelled):
+            looked_through(Patience(looks))
 
 
 @pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
+from ..cancellation import Cancellation
 from ..content.descriptor import OCI_MANIFEST, Descriptor
 from ..content.digest import Digest
 from ..content.manifest import MAX_MANIFEST_BYTES, Manifest
@@ -144,9 +146,8 @@ class DockerArchive(NamedImages):
 
     def _layer(self, name: str, diff_id: Any) -> dict[str, Any]:
         if name not in self._compressed:
-            stream = self._files.open(name)
-            self._compressed[name] = stream.read(len(GZIP)) == GZIP
-            stream.close()
+            with closing(self._files.open(name)) as stream:
+                self._compressed[name] = stream.read(len(GZIP)) == GZIP
         if self._compressed[name]:
             return self._described(name, f"{LAYER}+gzip", None)
         try:
@@ -171,16 +172,16 @@ class DockerArchive(NamedImages):
 
     def _read_through(self, name: str) -> Digest:
         hasher = Digest.of(b"").hasher()
-        stream = self._files.open(name)
-        for block in iter(lambda: stream.read(BLOCK), b""):
-            hasher.update(block)
-        stream.close()
+        with closing(self._files.open(name)) as stream:
+            for block in iter(lambda: stream.read(BLOCK), b""):
+                hasher.update(block)
         return Digest.parse(f"sha256:{hasher.hexdigest()}")
 
 
-def open_location(reference: LayoutReference) -> OciLayout | DockerArchive:
-    """The content in files; the caller closes it. Raises LayoutError."""
-    files: Files = Folder(reference.path) if reference.kind == "oci" else TarArchive(reference.path)
+def open_location(reference: LayoutReference, cancellation: Cancellation | None = None) -> OciLayout | DockerArchive:
+    """The content in files; the caller closes it. Raises LayoutError, and Cancelled."""
+    check = (cancellation or Cancellation()).check
+    files: Files = Folder(reference.path) if reference.kind == "oci" else TarArchive(reference.path, check)
     try:
         return DockerArchive(files) if reference.kind == "docker-archive" else OciLayout(files)
     except BaseException:

@@ -10,6 +10,7 @@ import bisect
 import os
 import threading
 import zlib
+from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
 from ..content.stream import BLOCK_BYTES
@@ -44,13 +45,15 @@ class Reading(Protocol):
 class GzipFile:
     """Shared by all its readers, in all threads. ``limit``: bytes; what expands beyond is a bomb.
 
-    ``file``: open, and only asked which one it is; each reader opens the path for itself.
+    ``file``: open, and only asked which one it is; each reader opens the path for itself. ``check`` is called at each
+    step, and raises when nobody wants to wait any longer.
     """
 
-    def __init__(self, path: str, file: BinaryIO, limit: int) -> None:
+    def __init__(self, path: str, file: BinaryIO, limit: int, check: Callable[[], None] = lambda: None) -> None:
         self.path = path
         self.file = file
         self.limit = limit
+        self.check = check
         self._lock = threading.Lock()
         self._distance = FIRST_DISTANCE
         # position in what comes out, position in the file, the decompressor as it was there
@@ -122,6 +125,7 @@ class _Reader:
     def _fill(self) -> bool:
         """Decompress the next piece. False at the end; zlib.error and EOFError for what is damaged or cut."""
         while not self._ready:
+            self._gzip.check()
             decompressor = self._decompressor
             if decompressor.eof:  # gzip files may stand one after the other
                 raw = decompressor.unused_data or self._read_file()

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -31,10 +31,14 @@ DRIVE_LIKE = re.compile("[A-Za-z]:")
 
 
 class TarArchive:
-    """Members of a tar archive, plain or gzipped, read where they are."""
+    """Members of a tar archive, plain or gzipped, read where they are.
 
-    def __init__(self, path: str) -> None:
+    It may be large: whoever looks through it calls ``check``, which raises when nobody wants to wait any longer.
+    """
+
+    def __init__(self, path: str, check: Callable[[], None] = lambda: None) -> None:
         self.path = path
+        self._check = check
         self._lock = threading.Lock()
         try:
             self._file = open_file(path)
@@ -66,7 +70,7 @@ class TarArchive:
             raise LayoutError(self.path, f"its member {name} is a link; links are not followed")
         if self._gzip:
             return _Zipped(self._gzip, found[0], found[1], self.path)
-        return _Member(self._file, self._lock, found[0], found[1], self.path)
+        return _Member(self._file, self._lock, found[0], found[1], self.path, self._check)
 
     def close(self) -> None:
         """Close the archive."""
@@ -84,6 +88,7 @@ class TarArchive:
         file: Reading = self._gzip.reader() if self._gzip else self._file
         try:
             for member in members(file, self.path, end):
+                self._check()
                 name = _normal(member.name)
                 if name is None:
                     raise LayoutError(self.path, f"its member {member.name} leads out of it")
@@ -105,7 +110,7 @@ class TarArchive:
             raise LayoutError(self.path, f"it is compressed with {other}; unpack it first")
         packed = os.fstat(self._file.fileno()).st_size
         limit = max(ALWAYS_ALLOWED, MAX_RATIO * packed)
-        return GzipFile(self.path, self._file, limit) if head.startswith(GZIP) else None
+        return GzipFile(self.path, self._file, limit, self._check) if head.startswith(GZIP) else None
 
 
 def _normal(name: str) -> str | None:
@@ -124,7 +129,10 @@ def _normal(name: str) -> str | None:
 class _Member:
     """A part of an open file; several threads read several parts of it by turns."""
 
-    def __init__(self, file: BinaryIO, lock: threading.Lock, offset: int, size: int, path: str) -> None:
+    def __init__(
+        self, file: BinaryIO, lock: threading.Lock, offset: int, size: int, path: str, check: Callable[[], None]
+    ) -> None:
+        self._check = check
         self._file = file
         self._lock = lock
         self._next = offset
@@ -132,6 +140,7 @@ class _Member:
         self._path = path
 
     def read(self, size: int, /) -> bytes:
+        self._check()
         try:
             with self._lock:
                 self._file.seek(self._next)
