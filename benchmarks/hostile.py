@@ -27,9 +27,11 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.whole_az import PATH, Machine  # noqa: E402
 from tests.sandbox.server import Listener, Request, Response  # noqa: E402
+from tests.support.dawdler import DAWDLERS, Dawdler  # noqa: E402
 
 MIB = 1024 * 1024
 MOST_BYTES, MOST_SECONDS = 250_000_000, 10.0
+ENDS = ("source-", "target-", "copied", "timeout")
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -45,11 +47,13 @@ Serve = Callable[[Request], Response]
 
 @dataclass
 class Case:
-    """``serve`` is the registry behind team/app:1; where there is none, ``write`` makes an archive in a folder."""
+    """``serve`` is the registry behind team/app:1; or ``write`` makes an archive in a folder; or a byte comes a second,
+    in the part of an answer that ``dawdles`` names."""
 
     name: str
     serve: Serve | None = None
     write: Callable[[Path], str] | None = None
+    dawdles: str = ""
     options: tuple[str, ...] = ()
 
 
@@ -216,6 +220,7 @@ CASES = [
     Case("100,001 members", write=many_members),
     Case("3 GB in 3 MB", write=bomb),
     Case("a layer that is named 300 times", write=same_layer),
+    *(Case(f"a byte a second, {part}, --timeout 5", dawdles=part, options=("--timeout", "5")) for part in DAWDLERS),
 ]  # fmt: skip
 CASES[5].serve.referrers = annotated  # type: ignore[union-attr]
 
@@ -238,7 +243,7 @@ def main() -> int:
             if words and not any(word in case.name for word in words):
                 continue
             peak, seconds, said = measured(machine, case, target.address)
-            good = peak < MOST_BYTES and seconds < MOST_SECONDS and said.startswith(("source-", "target-", "copied"))
+            good = peak < MOST_BYTES and seconds < MOST_SECONDS and said.startswith(ENDS)
             well &= good
             print(f"| {case.name} | {peak / 1e6:.0f} | {seconds:.1f} | {said}{'' if good else ' **!**'} |", flush=True)
     return 0 if well else 1
@@ -246,7 +251,8 @@ def main() -> int:
 
 def measured(machine: Machine, case: Case, target: str) -> tuple[int, float, str]:
     """Peak memory in bytes, seconds, and the code of the error."""
-    with tempfile.TemporaryDirectory() as folder, Listener(case.serve or (lambda _: Response(404))) as source:
+    way = Dawdler(*DAWDLERS[case.dawdles], 1.0) if case.dawdles else Listener(case.serve or (lambda _: Response(404)))
+    with tempfile.TemporaryDirectory() as folder, way as source:
         location = case.write(Path(folder)) if case.write else f"{source.address}/team/app:1"
         words = ["acr", "import", "-n", target, "--source", location, "-t", "app:1", "--engine", "embedded"]
         started = time.perf_counter()

@@ -151,10 +151,11 @@ class _Batch:
         failed = [item for item in items if item.error]
         if self._nothing:
             return problem.nothing_selected()
-        late = next((item.error for item in items if isinstance(item.error, TimedOut)), None)
-        if late or any(item.status == "cancelled" for item in items):
+        if any(item.status == "cancelled" for item in items):
+            if self._deadline.over:
+                return TimedOut(self._deadline.seconds or 0.0)
             complete = sum(not item.error for item in items)
-            return late or Cancelled(f"Interrupted. {complete} of {len(items)} images are complete.")
+            return Cancelled(f"Interrupted. {complete} of {len(items)} images are complete.")
         if len(failed) == len(items) == len(self._options.wanted) == 1:
             return failed[0].error
         return problem.batch_incomplete(len(failed), len(items)) if failed else None

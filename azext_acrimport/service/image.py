@@ -7,6 +7,7 @@ look at both sides comes first, and may spare the operation.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -51,7 +52,7 @@ def import_by_service(job: Job, reason: str, view: ProgressView, patience: float
     if not job.target.is_acr:
         raise problem.not_azure(job.target.host)
     item = ItemResult(str(job.reference), tuple(target.name for target in job.targets))
-    outcome = Outcome(item, "service", reason)
+    outcome, started = Outcome(item, "service", reason), time.monotonic()
     deadline = job.deadline if patience is None else job.deadline.within(patience)
     try:
         with job.connected() as (request, cancellation):
@@ -61,6 +62,7 @@ def import_by_service(job: Job, reason: str, view: ProgressView, patience: float
             _bring_referrers(job, item, item.digest, deadline, view)
     except EngineError as error:
         item.end_with(error)
+    item.seconds = time.monotonic() - started
     return outcome
 
 

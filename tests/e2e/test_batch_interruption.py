@@ -116,6 +116,22 @@ def test_batch_that_takes_too_long_is_given_up(sandbox, az):
     assert re.search(r"not done within 5 s", result.stderr)
 
 
+def test_service_that_takes_too_long_is_given_up(sandbox, az):
+    """Time is over, and nobody has interrupted; how long it took is told of each."""
+    from tests.sandbox.world import ServiceFault
+
+    name = "batch-late/served"
+    images.image(name).push(sandbox.content("mysourceregistry.azurecr.io"), name, "1")
+    sandbox.world.service_faults += [ServiceFault(hangs=True)]
+    words = ("acr", "import-batch", "-n", "myregistry", "--source", f"mysourceregistry.azurecr.io/{name}")
+    result = az(*words, "--engine", "service", "--timeout", "3")
+    sandbox.world.service_faults.clear()
+    item = result.json["items"][0]
+    assert (result.code, item["status"], item["error"]["code"]) == (1, "cancelled", "arm-timeout")
+    assert item["seconds"] > 0
+    assert "not done within 3 s" in result.stderr and "Interrupted" not in result.stderr
+
+
 @posix
 def test_batch_that_is_interrupted_while_the_service_works(sandbox, az):
     """The service goes on; the report is printed at once."""

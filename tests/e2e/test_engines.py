@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import signal
 import threading
 
 import pytest
@@ -283,6 +286,29 @@ def test_timeout_bounds_every_wait(sandbox, az, new, host, path, options, code, 
     assert 2 <= result.json["seconds"] < 10
     assert result.json["targets"] == [f"{new}:1"]
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "code"),
+    [(".*/registries.*", (), "timeout"), (".*/operationResults/.*", ("--engine", "service"), "arm-timeout")],
+)
+@pytest.mark.parametrize("how", ["timeout", "ctrl-c"])
+def test_answers_of_azure_that_trickle_are_left(sandbox, az, new, path, options, code, how):
+    """A byte every five seconds: longer than any test may take, and no wait of ours is one for its end."""
+    asked = threading.Event()
+    sandbox.faults.add(host="management.azure.com", path=path, times=99, pause=5.0, before=lambda _: asked.set())
+    words = ("acr", "import", "-n", "myregistry", "--source", f"{MCR}/hello-world", "-t", f"{new}:1", *options)
+    if how == "timeout":
+        result = az(*words, "--timeout", "2").json
+        assert (result["status"], result["error"]["code"]) == ("failed", code)
+        return
+    if os.name == "nt":
+        pytest.skip("signals of POSIX")
+    process = az.start(*words)
+    assert asked.wait(30)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert (json.loads(stdout)["status"], "Traceback" in stderr) == ("cancelled", False)
 
 
 def test_timeout_of_the_embedded_engine(sandbox, az, new):

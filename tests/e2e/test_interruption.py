@@ -13,6 +13,7 @@ import pytest
 from tests.sandbox import images
 from tests.sandbox.server import Response
 from tests.support.content import tag_digest, tree
+from tests.support.dawdler import DAWDLERS, Dawdler
 
 TARGET = "myregistry.azurecr.io"
 MCR = "mcr.microsoft.com"
@@ -68,6 +69,19 @@ def test_stopped_in_the_middle(sandbox, az, number, jobs):
     if jobs == 1:
         assert second["blobs"]["existing"] == 2
     assert set(tree(sandbox.content(TARGET), name, "1")) >= set(image.blobs)
+
+
+@posix
+@pytest.mark.parametrize("jobs", ["1", "4"])
+@pytest.mark.parametrize("what", ["headers", "manifest"])
+def test_ctrl_c_ends_a_wait_for_what_trickles(az, what, jobs):
+    """A byte every second, of headers as of a body: long before the patience with that is at its end."""
+    with Dawdler(*DAWDLERS[what], pause=1.0) as server:
+        process = az.start("acr", "import", "-n", "localhost:1", "--source", f"{server.address}/app:1", "--jobs", jobs)
+        assert server.asked.wait(30)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=20)
+    assert (json.loads(stdout)["error"]["code"], "Traceback" in stderr) == ("cancelled", False)
 
 
 @pytest.mark.parametrize(
