@@ -111,6 +111,7 @@ LAYER = images.digest_of(SHARED)
 class TestTroubleOfOneImage:
     """Is nobody else's."""
 
+    @pytest.mark.leaves_uploads  # what fails ends what goes on beside it, and takes no time for farewells
     @pytest.mark.parametrize("jobs", [1, 8, None])
     def test_layer_that_is_missing_at_its_source(self, served, jobs):
         """Nobody else's image is worse for it; and another source that has it does not give it to who has it not."""
