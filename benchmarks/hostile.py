@@ -220,7 +220,7 @@ CASES = [
     Case("100,001 members", write=many_members),
     Case("3 GB in 3 MB", write=bomb),
     Case("a layer that is named 300 times", write=same_layer),
-    *(Case(f"a byte a second, {part}, --timeout 5", dawdles=part, options=("--timeout", "5")) for part in DAWDLERS),
+    *(Case(f"a byte a second, {part}, --timeout 3", dawdles=part, options=("--timeout", "3")) for part in DAWDLERS),
 ]  # fmt: skip
 CASES[5].serve.referrers = annotated  # type: ignore[union-attr]
 
