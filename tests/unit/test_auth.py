@@ -91,6 +91,14 @@ def test_scope_that_was_demanded_comes_first():
     assert scopes == ["repository:other:pull", "repository:app:pull,push"]
 
 
+@pytest.mark.parametrize("scope", ["repository:app:pull", "repository:app:push", ""])
+def test_challenge_that_names_less_is_no_trouble(scope):
+    """We know what we need."""
+    script = Script([answer(401, challenge("registry.test", scope=scope)), answer(body=b'{"token": "t1"}'), answer()])
+    get(client(script), (Scope.push("app"),))
+    assert parse_qs(urlsplit(script.sent[1].url).query)["scope"] == ["repository:app:pull,push"]
+
+
 @pytest.mark.parametrize(
     "scope",
     [
@@ -98,6 +106,7 @@ def test_scope_that_was_demanded_comes_first():
         "repository:app:*",
         "repository:secret:pull repository:app:pull",
         "repository:secret:pull,push",
+        "repository:library/app:pull",  # perhaps ours, by another name; who rewrites paths must rewrite scopes as well
         "registry:catalog:*",
         "repository::pull",
         "repository:app/../secret:pull",
