@@ -34,6 +34,7 @@ from ..job.job import Connected, Job, Outcome
 from ..job.parallel import each
 from ..output.batch import BatchView
 from ..output.catalogue import TIMED_OUT, ServiceError
+from ..registries.arm import Quiet
 from ..registries.blob_places import remembered
 from ..registries.credentials import Identity
 from ..registries.deadline import Deadline
@@ -106,6 +107,7 @@ class Run:
         self._here = threading.local()
         self._sets: list[Clients] = []
         self._secrets: dict[str, str | None] = {}
+        self._quiet = Quiet()
         self._stopped = False
 
     def do(self, lines: Sequence[Line], clients: Clients) -> None:
@@ -318,6 +320,7 @@ class Run:
             deadline=self._deadline,
             connected=lambda: self._connected_for(line),
             same_tenant=lambda: self._identity.tenant(source) == self._identity.tenant(self._target),
+            quiet=self._quiet,
         )
 
     def _secret(self, host: str, sign_in: SignIn) -> str | None:

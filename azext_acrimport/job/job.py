@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from .._options import ImportOptions, Target
 from ..engine import Cancellation, CopyRequest, ItemResult, LayoutReference, Reference
+from ..registries.arm import Quiet
 from ..registries.deadline import Deadline
 from ..registries.directory import Registry
 
@@ -23,7 +24,8 @@ class Job:
     without its registry, which is how the service is asked.
 
     ``connected`` connects to both sides, each time anew: the import as the embedded engine sees it, and what ends it;
-    it ends by itself with the deadline. ``same_tenant`` asks az, so only where it matters.
+    it ends by itself with the deadline. ``same_tenant`` asks az, so only where it matters. ``quiet``: of all jobs of a
+    run.
     """
 
     cli_ctx: Any
@@ -36,6 +38,7 @@ class Job:
     deadline: Deadline
     connected: Callable[[], AbstractContextManager[Connected]]
     same_tenant: Callable[[], bool]
+    quiet: Quiet = field(default_factory=Quiet)
 
     @property
     def registry_as_typed(self) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,22 @@ def management_client(cli_ctx: Any, subscription: str | None) -> Any:
     from azure.cli.core.profiles import ResourceType
 
     return get_mgmt_service_client(cli_ctx, ResourceType.MGMT_CONTAINERREGISTRY, subscription_id=subscription)
+
+
+class Quiet:
+    """Until when Azure Resource Manager wants no new work: it counts what all threads of one identity ask together."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def ask_for(self, seconds: float) -> None:
+        """From now on."""
+        self._until = max(self._until, time.monotonic() + seconds)
+
+    @property
+    def left(self) -> float:
+        """Seconds; 0 when it may be asked."""
+        return max(self._until - time.monotonic(), 0.0)
 
 
 class Arm:

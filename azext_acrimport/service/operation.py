@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ..engine import TimedOut, foreign_text
 from ..output.catalogue import THROTTLED, TIMED_OUT, UNREACHABLE, ServiceError, understand
-from ..registries.arm import Arm
+from ..registries.arm import Arm, Quiet
 from ..registries.deadline import Deadline
 
 # The service asks for this; an answer without Retry-After means the same. Seconds.
@@ -32,23 +32,26 @@ NOT_BEGUN = frozenset({429, 503})
 ENDED = frozenset({"", "succeeded", "failed", "canceled", "cancelled"})
 
 
-def begin(ask: Callable[[], Any], arm: Arm, deadline: Deadline, **names: str) -> Operation:
+def begin(ask: Callable[[], Any], arm: Arm, deadline: Deadline, quiet: Quiet, **names: str) -> Operation:
     """``ask``: request it, and give the answer. Raises HttpResponseError when it is refused, and ServiceError."""
     from azure.core.exceptions import AzureError, HttpResponseError
 
     failures = 0
     while True:
+        while pause := quiet.left:  # another thread may have been told meanwhile to wait for longer
+            if deadline.left is not None and pause > deadline.left:
+                raise ServiceError(THROTTLED, "arm", f"It asks to wait for {pause:.0f} s.")
+            time.sleep(pause)
         try:
             answer = deadline.wait_for(ask)
             return Operation(arm, answer.headers.get("Location") or "", **names)
         except HttpResponseError as error:
             if error.response is None or error.response.status_code not in NOT_BEGUN:
                 raise
-            failures, pause = failures + 1, seconds_to_wait(error.response.headers)
-            late = deadline.left is not None and pause > deadline.left
-            if failures == MAX_FAILURES or late:
+            failures += 1
+            if failures == MAX_FAILURES:
                 raise ServiceError(THROTTLED, "arm", f"It answered {error.response.status_code}.") from error
-            time.sleep(pause)
+            quiet.ask_for(seconds_to_wait(error.response.headers))
         except AzureError as error:
             raise ServiceError(UNREACHABLE, "arm", f"{type(error).__name__}.") from error
 

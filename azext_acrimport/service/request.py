@@ -73,7 +73,7 @@ def begun(job: Job, image: str, targets: Sequence[Target], *, force: bool, deadl
         ).result()
 
     try:
-        return begin(ask, Arm(job.cli_ctx, subscription), deadline, **_names(job))
+        return begin(ask, Arm(job.cli_ctx, subscription), deadline, job.quiet, **_names(job))
     except HttpResponseError as error:
         raise _understood(error, job) from None
 

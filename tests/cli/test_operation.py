@@ -11,7 +11,7 @@ from azure.core.exceptions import DecodeError, HttpResponseError, IncompleteRead
 
 from azext_acrimport.output import errors
 from azext_acrimport.output.catalogue import ServiceError
-from azext_acrimport.registries import deadline
+from azext_acrimport.registries import arm, deadline
 from azext_acrimport.registries.deadline import Deadline
 from azext_acrimport.service import operation
 from azext_acrimport.service.wait import wait_for
@@ -43,6 +43,7 @@ def clock(monkeypatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(operation, "time", clock)
     monkeypatch.setattr(deadline, "time", clock)
+    monkeypatch.setattr(arm, "time", clock)
     return clock
 
 
@@ -187,9 +188,9 @@ def test_time_is_kept(clock):
     assert f"az acr import-wait --operation '{URL}'" in errors.to_json(caught.value)["recommendation"]
 
 
-def begin(service: Service, timeout: float | None = None) -> operation.Operation:
+def begin(service: Service, timeout: float | None = None, quiet: arm.Quiet | None = None) -> operation.Operation:
     """Ask it."""
-    return operation.begin(service.ask, Arm(DONE), Deadline(timeout))
+    return operation.begin(service.ask, Arm(DONE), Deadline(timeout), quiet or arm.Quiet())
 
 
 BUSY = (429, {"Retry-After": "5"})
@@ -200,6 +201,15 @@ def test_import_is_begun_when_there_is_room(clock):
     operation = begin(Service(BUSY, (503, {}), (202, {"Location": URL})))
     assert (operation.url, clock.slept) == (URL, [5, 10])
     assert begin(Service((200, {}))).wait(Deadline(), lambda *_: None) == {}
+
+
+def test_who_is_told_to_wait_waits_for_all(clock):
+    """It counts the requests of one identity, whichever image they are for."""
+    quiet = arm.Quiet()
+    quiet.ask_for(20)
+    begin(Service(BUSY, (202, {"Location": URL})), quiet=quiet)
+    begin(Service((202, {"Location": URL})), quiet=quiet)
+    assert clock.slept == [20, 5]
 
 
 @pytest.mark.parametrize(

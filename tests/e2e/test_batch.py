@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import xml.etree.ElementTree as ET
 from collections import Counter
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.sandbox import images
 from tests.sandbox.server import Response
+from tests.sandbox.world import ServiceFault
 from tests.support.content import everything, referrers, tag_digest, tree
 
 TARGET = "myregistry.azurecr.io"
@@ -276,12 +278,27 @@ def test_shards_are_disjoint_and_complete(sandbox, az):
     assert [part.json["summary"]["shard"] for part in parts] == ["1/3", "2/3", "3/3"]
 
 
-def test_service_does_what_it_is_named_for(sandbox, az):
-    """At most ten at once; a second run finds all there."""
-    push(sandbox.content(SOURCE), "served/app", *map(str, range(12)))
-    words = (*BATCH, "--source", f"{SOURCE}/served/app", "--engine", "service")
+@pytest.mark.parametrize(("jobs", "most"), [(None, 10), (3, 3), (40, 10)])
+def test_service_does_what_it_is_named_for(sandbox, az, jobs, most):
+    """Ten at once, or as many as --jobs says where that is less; one that is refused for a 429 comes again."""
+    name = f"served/app-{jobs or 0}"
+    push(sandbox.content(SOURCE), name, *map(str, range(most + 2)))
+    words = (*BATCH, "--source", f"{SOURCE}/{name}", "--engine", "service", *(("--jobs", str(jobs)) if jobs else ()))
+    together = threading.Barrier(most)  # the first ones end when all of them have begun
+    sandbox.world.service_faults = [ServiceFault(before=lambda: together.wait(60)) for _ in range(most)]
+    busy = Response(429, {"Retry-After": "1"}, b'{"error":{"code":"TooManyRequests","message":"Slow down."}}')
+    sandbox.faults.add(method="POST", path=".*/importImage", skip=most, answer=busy)
+    mark = sandbox.log.mark()
     result = az(*words)
     assert result.code == 0, result.stderr
+    under_way = [0]
+    for entry in sandbox.log.find(since=mark, host="management.azure.com"):
+        begun = entry["path"].endswith("/importImage") and entry["status"] == 202
+        ended = "/operationResults/" in entry["path"] and entry["status"] == 200
+        under_way.append(under_way[-1] + begun - ended)
+    assert (max(under_way), under_way[-1]) == (most, 0)
+    asked = sandbox.log.find(since=mark, path=".*/importImage")
+    assert Counter(entry["status"] for entry in asked) == {202: most + 2, 429: 1}
     assert {(item["status"], item["engine"]) for item in result.json["items"]} == {("copied", "service")}
     assert result.json["summary"]["bytes"] is None
     assert {status for _, status in states(az(*words))} == {"unchanged"}
