@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from docs import speed
 from tests.conftest import ROOT
 from tests.sandbox import entra, images
 from tests.sandbox.sandbox import Sandbox
@@ -31,7 +32,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # What is not run, and why. The first words of a command line.
 NOT_RUN = {
-    "scripts/demo": "a test of its own",
+    "scripts/demo": "below",
     "scripts/test": "runs this",
     "scripts/wheel": "tests/e2e/test_release.py",
     "scripts/index-entry": "tests/e2e/test_release.py",
@@ -203,6 +204,27 @@ def test_command_lines_of_a_page(page, shell):
     assert done.returncode == 0, f"{done.stderr[-3000:]}"
 
 
+@pytest.mark.timeout(400)
+def test_demo():
+    """A line for each step with its time, commands that can be pasted, and nothing is left."""
+    environment = {**os.environ, "ACRIMPORT_VENV": str(Path(sys.executable).parent.parent)}
+    cache = ROOT / ".cache"
+    before = set(cache.glob("demo.*"))
+    done = subprocess.run([ROOT / "scripts/demo"], env=environment, capture_output=True, text=True, timeout=380)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [line[:3] for line in done.stdout.splitlines() if re.search(r" \.\.\. \d+ s$", line)] == [
+        "1/4",
+        "2/4",
+        "3/4",
+        "4/4",
+    ]
+    commands = [line for line in done.stdout.splitlines() if line.startswith("az ")]
+    assert len(commands) == 6 and all(shlex.split(command) for command in commands)
+    for status in ("copied", "unchanged", "failed", "updated", "skipped"):
+        assert re.search(rf"\b{status}\b", done.stdout), status
+    assert set(cache.glob("demo.*")) == before
+
+
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -237,6 +259,11 @@ def test_every_key_of_the_batch_file_is_explained():
     }
     table = re.findall(r"^\| `(.+?)` \|", (ROOT / "docs/batch.md").read_text("utf-8"), re.MULTILINE)
     assert keys <= {key.rpartition(".")[2] for key in table}
+
+
+def test_chart_shows_what_was_measured():
+    """`python -m docs.speed` makes it of the table."""
+    assert speed.PICTURE.read_text("utf-8") == speed.picture()
 
 
 def test_engine_as_a_library(world, tmp_path):

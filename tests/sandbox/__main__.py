@@ -22,12 +22,15 @@ def main() -> None:
     parser.add_argument("--registry", choices=("embedded", "docker-registry"), default="embedded")
     parser.add_argument("--seed", action="store_true", help="start with the images that the examples name")
     parser.add_argument("--cloud-shell", action="store_true", help="also answer at Cloud Shell's fixed port")
+    parser.add_argument("--line", type=float, metavar="MB", help="megabytes a second that get through; default: all")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
     options = parser.parse_args()
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with Sandbox(options.dir.resolve(), registry=options.registry, cloud_shell=options.cloud_shell) as sandbox:
+    line = options.line * 1e6 if options.line else None
+    folder = options.dir.resolve()
+    with Sandbox(folder, registry=options.registry, cloud_shell=options.cloud_shell, line=line) as sandbox:
         if options.seed:
             sandbox.seed()
         config = sandbox.folder / "azure"

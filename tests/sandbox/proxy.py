@@ -7,18 +7,23 @@ import contextlib
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable
 
 BUFFER = 256 * 1024
 
 
 class Proxy:
-    """``knows(host, port)`` is the closed list; nothing ever leaves loopback."""
+    """``knows(host, port)`` is the closed list; nothing ever leaves loopback.
 
-    def __init__(self, front_port: int, knows: Callable[[str, int], bool]) -> None:
+    ``line``: bytes a second that all connections let through together, in both directions; None for as fast as it goes.
+    """
+
+    def __init__(self, front_port: int, knows: Callable[[str, int], bool], line: float | None = None) -> None:
         self._server = _Server(("127.0.0.1", 0), _Tunnel)
         self._server.front_port = front_port
         self._server.knows = knows
+        self._server.line = Line(line) if line else None
         self.refused = self._server.refused
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -31,6 +36,22 @@ class Proxy:
         self._thread.join()
 
 
+class Line:
+    """Who sends waits until what all have sent has had its time."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._lock = threading.Lock()
+        self._free = 0.0
+
+    def let_through(self, count: int) -> None:
+        """Returns when so many bytes have passed."""
+        with self._lock:
+            self._free = max(self._free, time.monotonic()) + count / self._rate
+            wait = self._free - time.monotonic()
+        time.sleep(max(0.0, wait))
+
+
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     daemon_threads = True
     block_on_close = False
@@ -38,6 +59,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     request_queue_size = 128
     front_port: int
     knows: Callable[[str, int], bool]
+    line: Line | None
 
     def __init__(self, *args: object) -> None:
         self.refused: list[str] = []
@@ -60,16 +82,19 @@ class _Tunnel(socketserver.StreamRequestHandler):
             front.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=_pump, args=(front, self.connection), daemon=True)
+            line = self.server.line
+            back = threading.Thread(target=_pump, args=(front, self.connection, line), daemon=True)
             back.start()
-            _pump(self.connection, front)
+            _pump(self.connection, front, line)
             back.join()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _pump(source: socket.socket, target: socket.socket, line: Line | None) -> None:
     """Until the source ends; then the target is told, so that both directions close."""
     with contextlib.suppress(OSError):
         while block := source.recv(BUFFER):
+            if line:
+                line.let_through(len(block))
             target.sendall(block)
     for end in (source, target):
         with contextlib.suppress(OSError):

@@ -33,17 +33,25 @@ CUSTOM_CLOUD = "sandbox.cloud"
 class Sandbox:
     """``registry``: what holds the content, "embedded" or "docker-registry". Use it as a context manager.
 
-    ``elsewhere``: more registries of the world, where nobody signs in; a host, or a host and port.
+    ``elsewhere``: more registries of the world, where nobody signs in; a host, or a host and port. ``line``: bytes a
+    second between this machine and all of the world.
     """
 
     def __init__(
-        self, folder: Path, *, registry: str = "embedded", cloud_shell: bool = False, elsewhere: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        registry: str = "embedded",
+        cloud_shell: bool = False,
+        elsewhere: Sequence[str] = (),
+        line: float | None = None,
     ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._kind = registry
         self._cloud_shell = cloud_shell
         self._elsewhere = elsewhere
+        self._line = line
         self.world = World()
         self.log = RequestLog(folder / "requests.jsonl")
         self.faults = Faults()
@@ -77,7 +85,7 @@ class Sandbox:
         self._fronts |= {Private.HOST: private, f"{Private.HOST}:5000": private}
         self._fronts |= {host: self._content(host) for host in self._elsewhere}
         front = self._listen(self._route, tls=self._tls())
-        self.proxy = Proxy(front.port, self._knows)
+        self.proxy = Proxy(front.port, self._knows, self._line)
         self.identity = self._listen(ManagedIdentity())
         self.plain = self._listen(self._content("plain"))
         if self._cloud_shell:
