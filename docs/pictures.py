@@ -21,16 +21,21 @@ from .film import Terminal, svg
 HERE = Path(__file__).parent
 LINE = 40e6  # bytes a second, both directions together
 LAYERS = (30, 85, 120, 64)  # MB
-ROWS = 16
+ROWS = 18
 
 # a picture's name, the command, and how many seconds its end stays on the screen
-ONE = "az acr import --name myregistry --output table \\\n    --source docker.io/library/model:"
+ONE = "az acr import --name myregistry --source docker.io/library/model:"
+MANY = "az acr import-batch --name myregistry --source docker.io/library/app"
 RUNS = (
-    ("import", f"{ONE}1.0", 4),
-    ("again", f"{ONE}1.0", 4),
-    ("conflict", f"{ONE}2.0 --image library/model:1.0", 5),
-    ("plan", f"{ONE}2.0 --dry-run", 5),
-    ("batch", "az acr import-batch --name myregistry --source docker.io/library/app --newest 6", 5),
+    ("import", f"{ONE}1.0 \\\n    --output table", 4),
+    ("again", f"{ONE}1.0 \\\n    --output table", 4),
+    ("conflict", f"{ONE}2.0 \\\n    --image library/model:1.0 --output none", 5),
+    ("plan", f"{ONE}2.0 \\\n    --dry-run --output table", 6),
+    (
+        "batch",
+        "az acr import-batch --name myregistry --output table \\\n    --source docker.io/library/app --newest 6",
+        6,
+    ),
 )
 MOVING = ("import", "batch")  # of these the picture shows the middle
 
