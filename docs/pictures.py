@@ -21,7 +21,7 @@ from .film import Terminal, svg
 HERE = Path(__file__).parent
 LINE = 40e6  # bytes a second, both directions together
 LAYERS = (30, 85, 120, 64)  # MB
-ROWS = 18
+ROWS = 21
 
 # a picture's name, the command, and how many seconds its end stays on the screen
 ONE = "az acr import --name myregistry --source docker.io/library/model:"
