@@ -113,21 +113,29 @@ class TestTroubleOfOneImage:
 
     @pytest.mark.leaves_uploads  # what fails ends what goes on beside it, and takes no time for farewells
     @pytest.mark.parametrize("jobs", [1, 8, None])
-    def test_layer_that_is_missing_at_its_source(self, served, jobs):
-        """Nobody else's image is worse for it; and another source that has it does not give it to who has it not."""
+    @pytest.mark.parametrize(
+        ("names", "poor_again"),
+        [(("p0:1", "p1:1", "r:1"), "source-not-found"), (("app:p0", "app:p1", "app:r"), None)],
+        ids=["repositories", "one repository"],
+    )
+    def test_layer_that_is_missing_at_its_source(self, served, jobs, names, poor_again):
+        """Nobody else's image is worse for it; and another source that has it does not give it to who has it not.
+
+        But what is in the repository, by whomever, is there.
+        """
         poor, rich, target = served(), served(), served()
         poor.answer = lambda request: failure(404, "BLOB_UNKNOWN") if is_blob(request, LAYER) else None
         for number in range(2):
             images.image(f"poor {number}", shared=[SHARED]).push(poor.content, f"poor-{number}", "1")
         images.image("rich", shared=[SHARED]).push(rich.content, "rich", "1")
         images.image("other").push(poor.content, "other", "1")
-        pairs = [(poor, f"poor-{n}:1", target, f"p{n}:1") for n in range(2)] + [(poor, "other:1", target, "other:1")]
+        pairs = [(poor, f"poor-{n}:1", target, names[n]) for n in range(2)] + [(poor, "other:1", target, "other:1")]
         report = run(pairs, jobs)
         assert codes(report) == ["source-not-found"] * 2 + [None]
-        assert tag_digest(target.content, "p0", "1") is None
-        report = run([*pairs[:2], (rich, "rich:1", target, "r:1")], jobs)
-        assert codes(report) == ["source-not-found"] * 2 + [None]
-        tree(target.content, "r", "1")
+        assert tag_digest(target.content, *names[0].split(":")) is None
+        report = run([*pairs[:2], (rich, "rich:1", target, names[2])], jobs)
+        assert codes(report) == [poor_again] * 2 + [None]
+        tree(target.content, *names[2].split(":"))
         poor.answer = lambda request: None
         assert codes(run(pairs[:2], jobs)) == [None] * 2
 
