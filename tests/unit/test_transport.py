@@ -54,6 +54,17 @@ def test_final_answers_are_not_tried_again(status):
         transport(script).open("GET", URL, accept={200})
 
 
+def test_quiet_that_one_was_asked_for_is_kept_by_all():
+    """At that host, whatever they want there; not at another one."""
+    of = transport(Script(lambda sent: answer(429, {"Retry-After": "7"}) if sent.method == "PUT" else answer()))
+    with pytest.raises(RateLimited):
+        of.fetch("PUT", URL, accept={201}, body=b"x", retry=False)
+    of.fetch("GET", "https://other.test/v2/", accept={200})
+    assert of.cancellation.waits == []
+    of.fetch("GET", URL, accept={200})
+    assert of.cancellation.waits == [7.0]
+
+
 def test_retry_after_is_honoured_by_everyone():
     """Seconds or a date; a 429 closes the host's gate for all threads."""
     script = Script([answer(429, {"Retry-After": "7"}), answer()])
