@@ -22,7 +22,8 @@ from ..registries.deadline import Deadline
 from ..registries.directory import Directory
 from .expansion import Expander, Expansion, Refused
 from .image import warn_of_quarantine
-from .many import Line, Run
+from .jobs import Jobs, Line
+from .many import Run
 
 logger = get_logger(__name__)
 
@@ -82,17 +83,9 @@ class _Batch:
             for said in expansion.unmatched:
                 logger.warning("%s", said)
             self._view.planned(len(self._lines))
-            run = Run(
-                self._cli_ctx,
-                options,
-                sign_ins,
-                identity,
-                target,
-                expansion.registries,
-                connected,
-                self._view,
-                deadline,
-            )
+            places = target, expansion.registries, connected
+            jobs = Jobs(self._cli_ctx, options, sign_ins, identity, *places, deadline)
+            run = Run(self._cli_ctx, options, jobs, self._view, deadline)
             try:
                 run.do([line for line in self._lines if line.item], clients)
             finally:

@@ -7,64 +7,26 @@ Which engine it is is decided for each image as for one: by the table in ``choic
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .._options import BatchOptions, ImportOptions, SignIn, SourceImage, Target
-from ..batch.targets import Item, Naming
-from ..batch.wanted import Wanted
-from ..engine import (
-    Blocked,
-    Cancelled,
-    CopyRequest,
-    Destination,
-    EngineError,
-    ItemResult,
-    Planned,
-    Reference,
-    TagConflict,
-    TimedOut,
-    copy_images,
-)
-from ..job.clients import Clients, secret_of
-from ..job.job import Connected, Job, Outcome
+from .._options import BatchOptions
+from ..engine import Blocked, Cancelled, EngineError, ItemResult, Planned, TagConflict, TimedOut, copy_images
+from ..job.clients import Clients
+from ..job.job import Outcome
 from ..job.parallel import each
 from ..output.batch import BatchView
 from ..output.catalogue import TIMED_OUT, ServiceError
-from ..registries.arm import Quiet
 from ..registries.blob_places import remembered
-from ..registries.credentials import Identity
 from ..registries.deadline import Deadline
-from ..registries.directory import Registry
 from ..service.image import import_by_service
 from .choice import BY_NAME, LARGE, REFUSED, Facts, Row, after, chosen, early_row, is_elsewhere, patience, says_less
+from .jobs import Jobs, Line
 
 # Azure Resource Manager limits what one identity may ask of it in a while.
 OPERATIONS = 10
-
-
-@dataclass(slots=True)
-class Line:
-    """One line of the report. ``item`` is None for what could not be looked at, or not yet."""
-
-    outcome: Outcome
-    item: Item | None = None
-
-    @classmethod
-    def of_wanted(cls, wanted: Wanted, naming: Naming, error: EngineError | None = None) -> Line:
-        """Of what nobody has looked at yet; or could not, as the ``error`` says."""
-        item = ItemResult(wanted.name, naming.foreseen(wanted))
-        if error:
-            item.end_with(error)
-        return cls(Outcome(item))
-
-    @classmethod
-    def of_item(cls, item: Item) -> Line:
-        """A single image."""
-        return cls(Outcome(ItemResult(item.wanted.name, (item.target,))), item)
 
 
 @dataclass(slots=True)
@@ -81,33 +43,14 @@ class _Work:
 
 
 class Run:
-    """One batch. ``connected`` makes a new set of connections: those of a run that was stopped are dead."""
+    """One batch."""
 
-    def __init__(
-        self,
-        cli_ctx: Any,
-        options: BatchOptions,
-        sign_ins: Mapping[str, SignIn],
-        identity: Identity,
-        target: Registry,
-        registries: Mapping[str, Registry],
-        connected: Callable[[], Clients],
-        view: BatchView,
-        deadline: Deadline,
-    ) -> None:
+    def __init__(self, cli_ctx: Any, options: BatchOptions, jobs: Jobs, view: BatchView, deadline: Deadline) -> None:
         self._cli_ctx = cli_ctx
         self._options = options
-        self._deadline = deadline
-        self._sign_ins = sign_ins
-        self._identity = identity
-        self._target = target
-        self._registries = registries
-        self._connected = connected
+        self._jobs = jobs
         self._view = view
-        self._here = threading.local()
-        self._sets: list[Clients] = []
-        self._secrets: dict[str, str | None] = {}
-        self._quiet = Quiet()
+        self._deadline = deadline
         self._stopped = False
 
     def do(self, lines: Sequence[Line], clients: Clients) -> None:
@@ -132,13 +75,13 @@ class Run:
         self._serve(by_service)
         again = [work for work in by_service if self._is_for_embedded(work)] if named == "auto" else []
         if again and not self._stopped:
-            with self._connected() as fresh:
+            with self._jobs.connected() as fresh:
                 self._copy(again, fresh, by_force=True)
 
     def _work(self, line: Line) -> _Work | None:
         """None where the password is not to be had."""
         try:
-            job = self._job(line)
+            job = self._jobs.of(line)
         except EngineError as error:
             line.outcome.item.end_with(error)
             return None
@@ -149,7 +92,7 @@ class Run:
         requests, known = [], {}
         for work in works:
             try:
-                requests.append(self._request(work.line, clients))
+                requests.append(self._jobs.request(work.line, clients))
             except EngineError as error:  # of a credential that is not to be had
                 work.line.outcome.item.end_with(error)
             else:
@@ -160,7 +103,7 @@ class Run:
             work = known[id(planned.request)]
             moving = planned.result.bytes.copied if planned.counted else 0
             if not named and not by_force:
-                work.row = work.early or chosen(Facts(self._job(work.line), moving=moving))
+                work.row = work.early or chosen(Facts(self._jobs.of(work.line), moving=moving))
             return not options.dry_run and (work.row is None or by_force or work.row.engine == "embedded")
 
         with remembered(self._cli_ctx) as places:
@@ -191,7 +134,7 @@ class Run:
             self._stopped = True
             if clients.cancellation.expired:
                 item.error = TimedOut(self._deadline.seconds or 0.0)
-        row = work.row or work.early or chosen(Facts(self._job(work.line), item.error))
+        row = work.row or work.early or chosen(Facts(self._jobs.of(work.line), item.error))
         work.row = row
         outcome = Outcome(item, "embedded", reason) if reason else Outcome(item, row.engine, row.reason)
         # a manifest that counts as a pull was not read to find out what a dry run would move
@@ -205,7 +148,7 @@ class Run:
             return False
         if item.status == "planned":
             return row.engine == "service"
-        shut_out = Facts(self._job(work.line), item.error).is_shut_out
+        shut_out = Facts(self._jobs.of(work.line), item.error).is_shut_out
         if shut_out and (row.engine == "service" or not self._options.dry_run):
             work.refusal = item.error
         return work.refusal is not None
@@ -231,8 +174,7 @@ class Run:
             raise
         finally:
             # an operation that was asked for goes on, whether we wait for it or not
-            for clients in self._sets:
-                clients.__exit__()
+            self._jobs.disconnect()
 
     def _serve_one(self, work: _Work) -> None:
         refusal, named = work.refusal, self._options.engine == "service"
@@ -244,7 +186,7 @@ class Run:
             row = work.row or work.early
             assert row
             reason = row.reason
-        job = self._job(work.line)
+        job = self._jobs.of(work.line)
         limit = None if named or refusal else patience(job)
         outcome = import_by_service(job, reason, self._view, limit)
         if refusal and says_less(outcome.item.error, refusal):
@@ -265,75 +207,3 @@ class Run:
         late = isinstance(item.error, ServiceError) and item.error.known is TIMED_OUT and self._deadline.over
         if item.status == "failed" and (late or isinstance(item.error, TimedOut)):
             item.status = "cancelled"
-
-    def _request(self, line: Line, clients: Clients) -> CopyRequest:
-        item, job, options = line.item, self._job(line), self._options
-        assert item and job.source
-        target = clients.repository("target", self._target, item.repository)
-        return CopyRequest(
-            clients.repository("source", job.source, item.wanted.repository),
-            item.identifier,
-            (Destination(target, (item.tag,)),),
-            force=job.options.force,
-            platforms=job.options.platforms,
-            referrers=job.options.referrers,
-            new_only=job.options.new_only,
-            skip_conflicts=options.on_conflict == "skip",
-        )
-
-    def _job(self, line: Line) -> Job:
-        item, options = line.item, self._options
-        assert item
-        wanted = item.wanted
-        source = self._registries[wanted.registry]
-        reference = Reference(wanted.registry, wanted.repository, wanted.tag, wanted.digest)
-        image = str(reference).partition("/")[2]
-        sign_in = self._sign_ins.get(wanted.registry, SignIn())
-        referrers = options.referrers or wanted.referrers or "new"
-        platforms = options.platforms or (wanted.platforms if wanted.platforms is not None else ())
-        return Job(
-            cli_ctx=self._cli_ctx,
-            options=ImportOptions(
-                registry_name=options.registry_name,
-                source_image=SourceImage(image, reference, str(reference)),
-                source_registry=None,
-                username=sign_in.username,
-                password=self._secret(wanted.registry, sign_in),
-                target_tags=[(item.repository, item.tag)],
-                repositories=[],
-                resource_group_name=options.resource_group_name,
-                force=options.on_conflict == "overwrite",
-                no_wait=False,
-                engine=options.engine,
-                jobs=options.jobs,
-                timeout=options.timeout,
-                dry_run=options.dry_run,
-                platforms=platforms,
-                referrers=referrers != "none",
-                new_only=referrers == "new",
-            ),
-            reference=reference,
-            source=source,
-            target=self._target,
-            image=image,
-            targets=(Target(item.repository, item.tag, item.target),),
-            deadline=self._deadline,
-            connected=lambda: self._connected_for(line),
-            same_tenant=lambda: self._identity.tenant(source) == self._identity.tenant(self._target),
-            quiet=self._quiet,
-        )
-
-    def _secret(self, host: str, sign_in: SignIn) -> str | None:
-        if host not in self._secrets:
-            self._secrets[host] = secret_of(sign_in, host)
-        return self._secrets[host]
-
-    @contextmanager
-    def _connected_for(self, line: Line) -> Iterator[Connected]:
-        """For the service, in the thread that asks it: one set of connections for all that this thread does."""
-        clients: Clients | None = getattr(self._here, "clients", None)
-        if clients is None or clients.cancellation.requested:
-            self._deadline.check()
-            clients = self._here.clients = self._connected().__enter__()
-            self._sets.append(clients)
-        yield self._request(line, clients), clients.cancellation

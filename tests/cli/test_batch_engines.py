@@ -14,6 +14,7 @@ from azext_acrimport.batch.wanted import Wanted
 from azext_acrimport.engine import Cancellation, CopyReport, Firewall, ItemResult, NotFound, Planned, Tally, TimedOut
 from azext_acrimport.imports import many
 from azext_acrimport.imports.choice import LARGE
+from azext_acrimport.imports.jobs import Jobs, Line
 from azext_acrimport.job.job import Outcome
 from azext_acrimport.output.catalogue import CATALOGUE, TIMED_OUT, ServiceError
 from azext_acrimport.registries.deadline import Deadline
@@ -86,13 +87,12 @@ def done(monkeypatch, cli_ctx):
             "resource_group_name": None, "on_conflict": "fail", "fail_fast": False, "shard": None, "report": None,
             "engine": "auto", "jobs": 1, "timeout": None, "dry_run": False, "platforms": (), "referrers": None, **given,
         }  # fmt: skip
-        lines = [many.Line.of_item(Naming().item(Wanted.parse(f"{source.host}/app:{tag}"))) for tag in tags]
+        lines = [Line.of_item(Naming().item(Wanted.parse(f"{source.host}/app:{tag}"))) for tag in tags]
         identity = SimpleNamespace(tenant=lambda registry: "one")
         registries, deadline = {source.host: source}, Deadline(seconds)
-        run = many.Run(
-            cli_ctx, BatchOptions(**options), {}, identity, TARGET, registries, Clients, lambda progress: None, deadline
-        )
-        run.do(lines, Clients())
+        asked_for = BatchOptions(**options)
+        jobs = Jobs(cli_ctx, asked_for, {}, identity, TARGET, registries, Clients, deadline)
+        many.Run(cli_ctx, asked_for, jobs, lambda progress: None, deadline).do(lines, Clients())
         done.asked = list(asked)
         found = [line.outcome for line in lines]
         return [(o.engine, o.item.status, o.item.error.code if o.item.error else None) for o in found]

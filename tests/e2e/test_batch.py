@@ -77,7 +77,7 @@ def test_five_hundred_tags_move_each_blob_once(sandbox, az, hub):
 
 
 def test_what_fails_leaves_all_others_done(sandbox, az, tmp_path):
-    """A missing tag, a repository that is denied, a damaged blob, a conflict; each with code, side, and what to do."""
+    """A missing tag, a denied repository, a damaged blob, a conflict, throttled to the end: with code, side, advice."""
     source, target = sandbox.content(MCR), sandbox.content(TARGET)
     push(source, "fails/good", "1", "2")
     push(source, "fails/conflict", "1")
@@ -88,11 +88,14 @@ def test_what_fails_leaves_all_others_done(sandbox, az, tmp_path):
     sandbox.faults.add(
         host=".*data.mcr.*", path=".*", times=999, damage=lambda b: b"x" * len(b) if b == bad.blobs[blob] else b
     )
+    push(source, "fails/throttled", "1")
+    quiet = Response(429, {"Retry-After": "0"})
+    sandbox.faults.add(host=MCR, path="/v2/fails/throttled/manifests/.*", times=999, answer=quiet)
     listing = tmp_path / "list.txt"
     listing.write_text(
         "# what is wanted\nmcr.microsoft.com/fails/good:1\nmcr.microsoft.com/fails/good:gone\n"
         "mcr.microsoft.com/fails/conflict:1\nmcr.microsoft.com/fails/damaged:1\nregistry.contoso.com/team/app:1.0\n"
-        "mcr.microsoft.com/fails/good:2 fails/renamed\n"
+        "mcr.microsoft.com/fails/throttled:1\nmcr.microsoft.com/fails/good:2 fails/renamed\n"
     )
     report = tmp_path / "report.xml"
     result = az(*BATCH, "--file", str(listing), "--report", str(report))
@@ -103,6 +106,7 @@ def test_what_fails_leaves_all_others_done(sandbox, az, tmp_path):
         ("fails/conflict:1", "failed"),
         ("fails/damaged:1", "failed"),
         ("team/app:1.0", "failed"),
+        ("fails/throttled:1", "failed"),
         ("fails/renamed:2", "copied"),
     ]
     found = [item["error"] and (item["error"]["code"], item["error"]["side"]) for item in result.json["items"]]
@@ -112,6 +116,7 @@ def test_what_fails_leaves_all_others_done(sandbox, az, tmp_path):
         ("target-tag-conflict", "target"),
         ("source-digest-mismatch", "source"),
         ("source-unauthorized", "source"),
+        ("source-rate-limited", "source"),
         None,
     ]
     assert all(item["error"]["recommendation"] for item in result.json["items"] if item["error"])
@@ -120,12 +125,12 @@ def test_what_fails_leaves_all_others_done(sandbox, az, tmp_path):
     assert conflict["changes"] == [{"target": "fails/conflict:1", "action": "none", "before": before}]
     assert tag_digest(target, "fails/conflict", "1") == before
     assert result.json["summary"] | {"seconds": 0, "bytes": 0} == {
-        "items": 6, "copied": 2, "updated": 0, "unchanged": 0, "skipped": 0, "failed": 4, "blocked": 0, "cancelled": 0,
+        "items": 7, "copied": 2, "updated": 0, "unchanged": 0, "skipped": 0, "failed": 5, "blocked": 0, "cancelled": 0,
         "planned": 0, "bytes": 0, "seconds": 0, "shard": None, "hub": None,
     }  # fmt: skip
     suite = ET.parse(report).getroot().find("testsuite")
-    assert (suite.get("tests"), suite.get("failures")) == ("6", "4")
-    assert "[target-tag-conflict]" in result.stderr and "6 images: 2 copied, 4 failed" in result.stderr
+    assert (suite.get("tests"), suite.get("failures")) == ("7", "5")
+    assert "[target-tag-conflict]" in result.stderr and "7 images: 2 copied, 5 failed" in result.stderr
     assert "Traceback" not in result.stderr
 
     sandbox.faults.clear()

@@ -41,7 +41,7 @@ AZ_SIDE = {
     "job": "job embedded sides parallel clients",
     "service": "operation request targets referrers image wait",
     "batch": "versions regexes selection wanted marked schema targets lists foreign document shards report",
-    "imports": "choice image wait expansion many batch",
+    "imports": "choice image wait expansion jobs many batch",
 }
 # what az looks for, by az's names, and the values that all of them may know
 TOP = "_options _validators _batch_validator custom _help _params commands __init__".split()
