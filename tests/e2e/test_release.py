@@ -7,6 +7,7 @@ import functools
 import http.server
 import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -55,10 +56,19 @@ def test_words_of_the_readme_name_this_wheel(wheel):
     assert "\nscripts/wheel" in readme and f"az extension add --source dist/{wheel.name} --yes\n" in readme
 
 
-def test_pip_builds_with_what_the_script_builds_with():
-    """Who has no bash says `pip wheel .`."""
+def test_pip_builds_the_same_files(wheel, tmp_path):
+    """Who has no bash says so, as the README does. pip would fetch the setuptools that the script pins; here it is."""
+    words = "python -m pip wheel . --no-deps --wheel-dir dist"
+    assert f"`{words}`" in (ROOT / "README.md").read_text("utf-8")
     pinned = re.search("^setuptools==.+$", (ROOT / "requirements-wheel.txt").read_text(), re.MULTILINE)
     assert pinned and f'requires = ["{pinned[0]}"]' in (ROOT / "pyproject.toml").read_text()
+    shutil.copytree(ROOT / "azext_acrimport", tmp_path / "azext_acrimport")
+    for name in ("setup.py", "pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    command = [sys.executable, *words.split()[1:], "--no-build-isolation", "--no-index"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    with zipfile.ZipFile(wheel) as ours, zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))) as pips:
+        assert {i.filename: i.CRC for i in ours.infolist()} == {i.filename: i.CRC for i in pips.infolist()}
 
 
 @pytest.fixture
