@@ -182,6 +182,19 @@ def test_token_is_reused_for_what_it_covers():
     assert len(script.sent) == 4
 
 
+def test_token_is_not_sent_for_more_than_it_covers():
+    """To push, or to mount from elsewhere, another one is fetched at once, instead of after a refusal."""
+    tokens = [answer(body=b'{"token": "t%d"}' % number) for number in (1, 2, 3)]
+    script = Script(
+        [answer(401, challenge("registry.test")), tokens[0], answer(), tokens[1], answer(), tokens[2], answer()]
+    )
+    of = client(script)
+    for scopes in (PULL, (Scope.push("app"),), (Scope.push("app"), Scope.pull("other"))):
+        get(of, scopes)
+    sent = [sent.headers.get("Authorization") for sent in script.sent if "/v2/" in sent.url]
+    assert sent == [None, "Bearer t1", "Bearer t2", "Bearer t3"]
+
+
 def test_token_that_is_refused_is_renewed_once():
     """A 401 in the middle: one new token, then the request again, with its body."""
     texts = [answer(401, challenge("registry.test")), answer(body=b'{"token": "t1"}'), answer(), answer(401)]
