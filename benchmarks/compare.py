@@ -111,7 +111,7 @@ class Bench:
                 command = tools.TOOLS[measured.tool](work)
                 if command is None:
                     return
-                self._measure(command, work, measured)
+                run(command, work, measured, self._limit)
             measured.requests.append(sum(sum(server.requests().values()) for server in servers))
             missing = [target.missing(*pair, image) for pair, image in tagged.items()]
             measured.failure = measured.failure or next(filter(None, missing), "") or target.damaged()
@@ -121,23 +121,6 @@ class Bench:
             shutil.rmtree(folder)
         if measured.failure:
             print(f"  {measured.tool}: {measured.failure}", file=sys.stderr)
-
-    def _measure(self, command: list[str], work: tools.Work, measured: Measured) -> None:
-        """Run it to its end. Children count with it, as far as it has waited for them."""
-        with (work.folder / "output").open("wb") as output:
-            started = time.perf_counter()
-            process = subprocess.Popen(
-                ["timeout", str(self._limit), *command], stdout=output, stderr=output, env=work.environment()
-            )
-            _, status, usage = os.wait4(process.pid, 0)
-            seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            last = (work.folder / "output").read_text(errors="replace").strip().splitlines()[-1:]
-            measured.failure = f"exit code {process.returncode}: {' '.join(last)[:200]}"
-        measured.seconds.append(seconds)
-        measured.processor.append(usage.ru_utime + usage.ru_stime)
-        measured.memory.append(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
     def _content(self, row: Row) -> tuple[images.Storage, dict[tuple[str, str], images.Image]]:
         key = row.images.__name__
@@ -155,6 +138,24 @@ class Bench:
             folder.mkdir()
             self._authority = registries.make_authority(folder)
         return self._authority
+
+
+def run(command: list[str], work: tools.Work, measured: Measured, limit: float) -> None:
+    """Run it to its end. Children count with it, as far as it has waited for them."""
+    with (work.folder / "output").open("wb") as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            ["timeout", str(limit), *command], stdout=output, stderr=output, env=work.environment()
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        last = (work.folder / "output").read_text(errors="replace").strip().splitlines()[-1:]
+        measured.failure = f"exit code {process.returncode}: {' '.join(last)[:200]}"
+    measured.seconds.append(seconds)
+    measured.processor.append(usage.ru_utime + usage.ru_stime)
+    measured.memory.append(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("target", metavar="DST", nargs="?")
     parser.add_argument("--list", metavar="FILE", help="lines SRC DST; # starts a comment")
     parser.add_argument("--jobs", type=int, help="how many transfers at once (default: the engine's own choice)")
+    parser.add_argument("--referrers", action="store_true", help="bring along what vouches for the images")
     parser.add_argument("--dry-run", action="store_true", help="only find out what would be done")
     options = parser.parse_args()
     if (options.list is None) == (options.target is None):
@@ -36,7 +37,7 @@ def main() -> int:
     except (engine.InvalidReference, ValueError, OSError) as error:
         parser.error(str(error))
     started = time.monotonic()
-    results = copy_all(pairs, options.jobs, dry_run=options.dry_run)
+    results = copy_all(pairs, options.jobs, dry_run=options.dry_run, referrers=options.referrers)
     for result in results:
         if result.error:
             print(f"{result.status}: {result.source}: {result.error} [{result.error.code}]", file=sys.stderr)
@@ -76,7 +77,9 @@ def copy(source: engine.Reference, target: engine.Reference, jobs: int | None) -
     return copy_all([(source, target)], jobs)[0]
 
 
-def copy_all(pairs: list[Pair], jobs: int | None, *, dry_run: bool = False) -> list[engine.ItemResult]:
+def copy_all(
+    pairs: list[Pair], jobs: int | None, *, dry_run: bool = False, referrers: bool = False
+) -> list[engine.ItemResult]:
     """The whole use of the engine, as a program without az would write it."""
     cancellation = engine.Cancellation()
     places = Places(cancellation)
@@ -86,6 +89,7 @@ def copy_all(pairs: list[Pair], jobs: int | None, *, dry_run: bool = False) -> l
             source.identifier,
             (engine.Destination(places.repository("target", target), (target.tag,) if target.tag else ()),),
             force=True,
+            referrers=referrers,
         )
         for source, target in pairs
     ]

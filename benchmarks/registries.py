@@ -68,11 +68,18 @@ def link(port: int, slow: bool) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
         return
     own = free_port()
+    with link_at(own, port):
+        yield f"127.0.0.1:{own}"
+
+
+@contextlib.contextmanager
+def link_at(own: int, port: int) -> Iterator[None]:
+    """A slow link from the one port to the other."""
     relay = Path(__file__).with_name("link.py")
     process = subprocess.Popen([sys.executable, str(relay), str(own), str(port)])
     try:
         wait_for(own, process)
-        yield f"127.0.0.1:{own}"
+        yield
     finally:
         stop(process)
 
@@ -82,12 +89,12 @@ def memory_folder() -> Path | None:
     return next((path for path in map(Path, ("/dev/shm", "/run/shm")) if path.is_dir()), None)
 
 
-def make_authority(folder: Path) -> Path:
-    """A private authority and a certificate of 127.0.0.1, as files; the authority's path."""
+def make_authority(folder: Path, *names: str) -> Path:
+    """A private authority and a certificate of 127.0.0.1 and these names, as files; the authority's path."""
     import trustme
 
     authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
+    certificate = authority.issue_cert("127.0.0.1", *names)
     authority.cert_pem.write_to_path(str(folder / "authority.pem"))
     certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
     for blob in certificate.cert_chain_pems:

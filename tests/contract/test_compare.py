@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import http.client
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks import registries, rows
+from benchmarks import registries, rows, timeline
 from benchmarks.images import Storage
 from tests.sandbox.server import Listener, Response
 
@@ -51,6 +52,27 @@ def test_incomplete_and_damaged_copies_are_seen(tmp_path):
     data.unlink()
     data.write_bytes(raw[:-1] + b"?")
     assert target.damaged() and not source.damaged()
+
+
+def test_critical_path_is_what_waited_for_what(tmp_path):
+    """A connection takes two round trips, and what ran beside the longest chain is not in it."""
+    log, trip = tmp_path / "log", timeline.ROUND_TRIP
+    connection = {
+        "kind": "connection",
+        "host": "hub",
+        "connection": "hub-0",
+        "begun": 100 + trip,
+        "ended": 100 + 3.5 * trip,
+    }
+    asked = {"kind": "request", "host": "hub", "connection": "hub-0", "method": "GET", "path": "/v2/", "status": 401}
+    # as the fronts see them: half a round trip after the client has sent, half a one before it has the answer
+    answered = [{**asked, "begun": 100 + trip * at, "ended": 100 + trip * at} for at in (3.5, 4.5)]
+    beside = {**asked, "connection": "hub-1", "begun": 100 + trip * 2, "ended": 100 + trip * 2}
+    log.write_text("".join(json.dumps(entry) + "\n" for entry in (beside, *answered, connection)))
+    chain = timeline.critical(timeline.steps(log, 100.0))
+    assert [step.connection for step in chain] == ["hub-0"] * 3
+    assert timeline.trips(chain) == 4
+    assert timeline.svg(timeline.steps(log, 100.0), "title").count("#cf222e") == 3
 
 
 def test_link_hands_on_what_it_gets():
