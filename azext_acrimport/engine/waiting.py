@@ -36,6 +36,11 @@ class Ahead(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="acrimport-ahead", daemon=True)
         self._thread.start()
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to its end, whichever."""
+        return not self._thread.is_alive()
+
     def result(self, check: Callable[[], None] = lambda: None) -> T:
         """What it returned; waits for its end. Raises what it raised, and what ``check`` raises meanwhile."""
         while self._thread.is_alive():

@@ -27,6 +27,7 @@ class MemoryStore:
         self.tells_locks = False
         self.quota: Quota | None = None
         self.calls: list[tuple[str, str]] = []
+        self.expected: list[int] = []
         self.before: Callable[[str, str], None] = lambda method, what: None
         self.lock = threading.Lock()
 
@@ -46,6 +47,10 @@ class MemoryStore:
     def count(self, method: str) -> int:
         """How often it was called."""
         return sum(called == method for called, _ in self.calls)
+
+    def expect(self, requests: int) -> None:
+        """As ``Source.expect``."""
+        self.expected.append(requests)
 
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``."""

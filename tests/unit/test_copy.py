@@ -68,6 +68,17 @@ def test_unchanged_costs_one_question_a_side():
     assert (source.calls, target.calls) == ([("resolve", "1")], [("find", "1")])
 
 
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_connections_are_expected_for_what_must_be_brought(jobs):
+    """From the first answer on, and for its blobs when they are known; with one job there is no second connection."""
+    source, target = stores()
+    copy(source, target, jobs=jobs)
+    assert source.expected == target.expected == ([] if jobs == 1 else [6, 6, len(INDEX.blobs)])
+    source.expected.clear(), target.expected.clear()
+    assert copy(source, target, jobs=jobs).status == "unchanged"
+    assert source.expected == target.expected == []
+
+
 def test_another_tag_of_what_is_there_moves_nothing():
     """The root is read to be written again; images that are there are not."""
     source, target = stores()

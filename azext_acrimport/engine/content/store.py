@@ -37,6 +37,9 @@ class Source(Protocol):
     def repository(self) -> str:
         """The repository within the registry."""
 
+    def expect(self, requests: int) -> None:
+        """Be told that so many will come soon, and at once. Returns at once."""
+
     def resolve(self, identifier: str) -> Descriptor:
         """What this tag or digest names now. Size may be -1. Raises NotFound when it names nothing."""
 
@@ -76,6 +79,9 @@ class Target(Protocol):
     @property
     def repository(self) -> str:
         """The repository within the registry."""
+
+    def expect(self, requests: int) -> None:
+        """As ``Source.expect``."""
 
     def find(self, identifier: str) -> Descriptor | None:
         """What this tag or digest names now, or None. An unclear answer is an exception, never None."""

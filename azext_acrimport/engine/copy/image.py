@@ -38,6 +38,11 @@ __all__ = ["ImageCopy", "Planned", "Shared"]
 
 T = TypeVar("T")
 
+# Connections a side for an image of which nothing is known yet but that it must be brought: most have so few blobs.
+AT_FIRST = 6
+# And for one whose blobs are known: more at once fill a line by themselves, and a greeting costs a millisecond of CPU.
+AT_MOST = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -173,6 +178,15 @@ class ImageCopy:
         store = destination.store
         found = await self.ask("target", store, "read", lambda: store.find(tag))
         self._tags.names(destination, tag, found.digest if found else None)
+        if found is None:
+            self._expect(AT_FIRST)
+
+    def _expect(self, requests: int) -> None:
+        """Have both sides open their connections before they are needed; with one job there is never a second one."""
+        if not self._shared.driver.inline:
+            self.request.source.expect(requests)
+            for destination in self.destinations:
+                destination.store.expect(requests)
 
     async def _named_by_source(self) -> None:
         source, identifier = self.request.source, self.request.identifier
@@ -239,6 +253,7 @@ class ImageCopy:
             return
         self._tree.begin(self._root)
         if not settled:
+            self._expect(AT_FIRST)
             works: list[Coroutine[Any, Any, None]] = [
                 self._require_writable(destination)
                 for destination in self.destinations
@@ -295,6 +310,7 @@ class ImageCopy:
         if counted:
             result.blobs, result.bytes = before
         self._share = shared.totals.share(len(wanted), at_most, sum(lack.puts for lack in missing))
+        self._expect(min(len(wanted), AT_MOST))
         return True
 
     async def _foresee(self, destination: Destination, blob: Descriptor) -> None:

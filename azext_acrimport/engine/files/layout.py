@@ -30,6 +30,10 @@ class NamedImages(ABC):
         self.registry = ""
         self.repository = files.path
 
+    def expect(self, requests: int) -> None:
+        """As ``Source.expect``."""
+        return  # a file needs no connection
+
     @abstractmethod
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``. Raises LayoutError, with the names that there are, when it names none or several."""

@@ -93,6 +93,11 @@ class RegistryClient:
             return f"http://{self.host}"
         return secure
 
+    def expect(self, requests: int) -> None:
+        """Be told that so many will come at once: connections are opened meanwhile."""
+        if self._base:  # else it is not known yet how the host is spoken to
+            self.transport.open_ahead(f"{self._base}/v2/", requests)
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """For what takes much memory: one thread after the other. Raises Cancelled."""
@@ -212,17 +217,15 @@ class RegistryClient:
                 if not refused:
                     self._admissions.count(let_in=1)
                     return answer
-            try:
-                challenge = self.tokens.learn(Challenge.parse_all(answer.headers.get("WWW-Authenticate", "")), url)
-                who, newer = self.tokens.who(scopes), None
-                if renewal.is_worthwhile(challenge):
-                    newer = self.tokens.renewed(challenge, scopes, rejected=authorization)
-                if newer is None:
-                    # of all refusals the first is the one that a person can mend
-                    refusal = refusal or self.transport.refusal(method, answer, self.tokens.mode_for(scopes))
-                    newer = self.tokens.another(who, challenge, scopes, authorization, refusal)
-            finally:
-                _close(answer)
+            told = self.transport.whole(answer)  # a token may be at the same host: its connection is free for it
+            challenge = self.tokens.learn(Challenge.parse_all(told.headers.get("WWW-Authenticate", "")), url)
+            who, newer = self.tokens.who(scopes), None
+            if renewal.is_worthwhile(challenge):
+                newer = self.tokens.renewed(challenge, scopes, rejected=authorization)
+            if newer is None:
+                # of all refusals the first is the one that a person can mend
+                refusal = refusal or self.transport.refusal(method, told, self.tokens.mode_for(scopes))
+                newer = self.tokens.another(who, challenge, scopes, authorization, refusal)
             authorization = newer
 
     def _is_ours(self, url: str) -> bool:
@@ -240,8 +243,3 @@ class RegistryClient:
             return parts._replace(scheme=own.scheme, netloc=own.netloc).geturl()
         addresses.check_redirect(url, url, target, self.transport.origin)
         return target
-
-
-def _close(answer: Answer | Response) -> None:
-    if isinstance(answer, Response):
-        answer.close()

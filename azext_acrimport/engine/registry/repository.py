@@ -69,6 +69,10 @@ class RegistryRepository:
         self.registry = client.registry
         self.repository = repository
 
+    def expect(self, requests: int) -> None:
+        """As ``Source.expect``."""
+        self._client.expect(requests)
+
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``: HEAD, which Docker Hub does not count as a pull."""
         ahead = self._ahead.pop(identifier, None)

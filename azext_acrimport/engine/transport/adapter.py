@@ -13,6 +13,7 @@ import contextlib
 import socket
 import ssl
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakValueDictionary
@@ -23,6 +24,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ..cancellation import Cancellation
 from ..content.stream import BLOCK_BYTES
+from ..waiting import Ahead
 from .addresses import Reach, parted
 from .connection import PlainConnection, TlsConnection
 
@@ -64,12 +66,39 @@ class _Patient:
     patience: float
     reach: Reach
     met: Callable[[str, int, bool], None]
+    # being opened, or open, and not asked anything yet; the first that was begun is the first to be used
+    coming: deque[Coming]
+    num_connections: int
 
     def _new_conn(self) -> Any:
-        """As urllib3 calls it: a connection that knows whom it works for, and is not open yet."""
+        """As urllib3 calls it where no connection is idle: one that was begun ahead, or one that is not open yet."""
+        while self.coming:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                conn = self.coming.popleft().taken(self.cancellation.check)
+                if conn is not None:
+                    return conn
+        return self._made()
+
+    def _made(self) -> Any:
+        """A connection that knows whom it works for, and is not open yet."""
         conn = super()._new_conn()  # type: ignore[misc]
         conn.cancellation, conn.reach, conn.met = self.cancellation, self.reach, self.met
         return conn
+
+    def open_ahead(self, count: int, timeout: float) -> None:
+        """Begin to open connections, each in a thread of its own, until there have been so many in all.
+
+        ``timeout``: seconds that a connection may take.
+        """
+        with _lock:
+            for _ in range(count - self.num_connections):
+                self.coming.append(Coming(self._made(), self.cancellation, timeout))
+
+    def close(self) -> None:
+        """As urllib3 calls it. What was begun ahead and not used is ended, too."""
+        while self.coming:
+            self.coming.pop().end()
+        super().close()  # type: ignore[misc]
 
     def _validate_conn(self, conn: Any) -> None:
         """As urllib3 calls it before each request, which it then sends with the connection's own timeout."""
@@ -81,6 +110,50 @@ class _Patient:
     def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
         with self.cancellation.waking(lambda: _wake(conn)):
             return super()._make_request(conn, *args, **kwargs)  # type: ignore[misc]
+
+
+class Coming:
+    """A connection that is opened before a request needs it. It is judged and timed as any other."""
+
+    def __init__(self, conn: Any, cancellation: Cancellation, timeout: float) -> None:
+        self._conn = conn
+        self._ended = False
+        conn.timeout = timeout
+
+        def work() -> None:
+            try:
+                with cancellation.waking(lambda: _wake(conn)):
+                    conn.connect()
+            finally:
+                if self._ended:
+                    conn.close()
+
+        self._opening = Ahead(work)
+
+    def taken(self, check: Callable[[], None]) -> Any:
+        """The open connection; None where it has failed, or the other side has closed it, before anybody wanted it.
+
+        Waits for it. Raises what ``check`` raises, and what goes wrong from now on.
+        """
+        conn, late = self._conn, self._opening.ended
+        try:
+            self._opening.result(check)
+        except BaseException:
+            self.end()
+            if not late:
+                raise
+            return None
+        if conn.is_silent():
+            return conn
+        conn.close()
+        return None
+
+    def end(self) -> None:
+        """Close it, now or when it is open."""
+        self._ended = True
+        _wake(self._conn)
+        if self._opening.ended:
+            self._conn.close()
 
 
 def _wake(conn: Any) -> None:
@@ -115,7 +188,7 @@ class BlockAdapter(HTTPAdapter):
 
         ``reach`` and ``met``: for its connections.
         """
-        self._given = {
+        self._given: dict[str, Any] = {
             "cancellation": cancellation or Cancellation(),
             "patience": patience,
             "reach": reach,
@@ -145,9 +218,17 @@ class BlockAdapter(HTTPAdapter):
         pool = self._pools.get(key)
         if pool is None:
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-            pool.__dict__.update(self._given)
+            pool.__dict__.update(self._given, coming=deque())
             self._pools[key] = pool
         return pool
+
+    def open_ahead(self, url: str, verify: Any, cert: Any, count: int, timeout: float) -> None:
+        """Begin to open connections to this URL's host, until there have been so many in all. Raises as ``send``."""
+        request = PreparedRequest()
+        request.url = url
+        pool = self.get_connection_with_tls_context(request, verify, cert=cert)
+        self.cert_verify(pool, url, verify, cert)
+        pool.open_ahead(count, timeout)
 
     def close(self) -> None:
         """End the idle connections now; ``requests`` leaves them to whenever their pools are collected."""

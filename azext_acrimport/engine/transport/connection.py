@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from http.client import HTTPResponse, RemoteDisconnected
@@ -110,6 +111,23 @@ class _Connection(HTTPConnection):
         finally:
             self._dns_host, self.timeout = name, timeout
         raise OSError("it has no address")
+
+    def is_silent(self) -> bool:
+        """Of one that is open and was asked nothing yet: whether the other side has neither closed it nor spoken.
+
+        The tickets that TLS 1.3 sends after its greeting are nothing that was said; urllib3 takes them for the end.
+        """
+        sock: Any = self.sock
+        if sock is None or not isinstance(sock, ssl.SSLSocket):
+            return self.is_connected
+        try:
+            sock.settimeout(0)
+            sock.recv(1)
+        except ssl.SSLWantReadError:
+            return True
+        except OSError:
+            pass
+        return False
 
     def _within_reach(self, name: str, found: Iterable[str]) -> list[tuple[str, bool]]:
         """Those to which we may go, and whether they are public. Those of a proxy are for whoever has chosen it."""

@@ -7,6 +7,7 @@ and the environment, keeps cookies, and reads a redirect's whole body, none of w
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -107,6 +108,19 @@ class Transport:
         for adapter in self._adapters.values():
             adapter.close()
 
+    def open_ahead(self, url: str, count: int) -> None:
+        """Begin to open connections to this host until there have been so many: requests that come soon find them.
+
+        Not through a proxy, of which each has its own way. What goes wrong is heard by the requests themselves.
+        """
+        options, host = self.options, addresses.parted(url)[1]
+        if self._exchange or self._proxies_for(url) or self.cancellation.requested:
+            return
+        with contextlib.suppress(OSError):
+            self._adapter(url, url).open_ahead(
+                url, *self._trust(host), count, min(options.connect_timeout, self.cancellation.left or 300.0)
+            )
+
     def open(
         self,
         method: str,
@@ -151,8 +165,8 @@ class Transport:
         def whole() -> Answer:
             response = self._opened(method, url, headers, body, accept, mode, sent_by)
             if response.status >= 400:
-                raw = self._short(response)
-            elif response.has_body:
+                return self.whole(response)
+            if response.has_body:
                 raw = self._whole(response, limit, SMALL_BODY_SECONDS)
                 if method == "GET":
                     self.cancellation.check()  # of no stated length, it may have ended because we were woken
@@ -196,9 +210,15 @@ class Transport:
             self._gate(urlsplit(response.url).netloc).close(asked, self.cancellation)
         raise error
 
+    def whole(self, response: Response | Answer) -> Answer:
+        """An answer that was not wanted, with its body; its connection is given back."""
+        if isinstance(response, Answer):
+            return response
+        return Answer(response.status, response.headers, response.url, self.origin, self._short(response))
+
     def refusal(self, method: str, response: Response | Answer, mode: str = "") -> RegistryError:
         """The exception for an answer that was not wanted; reads its body."""
-        body = response.body if isinstance(response, Answer) else self._short(response)
+        body = self.whole(response).body
         host = urlsplit(response.url).netloc
         name = self.names.get(host, host)
         if response.status < 300:
@@ -242,15 +262,16 @@ class Transport:
         left = self.cancellation.left or options.upload_timeout
         silence = options.read_timeout if body is None else options.upload_timeout
         host = addresses.parted(url)[1]
+        verify, certificate = self._trust(host)
         self._gate(host).passing(self.cancellation)
         started = time.monotonic()
         try:
-            answer = self._sender(first, url)(
+            answer = (self._exchange or self._adapter(first, url).send)(
                 _prepared(method, url, {**self._always, **headers}, body or None),
                 stream=True,
                 timeout=(min(options.connect_timeout, left), min(silence, left)),
-                verify=options.verify and options.authorities.get(host, options.verify),
-                cert=options.certificates.get(host),
+                verify=verify,
+                cert=certificate,
                 proxies=self._proxies_for(url),
             )
         except EngineError:
@@ -266,10 +287,13 @@ class Transport:
             logger.debug("%s %s -> %d in %.0f ms", method, redact_url(url), answer.status_code, elapsed)
         return Response(answer, self.origin, url)
 
-    def _sender(self, first: str, url: str) -> Callable[..., requests.Response]:
-        """What sends a request to ``url``, and connects no further than whoever named it (``first``) may send us."""
-        if self._exchange:
-            return self._exchange
+    def _trust(self, host: str) -> tuple[bool | str, tuple[str, str] | None]:
+        """Of this host: which authorities are believed, and the certificate that it is shown."""
+        options = self.options
+        return options.verify and options.authorities.get(host, options.verify), options.certificates.get(host)
+
+    def _adapter(self, first: str, url: str) -> BlockAdapter:
+        """What connects to ``url``, no further than whoever named it (``first``) may send us."""
         scheme, host, _ = addresses.parted(url)
         home = addresses.parted(first)[1]
         reach: Reach = "any"
@@ -281,7 +305,7 @@ class Transport:
         if adapter is None:
             with self._lock:
                 adapter = self._adapters.setdefault(reach, self._new_adapter(reach))
-        return adapter.send
+        return adapter
 
     def _new_adapter(self, reach: Reach) -> BlockAdapter:
         return BlockAdapter(
