@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 
 import pytest
 
@@ -179,7 +180,7 @@ def test_referrers_of_what_was_left_out_are_left_out():
 @pytest.mark.parametrize("position", range(7))
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_refusal_at_any_place_is_a_failure(position, jobs):
-    """Never none: nothing is written then."""
+    """Never none: no manifest is written then. Blobs may be on their way, but for one job or a sum that may decide."""
     source, target = stores()
     count = iter(range(100))
 
@@ -190,7 +191,32 @@ def test_refusal_at_any_place_is_a_failure(position, jobs):
     source.before = limit
     result = imported(source, target, jobs=jobs)
     assert (result.status, result.error.code) == ("failed", "source-rate-limited")
-    assert target.tags == {} and target.blobs == {}
+    assert target.tags == {} and target.manifests == {}
+    assert jobs > 1 or target.blobs == {}
+    count = iter(range(100))
+    result = imported(source, other := MemoryStore("target.test", "other"), jobs=jobs, count_above=0)
+    assert (result.status, other.blobs) == ("failed", {})
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_blobs_do_not_wait_for_what_vouches_for_the_image(agreed):
+    """Its own are on their way before that is known, when somebody has agreed; all are counted once."""
+    source, target = stores()
+    arrived = threading.Event()
+
+    def at_source(method: str, _: str) -> None:
+        if method == "referrers" and agreed:
+            assert arrived.wait(30)
+
+    def at_target(method: str, _: str) -> None:
+        if method == "put_blob":
+            arrived.set()
+
+    source.before, target.before = at_source, at_target
+    result = imported(source, target, jobs=4, go_on=lambda planned: agreed)
+    blobs = INDEX.blobs | {digest: raw for artifact in ALL for digest, raw in artifact.blobs.items()}
+    assert (result.status, result.referrers) == ("copied" if agreed else "planned", len(ALL))
+    assert (result.blobs.copied + result.blobs.existing, len(target.blobs)) == ((len(blobs),) * 2 if agreed else (0, 0))
 
 
 def test_target_that_refuses_its_list_is_a_failure():

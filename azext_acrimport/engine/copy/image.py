@@ -18,11 +18,11 @@ from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.manifest import Manifest
 from ..content.store import Outcome, Source, Target
-from ..errors import Cancelled, Origin
+from ..errors import Cancelled, EngineError, Origin
 from .blobs import Blobs
 from .driver import Driver, gather
 from .limits import Kind
-from .missing import Missing, levels, missing_at
+from .missing import Missing, levels, missing_at, own_missing
 from .platforms import select
 from .progress import Share, Totals
 from .puts import Puts, Stored
@@ -60,7 +60,8 @@ class Planned:
 
 @dataclass(slots=True)
 class Shared:
-    """What all stories of a run have in common. ``go_on`` is asked at *planned*, in the calling thread.
+    """What all stories of a run have in common. ``go_on`` is asked at *planned*, in the calling thread, and before
+    blobs move of an image of which it is not known yet what vouches for it.
 
     ``count_above``: bytes from which on the target is asked for each blob before that. ``spends_quota``: whether
     manifests are read where that counts as a pull; an image that would need it stays ``planned``.
@@ -104,11 +105,22 @@ class ImageCopy:
             ranks=(self._moving_rank, (number, 0)),
             wanted=self._goes_on,
         )
-        self._share: Share
+        self._share = Share(shared.totals)
+        # what is being found out, or brought, while the story goes on
+        self._finding: list[asyncio.Task[None]] = []
+        self._bringing: dict[tuple[str, Digest], asyncio.Task[None]] = {}
+        self._agreed = False
         self._over = False
 
     async def run(self) -> None:
         """To the end, which stands in the result. Raises EngineError when that is none."""
+        try:
+            await self._run()
+        finally:
+            self._over = True
+            self._share.end()
+
+    async def _run(self) -> None:
         await self._resolve()
         async with self.readings.turn(self.request.source):
             if not await self._plan():
@@ -126,15 +138,9 @@ class ImageCopy:
             return
         if not await self._is_planned(missing):
             return
-        try:
-            await self._at_once(
-                *(self._bring(lack.destination, blob) for lack in missing for blob in lack.blobs.values())
-            )
-            await self._at_once(*(self._put_manifests(lack) for lack in missing))
-            await self._at_once(*(self._put_root(lack.destination, tag) for lack in missing for tag in lack.tags))
-        finally:
-            self._over = True
-            self._share.end()
+        await self._all_brought(missing)
+        await self._at_once(*(self._put_manifests(lack) for lack in missing))
+        await self._at_once(*(self._put_root(lack.destination, tag) for lack in missing for tag in lack.tags))
         self._tell_changes()
         self.result.status = "updated" if any(change.action == "move" for change in self.result.changes) else "copied"
 
@@ -159,6 +165,10 @@ class ImageCopy:
     async def read_tree(self, descriptor: Descriptor) -> Manifest:
         """The manifest, and those below it that some destination lacks."""
         return await self._tree.read(descriptor)
+
+    def find_attachments_of(self, part: Descriptor) -> None:
+        """Begin to look for what vouches for a part of it; its blobs do not wait for that."""
+        self._finding.append(self._shared.driver.start(self.attachments.find(part)))
 
     def has_put(self, place: str, digest: Digest) -> bool:
         """Whether this run has put the manifest there, for this image or another one."""
@@ -252,17 +262,37 @@ class ImageCopy:
         if settled and (self.request.new_only or not self.request.referrers):
             return
         self._tree.begin(self._root)
-        if not settled:
-            self._expect(AT_FIRST)
-            works: list[Coroutine[Any, Any, None]] = [
-                self._require_writable(destination)
-                for destination in self.destinations
-                if destination.store.tells_locks
-            ]
-            await gather(
-                *works, self._tree.look(self._likely()), *([self._find_attachments()] if self.request.referrers else [])
-            )
-            return
+        try:
+            await (self._find_out_again() if settled else self._find_out_anew())
+        except EngineError:
+            await self._found()
+            raise
+        if errors := await self._found():
+            raise errors[0]
+
+    async def _found(self) -> list[EngineError]:
+        """When nothing is being found out any longer: what has gone wrong in that."""
+        errors: list[EngineError] = []
+        while self._finding:  # what is found has parts of its own
+            try:
+                await self._finding.pop(0)
+            except EngineError as error:
+                errors.append(error)
+        return errors
+
+    async def _find_out_anew(self) -> None:
+        self._expect(AT_FIRST)
+        works: list[Coroutine[Any, Any, None]] = [
+            self._require_writable(destination) for destination in self.destinations if destination.store.tells_locks
+        ]
+        if self.request.referrers:
+            self._finding.append(self._shared.driver.start(self._find_attachments()))
+        await gather(*works, self._tree.look(self._likely()))
+        if self._finding:
+            self._begin_to_bring()
+
+    async def _find_out_again(self) -> None:
+        """All tags name it already; what vouches for it may be new."""
         await self._find_attachments()
         lacks = self.request.force or any(attachment.lacking for attachment in self.attachments.all)
         # an image that is there may have been imported without what vouches for its platforms; whether it has any is
@@ -291,6 +321,22 @@ class ImageCopy:
         if self.result.digest == self.result.source_digest:
             await self.attachments.find(self._root)
 
+    def _begin_to_bring(self) -> None:
+        """The image itself is known: its blobs need not wait for what vouches for it.
+
+        Not where that may be decisive: the sum of all bytes, or somebody who only wants to know; and not with one job,
+        which does one thing after the other.
+        """
+        shared, root = self._shared, self._root.digest
+        missing = [own_missing(destination, root, self._tree) for destination in self.destinations]
+        at_most = sum(blob.size for lack in missing for blob in lack.blobs.values())
+        decisive = shared.count_above is not None and at_most > shared.count_above
+        if shared.driver.inline or decisive:
+            return
+        self._agreed = shared.go_on(Planned(self.request, self.result, (), at_most, False))
+        if self._agreed:
+            self._begin_blobs(missing)
+
     async def _is_planned(self, missing: Sequence[Missing]) -> bool:
         """All is known; whether it shall be done. What is there is counted now, all else when it is."""
         shared, result = self._shared, self.result
@@ -299,6 +345,8 @@ class ImageCopy:
             for blob in blobs.values():
                 if blob.digest not in lack.blobs:
                     self._tally("existing", blob)
+        if self._agreed:
+            return True
         wanted = [(lack, blob) for lack in missing for blob in lack.blobs.values()]
         at_most = sum(blob.size for _, blob in wanted)
         counted = shared.count_above is not None and at_most > shared.count_above
@@ -309,9 +357,33 @@ class ImageCopy:
             return False
         if counted:
             result.blobs, result.bytes = before
-        self._share = shared.totals.share(len(wanted), at_most, sum(lack.puts for lack in missing))
-        self._expect(min(len(wanted), AT_MOST))
         return True
+
+    async def _all_brought(self, missing: Sequence[Missing]) -> None:
+        """All blobs. Raises what went wrong first."""
+        self._begin_blobs(missing)
+        self._share.expect(0, 0, sum(lack.puts for lack in missing))
+        if not self._bringing:
+            return
+        await asyncio.wait(self._bringing.values(), return_when=asyncio.FIRST_EXCEPTION)
+        errors = [error for task in self._bringing.values() if task.done() and (error := task.exception())]
+        for error in sorted(errors, key=lambda error: isinstance(error, Cancelled)):
+            raise error  # the others were given up because of it
+
+    def _begin_blobs(self, missing: Sequence[Missing]) -> None:
+        """Those that are not begun yet."""
+        new = [
+            (lack.destination, blob)
+            for lack in missing
+            for blob in lack.blobs.values()
+            if (lack.destination.key, blob.digest) not in self._bringing
+        ]
+        self._share.expect(len(new), sum(blob.size for _, blob in new), 0)
+        self._expect(min(len(new), AT_MOST))
+        for destination, blob in new:
+            story = self._shared.driver.start(self._unless_over(self._bring(destination, blob)))
+            story.add_done_callback(_heard)
+            self._bringing[destination.key, blob.digest] = story
 
     async def _foresee(self, destination: Destination, blob: Descriptor) -> None:
         blobs, source = self._shared.blobs, self.request.source
@@ -361,21 +433,26 @@ class ImageCopy:
 
     async def _at_once(self, *works: Coroutine[Any, Any, None]) -> None:
         """All of them; the first error ends the story, and what has not begun by then never begins."""
-
-        async def one(work: Coroutine[Any, Any, None]) -> None:
-            if self._over:
-                work.close()
-                raise Cancelled
-            try:
-                await work
-            except BaseException:
-                self._over = True
-                raise
-
         if len(works) == 1:
-            await one(works[0])
+            await self._unless_over(works[0])
         elif works:
-            await asyncio.gather(*map(one, works))
+            await asyncio.gather(*map(self._unless_over, works))
+
+    async def _unless_over(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._over:
+            work.close()
+            raise Cancelled
+        try:
+            await work
+        except BaseException:
+            self._over = True
+            raise
+
+
+def _heard(story: asyncio.Task[None]) -> None:
+    """Its error is the image's, or comes too late to be anybody's."""
+    if not story.cancelled():
+        story.exception()
 
 
 def _pinned(resolved: Descriptor, identifier: str) -> Descriptor:

@@ -44,8 +44,9 @@ def copy_images(
 
     ``jobs``: how many requests at once; None for a number that suits most registries and lines, 1 for no thread at all.
     ``go_on`` is asked of each image when all is known that must be done for it, before anything is written: when it
-    says no, the image stays ``planned``. Where more than ``count_above`` bytes may have to move, its result then tells
-    what would become of each blob. Both callbacks are called in the calling thread.
+    says no, the image stays ``planned``. Blobs of at most ``count_above`` bytes do not wait for what vouches for the
+    image: then it is asked before, without that, and once more if it said no. Where more than ``count_above`` bytes may
+    have to move, its result then tells what would become of each blob. Both callbacks are called in the calling thread.
 
     ``spends_quota``: whether manifests may be read where a registry counts that; where they may not, the image stays
     ``planned``, too. ``fail_fast``: when one image has failed, none is begun, and of those that are only planned

@@ -14,7 +14,7 @@ from .referrers import Attachment, Attachments
 from .request import Destination
 from .tree import Tree
 
-__all__ = ["Missing", "levels", "missing_at"]
+__all__ = ["Missing", "levels", "missing_at", "own_missing"]
 
 
 @dataclass(slots=True)
@@ -63,6 +63,15 @@ def levels(manifests: dict[Digest, Manifest]) -> list[list[Manifest]]:
     return found
 
 
+def own_missing(destination: Destination, root: Digest, tree: Tree) -> Missing:
+    """All that this destination lacks of the image itself."""
+    missing = Missing(destination, root, destination.tags)
+    _add(missing, tree, root, tree.present)
+    if destination.tags:
+        missing.manifests.pop(root, None)
+    return missing
+
+
 def missing_at(
     destination: Destination,
     root: Digest,
@@ -70,13 +79,14 @@ def missing_at(
     attachments: Attachments,
     has_put: Callable[[str, Digest], bool],
 ) -> Missing:
-    """All that this destination lacks. ``has_put``: whether this run has put a manifest at a place.
+    """As ``own_missing``, with what vouches for it. ``has_put``: whether this run has put a manifest at a place.
 
     What vouches for an image that was there before the whole of which it is a part is left out: the whole may name any
     image, and its source may be none of whose word about that image anybody has asked for. What this import itself has
     not finished is not taken for such a one, since what vouches for an image is put before it.
     """
-    missing = Missing(destination, root, destination.tags)
+    missing = own_missing(destination, root, tree)
+    own, missing.manifests = missing.manifests, {}
     there = {digest for place, digest in tree.present if place == destination.key}
     for attachment in attachments.all:
         if destination.key not in attachment.lacking:
@@ -91,10 +101,7 @@ def missing_at(
         if attachment.tag:
             missing.cosigned.append(attachment)
             del missing.manifests[digest]
-    missing.vouching, missing.manifests = missing.manifests, {}
-    _add(missing, tree, root, tree.present)
-    if destination.tags:
-        missing.manifests.pop(root, None)
+    missing.vouching, missing.manifests = missing.manifests, own
     return missing
 
 

@@ -52,11 +52,6 @@ class Totals:
         """Since the run began."""
         return time.monotonic() - self._started
 
-    def share(self, blobs: int, size: int, manifests: int) -> Share:
-        """An image needs so many blobs, of so many bytes, and so many manifests and tags to be put."""
-        self._count(1, blobs, size, manifests)
-        return Share(self, blobs, size, manifests)
-
     def _count(self, which: int, blobs: int, size: int, manifests: int) -> None:
         self._blobs[which] += blobs
         self._bytes[which] += size
@@ -95,10 +90,15 @@ class Totals:
 class Share:
     """What one image has in the totals, as long as its story goes on."""
 
-    def __init__(self, totals: Totals, blobs: int, size: int, manifests: int) -> None:
+    def __init__(self, totals: Totals) -> None:
         self._totals = totals
-        self._left = [blobs, size, manifests]
+        self._left = [0, 0, 0]
         self._ended = False
+
+    def expect(self, blobs: int, size: int, manifests: int) -> None:
+        """It needs so many more blobs, of so many bytes, and so many more manifests and tags to be put."""
+        self._left = [self._left[0] + blobs, self._left[1] + size, self._left[2] + manifests]
+        self._totals._count(1, blobs, size, manifests)
 
     def blob_done(self, size: int) -> None:
         """One of its blobs is where it was wanted."""

@@ -67,6 +67,9 @@ class Image(Protocol):
     async def read_tree(self, descriptor: Descriptor) -> Manifest:
         """The manifest, and those below it."""
 
+    def find_attachments_of(self, part: Descriptor) -> None:
+        """Begin to look for what vouches for a part of it."""
+
     def has_put(self, place: str, digest: Digest) -> bool:
         """Whether this run has put the manifest there."""
 

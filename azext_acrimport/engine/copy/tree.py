@@ -81,7 +81,7 @@ class Tree:
             self.present.update((destination.key, child.digest) for destination in image.destinations)
         works: list[Coroutine[Any, Any, object]] = [self._look_for(place, child) for place in image.destinations]
         if image.request.referrers and ATTESTED not in child.annotations:
-            works.append(image.attachments.find(child))
+            image.find_attachments_of(child)
         read_now = not self._is_everywhere(self._root) or child.is_index
         if read_now:
             works.append(self.read(child))
