@@ -62,7 +62,7 @@ class Sides:
         self._stack.close()
 
     def find(self) -> Job:
-        """Look both up at once; what the source's tag names is asked meanwhile. Raises what the look-ups raise."""
+        """Look both up at once; the source lets us in meanwhile. Raises what the look-ups raise."""
         options, deadline = self._options, self._deadline
         ahead = None if options.jobs == 1 else Ahead(self._find_source)
         target = deadline.wait_for(
@@ -145,7 +145,7 @@ class Sides:
         by_service = options.no_wait or options.engine == "service" or source.unseen
         if options.jobs != 1 and not by_service and not source.export_disabled:
             self._begun = self._opened(self._stack, source, reference)
-            self._begun[1].resolve_ahead(reference.identifier)
+            self._begun[1].enter_ahead(reference.identifier)
         return reference, source, image
 
     def _opened(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pytest
@@ -98,6 +99,34 @@ def test_new_tag_of_blobs_that_are_there(places):
     assert copy_all([(reference, Reference.parse(f"{there}/app:again"))], 4)[0].blobs.existing == 3
     assert source.asked() == {"HEAD manifest": 1, "GET manifest": 1}
     assert target.asked() == {"HEAD manifest": 2, "POST upload": 3, "PUT manifest": 1}
+
+
+class Closed(Counting):
+    """One that wants a token, and gives it to everybody."""
+
+    def __call__(self, request: Request) -> Response:
+        if request.path == "/token":
+            return Response(200, {"Content-Type": "application/json"}, b'{"token": "abc"}')
+        if request.headers.get("Authorization") == "Bearer abc":
+            return super().__call__(request)
+        self._asked.append("refused")
+        time.sleep(0.05)  # whoever comes meanwhile would be refused as well
+        return Response(401, {"WWW-Authenticate": 'Bearer realm="/token"'})
+
+
+@pytest.mark.parametrize("jobs", [1, 8])
+@pytest.mark.parametrize("kind", ["repositories", "tags"])
+def test_one_refusal_is_enough_for_all(places, kind, jobs):
+    """Who comes while the first request is on its way waits for what it learns, in each of many repositories."""
+    source, target = (Closed(place._registry) for place in places[:2])
+    names = [f"app-{n}:1" if kind == "repositories" else f"app:{n}" for n in range(COUNT)]
+    with Listener(source) as here, Listener(target) as there:
+        run(names, here.address, there.address, jobs)
+        asked = source.asked()
+        assert (asked["refused"], asked["GET manifest"], asked.get("HEAD manifest")) == (1, COUNT, None)
+        assert target.asked()["refused"] == 1
+        assert run(names, here.address, there.address, jobs) == ["unchanged"] * COUNT
+        assert source.asked() == target.asked() == {"refused": 1, "HEAD manifest": COUNT}
 
 
 class Memory(BlobPlaces):

@@ -28,6 +28,7 @@ class MemoryStore:
         self.quota: Quota | None = None
         self.calls: list[tuple[str, str]] = []
         self.expected: list[int] = []
+        self.wants_token = False
         self.before: Callable[[str, str], None] = lambda method, what: None
         self.lock = threading.Lock()
 
@@ -51,6 +52,13 @@ class MemoryStore:
     def expect(self, requests: int) -> None:
         """As ``Source.expect``."""
         self.expected.append(requests)
+
+    def enter(self, identifier: str) -> Descriptor | None:
+        """As ``Source.enter``; one that wants a token tells nothing before."""
+        if self.wants_token:
+            self._note("enter", identifier)
+            return None
+        return self.resolve(identifier)
 
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``."""

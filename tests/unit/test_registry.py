@@ -21,6 +21,7 @@ from azext_acrimport.engine import (
     NotFound,
     RegistryClient,
     RegistryRepository,
+    Rejected,
     ServerError,
     TlsError,
     Truncated,
@@ -57,22 +58,37 @@ def test_find_nothing():
     assert repository(answer(404))[0].find("1") is None
 
 
-def test_resolving_ahead_is_the_same_request_earlier():
+def test_entering_ahead_is_the_same_request_earlier():
     """What came of it is told once; after that it is asked again."""
     of, script = repository(answer(200, {**TYPE, **STATED}), answer(200, {**TYPE, **STATED}))
-    of.resolve_ahead("1")
-    assert of.resolve("1") == Descriptor(OCI_MANIFEST, DIGEST, -1)
+    of.enter_ahead("1")
+    assert of.enter("1") == Descriptor(OCI_MANIFEST, DIGEST, -1)
     assert len(script.asked) == 1
-    of.resolve("1")
+    of.enter("1")
     assert len(script.asked) == 2
 
 
-def test_resolving_ahead_keeps_its_error_for_who_wants_the_result():
+def test_entering_ahead_keeps_its_error_for_who_wants_the_result():
     """It is not lost in the thread, and raised where it can be told."""
-    of, _ = repository(answer(404), answer(404))
-    of.resolve_ahead("1")
-    with pytest.raises(NotFound):
-        of.resolve("1")
+    of, _ = repository(answer(451))
+    of.enter_ahead("1")
+    with pytest.raises(Rejected):
+        of.enter("1")
+
+
+def test_who_has_entered_asks_what_it_likes():
+    """A registry that wants a token is not asked again before the caller knows whether by HEAD or by GET."""
+    challenge = {"WWW-Authenticate": 'Bearer realm="https://r.test/token"'}
+    answers = answer(401, challenge), answer(200, {}, b'{"token": "abc"}'), answer(200, TYPE, RAW)
+    of, script = repository(*answers, origin="source")
+    assert of.enter("1") is None
+    assert of.read("1")[0].digest == DIGEST
+    assert script.asked == [
+        "HEAD https://r.test/v2/app/manifests/1",
+        "GET https://r.test/token?scope=repository%3Aapp%3Apull",
+        "GET https://r.test/v2/app/manifests/1",
+    ]
+    assert script.sent[-1].headers["Authorization"] == "Bearer abc"
 
 
 @pytest.mark.parametrize("first", [answer(200, TYPE), answer(405), answer(403)], ids=["no digest", "no HEAD", "403"])

@@ -40,6 +40,12 @@ class Source(Protocol):
     def expect(self, requests: int) -> None:
         """Be told that so many will come soon, and at once. Returns at once."""
 
+    def enter(self, identifier: str) -> Descriptor | None:
+        """Be let in. What this tag or digest names, where that was told on the way; None where it is to be asked now.
+
+        By then it may be known whether ``resolve`` or ``read`` is to ask it.
+        """
+
     def resolve(self, identifier: str) -> Descriptor:
         """What this tag or digest names now. Size may be -1. Raises NotFound when it names nothing."""
 

@@ -17,10 +17,11 @@ from typing import Any, TypeVar
 from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.manifest import Manifest
-from ..content.store import Outcome, Source, Target
+from ..content.store import Source, Target
 from ..errors import Cancelled, EngineError, Origin
 from .blobs import Blobs
-from .driver import Driver, gather
+from .bringing import Bringing
+from .driver import Driver, both, gather
 from .limits import Kind
 from .missing import Missing, levels, missing_at, own_missing
 from .platforms import select
@@ -91,8 +92,7 @@ class ImageCopy:
         self.reading_rank: Rank = (number, 2)
         self._shared = shared
         self._moving_rank: Rank = (number, 1)
-        # of many images, the first asks both sides at once, so that both let us in meanwhile
-        self._asks_both = number == 0 or not all(destination.tags for destination in request.destinations)
+        self._enters = number == 0 or not all(destination.tags for destination in request.destinations)
         self._root: Descriptor
         self._tags = Tags(request)
         self._tree = Tree(self)
@@ -106,9 +106,17 @@ class ImageCopy:
             wanted=self._goes_on,
         )
         self._share = Share(shared.totals)
-        # what is being found out, or brought, while the story goes on
+        self._bringing = Bringing(
+            shared.driver,
+            shared.blobs,
+            request.source,
+            result,
+            self._share,
+            (self.reading_rank, self._moving_rank),
+            self._goes_on,
+        )
+        # what is being found out while the story goes on
         self._finding: list[asyncio.Task[None]] = []
-        self._bringing: dict[tuple[str, Digest], asyncio.Task[None]] = {}
         self._agreed = False
         self._over = False
 
@@ -138,7 +146,9 @@ class ImageCopy:
             return
         if not await self._is_planned(missing):
             return
-        await self._all_brought(missing)
+        self._begin_blobs(missing)
+        self._share.expect(0, 0, sum(lack.puts for lack in missing))
+        await self._bringing.end()
         await self._at_once(*(self._put_manifests(lack) for lack in missing))
         await self._at_once(*(self._put_root(lack.destination, tag) for lack in missing for tag in lack.tags))
         self._tell_changes()
@@ -177,10 +187,8 @@ class ImageCopy:
     async def _resolve(self) -> None:
         """What the source's tag names, and what each target tag names."""
         named = [self._named_by(destination, tag) for destination in self.destinations for tag in destination.tags]
-        if self._asks_both:
-            await gather(self._named_by_source(), *named)
-        else:
-            await gather(*named)
+        entered, _ = await both(self._enter(), gather(*named))
+        if not entered:
             await self._named_or_read()
         self.result.digest = self.result.source_digest = self._root.digest
 
@@ -198,6 +206,16 @@ class ImageCopy:
             for destination in self.destinations:
                 destination.store.expect(requests)
 
+    async def _enter(self) -> bool:
+        """Of many images the first one has us let in at the source while the target is asked; whether that told all."""
+        if not self._enters:
+            return False
+        source, identifier = self.request.source, self.request.identifier
+        found = await self.ask("source", source, "read", lambda: source.enter(identifier))
+        if found:
+            self._root = _pinned(found, identifier)
+        return found is not None
+
     async def _named_by_source(self) -> None:
         source, identifier = self.request.source, self.request.identifier
         resolved = await self.ask("source", source, "read", lambda: source.resolve(identifier))
@@ -206,7 +224,8 @@ class ImageCopy:
     async def _named_or_read(self) -> None:
         """Where no target has the tag yet, the manifest will be needed: one request for its digest and itself."""
         source, identifier = self.request.source, self.request.identifier
-        needless = self._tags.named(*self.destinations) or self.readings.shares_digests(source)
+        spares = self.readings.counts_pulls(source) and not self._shared.spends_quota
+        needless = self._tags.named(*self.destinations) or self.readings.shares_digests(source) or spares
         if needless or self.request.platforms or ":" in identifier:
             await self._named_by_source()
             return
@@ -344,63 +363,25 @@ class ImageCopy:
         for lack in missing:
             for blob in blobs.values():
                 if blob.digest not in lack.blobs:
-                    self._tally("existing", blob)
+                    self._bringing.tally("existing", blob)
         if self._agreed:
             return True
-        wanted = [(lack, blob) for lack in missing for blob in lack.blobs.values()]
-        at_most = sum(blob.size for _, blob in wanted)
+        at_most = sum(blob.size for lack in missing for blob in lack.blobs.values())
         counted = shared.count_above is not None and at_most > shared.count_above
         if counted:
             before = replace(result.blobs), replace(result.bytes)
-            await gather(*(self._foresee(lack.destination, blob) for lack, blob in wanted))
+            await self._bringing.foresee(missing)
         if not shared.go_on(Planned(self.request, result, self.attachments.all, at_most, counted)):
             return False
         if counted:
             result.blobs, result.bytes = before
         return True
 
-    async def _all_brought(self, missing: Sequence[Missing]) -> None:
-        """All blobs. Raises what went wrong first."""
-        self._begin_blobs(missing)
-        self._share.expect(0, 0, sum(lack.puts for lack in missing))
-        if not self._bringing:
-            return
-        await asyncio.wait(self._bringing.values(), return_when=asyncio.FIRST_EXCEPTION)
-        errors = [error for task in self._bringing.values() if task.done() and (error := task.exception())]
-        for error in sorted(errors, key=lambda error: isinstance(error, Cancelled)):
-            raise error  # the others were given up because of it
-
     def _begin_blobs(self, missing: Sequence[Missing]) -> None:
-        """Those that are not begun yet."""
-        new = [
-            (lack.destination, blob)
-            for lack in missing
-            for blob in lack.blobs.values()
-            if (lack.destination.key, blob.digest) not in self._bringing
-        ]
-        self._share.expect(len(new), sum(blob.size for _, blob in new), 0)
-        self._expect(min(len(new), AT_MOST))
-        for destination, blob in new:
-            story = self._shared.driver.start(self._unless_over(self._bring(destination, blob)))
-            story.add_done_callback(_heard)
-            self._bringing[destination.key, blob.digest] = story
-
-    async def _foresee(self, destination: Destination, blob: Descriptor) -> None:
-        blobs, source = self._shared.blobs, self.request.source
-        self._tally(await blobs.foresee(blob, destination.store, source, self.reading_rank), blob)
-
-    async def _bring(self, destination: Destination, blob: Descriptor) -> None:
-        blobs, source = self._shared.blobs, self.request.source
-        outcome = await blobs.bring(blob, destination.store, source, self._moving_rank, self._goes_on)
-        self._tally(outcome, blob)
-        self._share.blob_done(blob.size)
+        self._expect(min(self._bringing.begin(missing, self._unless_over), AT_MOST))
 
     def _goes_on(self) -> bool:
         return not self._over
-
-    def _tally(self, outcome: Outcome, blob: Descriptor) -> None:
-        self.result.blobs.add(outcome, 1)
-        self.result.bytes.add(outcome, blob.size)
 
     async def _put_manifests(self, lack: Missing) -> None:
         """What vouches for the image first, then children before parents; its tag is the last of it.
@@ -447,12 +428,6 @@ class ImageCopy:
         except BaseException:
             self._over = True
             raise
-
-
-def _heard(story: asyncio.Task[None]) -> None:
-    """Its error is the image's, or comes too late to be anybody's."""
-    if not story.cancelled():
-        story.exception()
 
 
 def _pinned(resolved: Descriptor, identifier: str) -> Descriptor:

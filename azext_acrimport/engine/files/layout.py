@@ -34,6 +34,10 @@ class NamedImages(ABC):
         """As ``Source.expect``."""
         return  # a file needs no connection
 
+    def enter(self, identifier: str) -> Descriptor | None:
+        """As ``Source.enter``."""
+        return self.resolve(identifier)
+
     @abstractmethod
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``. Raises LayoutError, with the names that there are, when it names none or several."""

@@ -30,6 +30,7 @@ __all__ = ["RegistryClient"]
 
 EVERY_STATUS = range(200, 600)
 
+T = TypeVar("T")
 Answered = TypeVar("Answered", Answer, Response)
 Send = Callable[..., Answered]
 # An Azure container registry lets an identity ask for referrers 250 times a minute; we are not the only one to ask.
@@ -68,6 +69,9 @@ class RegistryClient:
         self._admissions = Admissions()
         self._flights = SingleFlight(transport.cancellation)
         self._alone = threading.Lock()
+        # whether a request has come to its end, and how many were to be the first
+        self._is_met = False
+        self._waiting = 0
 
     @property
     def base(self) -> str:
@@ -125,8 +129,18 @@ class RegistryClient:
         With authorization; after a 401, once more with a newer one (and again while others are let in), and as who else
         we may be. ``path`` may be an absolute URL from ``locate``: on another host it is sent without authorization.
         """
-        return self._sent(
+        answer = self._sent(
             partial(self.transport.fetch, limit=limit), method, path, scopes, accept, headers, body, retry
+        )
+        assert answer
+        return answer
+
+    def enter(
+        self, method: str, path: str, *, scopes: Iterable[Scope], accept: Collection[int], headers: Mapping[str, str]
+    ) -> Answer | None:
+        """As ``fetch``; None when the registry wanted a token first, which is here now: what is asked is open again."""
+        return self._sent(
+            self.transport.fetch, method, path, scopes, accept, headers, None, retry=True, only_enter=True
         )
 
     def open(
@@ -140,7 +154,9 @@ class RegistryClient:
         retry: bool = True,
     ) -> Response:
         """As ``fetch``, with the body still on the wire: for whoever reads it to close."""
-        return self._sent(self.transport.open, method, path, scopes, accept, headers, None, retry)
+        answer = self._sent(self.transport.open, method, path, scopes, accept, headers, None, retry)
+        assert answer
+        return answer
 
     def _sent(
         self,
@@ -152,7 +168,9 @@ class RegistryClient:
         headers: Mapping[str, str] | None,
         body: bytes | bytearray | Body | None,
         retry: bool,
-    ) -> Answered:
+        *,
+        only_enter: bool = False,
+    ) -> Answered | None:
         scopes = tuple(scopes)
         sent_by = "" if path.startswith("/") else self.base
 
@@ -175,7 +193,9 @@ class RegistryClient:
                     content.close()
 
         try:
-            answer = self._authorized(once, method, path, scopes, wants_401=401 in accept)
+            answer = self._authorized(once, method, path, scopes, wants_401=401 in accept, only_enter=only_enter)
+            if answer is None:
+                return None
             if answer.status == 401 and 401 not in accept:
                 raise self.transport.refusal(method, answer, self.tokens.mode_for(scopes))
             if self.meter:
@@ -203,30 +223,68 @@ class RegistryClient:
         scopes: tuple[Scope, ...],
         *,
         wants_401: bool,
-    ) -> Answered:
+        only_enter: bool,
+    ) -> Answered | None:
         url = self.base + path if path.startswith("/") else path
         ours = path.startswith("/") or self._is_ours(url)
-        authorization = self.tokens.authorization(scopes) if ours else None
         refusal: RegistryError | None = None
         renewal = Renewal(self._admissions)
-        while True:
+
+        def ask(authorization: str | None) -> tuple[Answered, Challenge | None, Answer | None]:
+            """The answer; where it is a refusal that is for us, also how to sign in, and its body."""
             with renewal:
                 answer = once(url, authorization)
                 # a host that we were redirected to is answered by nobody: its token service does not see our credential
-                refused = answer.status == 401 and not wants_401 and ours and self._is_ours(answer.url)
-                if not refused:
+                if answer.status != 401 or wants_401 or not ours or not self._is_ours(answer.url):
                     self._admissions.count(let_in=1)
-                    return answer
-            told = self.transport.whole(answer)  # a token may be at the same host: its connection is free for it
-            challenge = self.tokens.learn(Challenge.parse_all(told.headers.get("WWW-Authenticate", "")), url)
-            who, newer = self.tokens.who(scopes), None
+                    return answer, None, None
+            refused = self.transport.whole(answer)  # a token may be at the same host: its connection is free for it
+            header = refused.headers.get("WWW-Authenticate", "")
+            return answer, self.tokens.learn(Challenge.parse_all(header), url), refused
+
+        asked = self._met_by(lambda: ask(None)) if ours else None
+        authorization = self.tokens.authorization(scopes) if ours and not asked else None
+        while True:
+            answer, challenge, refused = asked or ask(authorization)
+            if refused is None:
+                return answer
+            who, newer, asked = self.tokens.who(scopes), None, None
             if renewal.is_worthwhile(challenge):
                 newer = self.tokens.renewed(challenge, scopes, rejected=authorization)
             if newer is None:
                 # of all refusals the first is the one that a person can mend
-                refusal = refusal or self.transport.refusal(method, told, self.tokens.mode_for(scopes))
+                refusal = refusal or self.transport.refusal(method, refused, self.tokens.mode_for(scopes))
                 newer = self.tokens.another(who, challenge, scopes, authorization, refusal)
+            if only_enter:
+                return None
             authorization = newer
+
+    def _met_by(self, ask: Callable[[], T]) -> T | None:
+        """The first request goes alone, and what it learns is for all: else each of sixty-four would be refused once.
+
+        None for those that waited for its end, whichever that was; their connections were opened meanwhile.
+        """
+        if self._is_met:
+            return None
+        found: list[T] = []
+        failed: list[EngineError] = []
+
+        def first() -> bool:
+            try:
+                found.append(ask())
+            except EngineError as error:
+                failed.append(error)
+            finally:
+                self._is_met = True
+            return True
+
+        self._waiting += 1
+        if self._waiting > 1:
+            self.expect(self._waiting)
+        self._flights.do("met", lambda: self._is_met or None, first)
+        if failed:
+            raise failed[0]
+        return found[0] if found else None
 
     def _is_ours(self, url: str) -> bool:
         return urlsplit(url)[:2] == urlsplit(self.base)[:2]

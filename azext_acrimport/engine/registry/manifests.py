@@ -6,7 +6,8 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-ma
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 from ..auth.scope import Scope
 from ..content.descriptor import ACCEPTED_MANIFESTS, Descriptor
@@ -53,8 +54,16 @@ class Manifests:
 
     def find(self, identifier: str) -> Descriptor | None:
         """As ``Target.find``. A HEAD that is refused, or that names no digest, is asked again as GET."""
+        return self._found(identifier, lambda: self.fetch("HEAD", self._path(identifier), {200}, headers=ACCEPT))
+
+    def enter(self, identifier: str) -> Descriptor | None:
+        """As ``Source.enter``."""
+        ask = partial(self._client.enter, "HEAD", self._path(identifier), scopes=self._scopes, accept={200})
+        return self._found(identifier, lambda: ask(headers=ACCEPT))
+
+    def _found(self, identifier: str, ask: Callable[[], Answer | None]) -> Descriptor | None:
         try:
-            answer = self.fetch("HEAD", self._path(identifier), {200}, headers=ACCEPT)
+            answer = ask()
         except NotFound:
             return None
         except (Denied, Disallowed):
@@ -64,6 +73,8 @@ class Manifests:
                 if error.status != 403 or isinstance(error, Firewall) or not self._is_absent(identifier):
                     raise
                 return None
+        if answer is None:
+            return None
         digest = _stated_digest(answer)
         if digest is None:
             return self._found_by_get(identifier)

@@ -63,7 +63,7 @@ class RegistryRepository:
         self._scopes: tuple[Scope, ...] = (scope,)
         self._upload = BlobUpload(client, repository, self._scopes, self.has_blob)
         self._looks = True
-        self._ahead: dict[str, Ahead[Descriptor]] = {}
+        self._ahead: dict[str, Ahead[Descriptor | None]] = {}
         self._manifests = Manifests(client, repository, self._scopes)
         self._referrers = Referrers(client, repository, self._scopes, self._manifests.get, self.find)
         self.registry = client.registry
@@ -73,16 +73,17 @@ class RegistryRepository:
         """As ``Source.expect``."""
         self._client.expect(requests)
 
-    def resolve(self, identifier: str) -> Descriptor:
-        """As ``Source.resolve``: HEAD, which Docker Hub does not count as a pull."""
+    def enter(self, identifier: str) -> Descriptor | None:
+        """As ``Source.enter``: HEAD, which Docker Hub does not count as a pull."""
         ahead = self._ahead.pop(identifier, None)
-        return ahead.result() if ahead else self._resolve(identifier)
+        return ahead.result() if ahead else self._manifests.enter(identifier)
 
-    def resolve_ahead(self, identifier: str) -> None:
-        """Begin to resolve, in a thread of its own; the next ``resolve`` returns, or raises, what comes of it."""
-        self._ahead[identifier] = Ahead(lambda: self._resolve(identifier))
+    def enter_ahead(self, identifier: str) -> None:
+        """Begin to, in a thread of its own; the next ``enter`` returns, or raises, what comes of it."""
+        self._ahead[identifier] = Ahead(lambda: self._manifests.enter(identifier))
 
-    def _resolve(self, identifier: str) -> Descriptor:
+    def resolve(self, identifier: str) -> Descriptor:
+        """As ``Source.resolve``: HEAD."""
         found = self.find(identifier)
         if found is None:
             # HEAD has no body; the registry's words (unknown name, or unknown tag) are worth one more request

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""The blobs of one image: which are on their way, and what came of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from ..content.descriptor import Descriptor
+from ..content.digest import Digest
+from ..content.store import Outcome, Source
+from ..errors import Cancelled
+from .blobs import Blobs
+from .driver import Driver, gather
+from .missing import Missing
+from .progress import Share
+from .queues import Rank
+from .report import ItemResult
+from .request import Destination
+
+__all__ = ["Bringing"]
+
+
+class Bringing:
+    """Each blob is brought to each destination once. ``goes_on``: whether the image's story does.
+
+    ``ranks``: of what is asked before it is decided, and of what moves.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        blobs: Blobs,
+        source: Source,
+        result: ItemResult,
+        share: Share,
+        ranks: tuple[Rank, Rank],
+        goes_on: Callable[[], bool],
+    ) -> None:
+        self._driver = driver
+        self._blobs = blobs
+        self._source = source
+        self._result = result
+        self._share = share
+        self._asking_rank, self._moving_rank = ranks
+        self._goes_on = goes_on
+        self._begun: dict[tuple[str, Digest], asyncio.Task[None]] = {}
+
+    async def foresee(self, missing: Sequence[Missing]) -> None:
+        """Count what would become of each."""
+        await gather(*(self._foresee(lack.destination, blob) for lack in missing for blob in lack.blobs.values()))
+
+    def begin(
+        self, missing: Sequence[Missing], guarded: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]]
+    ) -> int:
+        """Those that are not begun yet; how many. ``guarded``: a piece of the story, which ends when that is over."""
+        new = [
+            (lack.destination, blob)
+            for lack in missing
+            for blob in lack.blobs.values()
+            if (lack.destination.key, blob.digest) not in self._begun
+        ]
+        self._share.expect(len(new), sum(blob.size for _, blob in new), 0)
+        for destination, blob in new:
+            task = self._driver.start(guarded(self._bring(destination, blob)))
+            task.add_done_callback(_heard)
+            self._begun[destination.key, blob.digest] = task
+        return len(new)
+
+    async def end(self) -> None:
+        """Until all have come. Raises what went wrong first."""
+        if not self._begun:
+            return
+        await asyncio.wait(self._begun.values(), return_when=asyncio.FIRST_EXCEPTION)
+        errors = [error for task in self._begun.values() if task.done() and (error := task.exception())]
+        for error in sorted(errors, key=lambda error: isinstance(error, Cancelled)):
+            raise error  # the others were given up because of it
+
+    def tally(self, outcome: Outcome, blob: Descriptor) -> None:
+        """One more in the result."""
+        self._result.blobs.add(outcome, 1)
+        self._result.bytes.add(outcome, blob.size)
+
+    async def _foresee(self, destination: Destination, blob: Descriptor) -> None:
+        outcome = await self._blobs.foresee(blob, destination.store, self._source, self._asking_rank)
+        self.tally(outcome, blob)
+
+    async def _bring(self, destination: Destination, blob: Descriptor) -> None:
+        outcome = await self._blobs.bring(blob, destination.store, self._source, self._moving_rank, self._goes_on)
+        self.tally(outcome, blob)
+        self._share.blob_done(blob.size)
+
+
+def _heard(task: asyncio.Task[None]) -> None:
+    """Its error is the image's, or comes too late to be anybody's."""
+    if not task.cancelled():
+        task.exception()
