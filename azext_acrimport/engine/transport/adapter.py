@@ -117,7 +117,8 @@ class Coming:
 
     def __init__(self, conn: Any, cancellation: Cancellation, timeout: float) -> None:
         self._conn = conn
-        self._ended = False
+        self._lock = threading.Lock()
+        self._opened = self._ended = False
         conn.timeout = timeout
 
         def work() -> None:
@@ -125,6 +126,8 @@ class Coming:
                 with cancellation.waking(lambda: _wake(conn)):
                     conn.connect()
             finally:
+                with self._lock:
+                    self._opened = True
                 if self._ended:
                     conn.close()
 
@@ -150,9 +153,10 @@ class Coming:
 
     def end(self) -> None:
         """Close it, now or when it is open."""
-        self._ended = True
+        with self._lock:  # either of the two sees that the other one is through
+            self._ended, opened = True, self._opened
         _wake(self._conn)
-        if self._opening.ended:
+        if opened:
             self._conn.close()
 
 
