@@ -85,6 +85,23 @@ def test_manifest_of_a_new_tag_is_read_by_its_tag(host, jobs):
     assert [method for method, _ in source.calls] == ["enter", "resolve"]
 
 
+@pytest.mark.parametrize("wants_token", [True, False])
+def test_source_that_refuses_is_named_before_the_target(wants_token):
+    """Being let in says nothing yet of what may be read."""
+    source, target = stores()
+    source.wants_token = wants_token
+
+    def refuse(side):
+        def refusing(method: str, _: str) -> None:
+            if method != "enter":
+                raise Denied(f"{side}.test", origin=side)
+
+        return refusing
+
+    source.before, target.before = refuse("source"), refuse("target")
+    assert copy(source, target, jobs=4).error.code == "source-denied"
+
+
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_connections_are_expected_for_what_must_be_brought(jobs):
     """From the first answer on, and for its blobs when they are known; with one job there is no second connection."""

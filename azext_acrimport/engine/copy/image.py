@@ -187,8 +187,8 @@ class ImageCopy:
     async def _resolve(self) -> None:
         """What the source's tag names, and what each target tag names."""
         named = [self._named_by(destination, tag) for destination in self.destinations for tag in destination.tags]
-        entered, _ = await both(self._enter(), gather(*named))
-        if not entered:
+        told, _ = await both(self._enter(), self._of_targets(gather(*named)))
+        if not told:
             await self._named_or_read()
         self.result.digest = self.result.source_digest = self._root.digest
 
@@ -215,6 +215,15 @@ class ImageCopy:
         if found:
             self._root = _pinned(found, identifier)
         return found is not None
+
+    async def _of_targets(self, named: Coroutine[Any, Any, object]) -> None:
+        """What they name. Where one refuses, the source may do so, too: that is said first, as it is to be mended."""
+        try:
+            await named
+        except EngineError:
+            if self._enters:
+                await self._named_by_source()
+            raise
 
     async def _named_by_source(self) -> None:
         source, identifier = self.request.source, self.request.identifier
