@@ -30,12 +30,15 @@ LEFT_OUT_SHOWN = 20
 def validate_batch(cmd: Any, namespace: Any) -> None:
     """Before the first request. Ends az with exit code 2, with all that is wrong with a file at once."""
     from .batch.wanted import Mistakes
-    from .output import errors
+    from .output import errors, logs
 
+    logs.prepare_logs()
     try:
         namespace.batch = _batch(cmd, namespace)
     except Mistakes as error:
-        errors.exit_for_usage("\n".join(error.mistakes), "Nothing was imported. Mend the file, or the list.")
+        errors.exit_for_usage(
+            "\n".join(error.mistakes), "Nothing was imported. Correct these lines, and run the same command again."
+        )
     except ValueError as error:
         errors.exit_for_usage(*error.args)
 
@@ -60,7 +63,7 @@ def _batch(cmd: Any, namespace: Any) -> Any:
     if namespace.engine == "service" and any(one.platforms for one in wanted):
         raise ValueError(
             "The import service imports all platforms of an image, and the file asks for some.",
-            "Leave out --engine, or platforms.",
+            "Leave out --engine service, or platforms in the file.",
         )
     options = BatchOptions(
         registry_name=namespace.registry_name,

@@ -36,8 +36,9 @@ MAX_TIMEOUT = 7 * 86_400
 
 def validate_wait(namespace: Any) -> None:
     """Of ``az acr import-wait``."""
-    from .output import errors
+    from .output import errors, logs
 
+    logs.prepare_logs()
     try:
         _validate_timeout(namespace)
     except ValueError as error:
@@ -50,8 +51,9 @@ def validate_import(cmd: Any, namespace: Any) -> None:
     A validator of the whole command takes the place of those of single options, so of core's check of names, too,
     which knows only names and login servers of one cloud.
     """
-    from .output import errors
+    from .output import errors, logs
 
+    logs.prepare_logs()
     try:
         _validate_registries(namespace)
         validate_credentials(namespace)
@@ -224,7 +226,9 @@ def _how_to_write(source: str) -> str:
 def _validate_layout(namespace: Any, source: Any) -> None:
     """Files have no user name, mostly no repository, and the service cannot read them."""
     if namespace.engine == "service" or _hands_over(namespace):
-        raise ValueError("The import service cannot read files of this machine.", "Leave out --engine and --no-wait.")
+        raise ValueError(
+            "The import service cannot read files of this machine.", "Leave out --engine service and --no-wait."
+        )
     if namespace.username or namespace.password:
         raise ValueError("Files need no --username and --password.", "Leave them out.")
     if not namespace.target_tags and not namespace.repository and not source.repository:
@@ -239,7 +243,8 @@ def validate_platforms(namespace: Any) -> None:
 
     if namespace.platform and (namespace.engine == "service" or _hands_over(namespace)):
         raise ValueError(
-            "The import service imports all platforms of an image.", "Leave out --platform, or --engine and --no-wait."
+            "The import service imports all platforms of an image.",
+            "Leave out --platform, or copy through this machine: --engine embedded.",
         )
     try:
         texts = [text for value in namespace.platform or () for text in value.split(",")]

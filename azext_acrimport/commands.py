@@ -25,15 +25,14 @@ class AcrImportCommandsLoader(AzCommandsLoader):
         """What ``az`` can call."""
         from ._batch_validator import validate_batch
         from ._validators import validate_import, validate_wait
-        from .output.batch import batch_rows
-        from .output.result import table_row
+        from .output.tables import batch_rows, result_rows
 
         with self.command_group("acr") as group:
             group.custom_command(
                 "import",
                 "import_image",
                 validator=validate_import,
-                table_transformer=table_row,
+                table_transformer=result_rows,
             )
             group.custom_command(
                 "import-batch",
@@ -41,7 +40,7 @@ class AcrImportCommandsLoader(AzCommandsLoader):
                 validator=validate_batch,
                 table_transformer=batch_rows,
             )
-            group.custom_command("import-wait", "import_wait", validator=validate_wait, table_transformer=table_row)
+            group.custom_command("import-wait", "import_wait", validator=validate_wait, table_transformer=result_rows)
         return self.command_table
 
     def load_arguments(self, command: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .output.logs import hide_queries
-
 if TYPE_CHECKING:
     from ._options import BatchOptions, SourceImage
     from .engine import Platform
@@ -32,7 +30,6 @@ def import_image(
     referrers: str = "all",
 ) -> dict[str, Any]:
     """Import an image or OCI artifact from any registry into an Azure container registry, without Docker."""
-    hide_queries()
     from ._options import ImportOptions
     from .imports.image import import_image as run
 
@@ -86,7 +83,6 @@ def import_batch(
     batch: BatchOptions | None = None,
 ) -> dict[str, Any]:
     """Import many images: of a list, of a file, of repositories by patterns, of a whole registry."""
-    hide_queries()
     from .imports.batch import import_batch as run
 
     assert batch  # made of all the others, by the validator
@@ -95,7 +91,6 @@ def import_batch(
 
 def import_wait(cmd: Any, operation: str, timeout: float | None = None) -> dict[str, Any]:
     """Wait for an import that the registry's own service does."""
-    hide_queries()
     from .imports.wait import import_wait as run
 
     return run(cmd.cli_ctx, operation, timeout)

@@ -67,7 +67,7 @@ def _first_line(kind: type) -> str:
 
 
 def _what_to_do(row: catalogue.Known) -> str:
-    facts = {name: name.upper() for name in ("name", "repository", "source", "target", "operation")}
+    facts = {name: name.upper() for name in ("name", "repository", "identity", "operation")}
     return row.advice.format(**facts).replace("|", "\\|")
 
 

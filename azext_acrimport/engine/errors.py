@@ -231,9 +231,15 @@ class Disallowed(RegistryError):
 
 
 class RateLimited(RegistryError):
-    """429 to the end."""
+    """429 to the end. ``window``: in seconds, where a quota is spent that is counted over hours; else 0."""
 
     slug = "rate-limited"
+    window = 0
+
+    @property
+    def is_quota(self) -> bool:
+        """Docker Hub's: https://docs.docker.com/docker-hub/usage/pulls/#pull-rate-limit-hourly-windows"""
+        return "pull rate limit" in self.text
 
 
 class TooLarge(RegistryError):
@@ -377,7 +383,7 @@ class QuotaSpent(Blocked):
 
     def __init__(self, host: str, needed: int, left: int, window: int) -> None:
         super().__init__(
-            f"{host} (source) lets {left} more manifests be read in {window / 3600:g} h, and the image needs {needed}."
+            f"{host} (source) allows {left} more pulls in its window of {window / 3600:g} h; the image needs {needed}."
         )
         self.origin, self.subject, self.host = "source", host, host
         self.needed, self.left, self.window = needed, left, window

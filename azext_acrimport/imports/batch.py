@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from knack.log import get_logger
@@ -15,8 +16,8 @@ from ..engine import Cancelled, EngineError, ItemResult, Quota, TimedOut
 from ..job.clients import Clients
 from ..job.job import Outcome
 from ..output import errors, problem
-from ..output.batch import BatchView
 from ..output.result import to_result
+from ..progress.batch import BatchView
 from ..registries.credentials import Identity
 from ..registries.deadline import Deadline
 from ..registries.directory import Directory
@@ -32,34 +33,39 @@ HUB = "docker.io"
 
 def import_batch(cli_ctx: Any, options: BatchOptions) -> dict[str, Any]:
     """The report is returned, and thereby printed, whatever has happened; the command fails after it if it must."""
-    batch = _Batch(cli_ctx, options)
     try:
-        try:
-            with errors.told_apart():
-                batch.run()
-        except Mistakes as error:
-            names = "Give one of them another name: --prefix, --strip-prefix, or a target of its own in --file."
-            errors.exit_for_usage("\n".join(("Nothing was imported.", *error.mistakes)), names)
-        except EngineError as error:
-            batch.end(error)
-        return batch.told()
+        with BatchView(cli_ctx, f"Importing to {options.registry_name.rpartition('/')[2]}") as view:
+            return _Batch(cli_ctx, options, view).done()
     finally:
         if options.report:
             options.report.close()
 
 
 class _Batch:
-    def __init__(self, cli_ctx: Any, options: BatchOptions) -> None:
+    def __init__(self, cli_ctx: Any, options: BatchOptions, view: BatchView) -> None:
         self._cli_ctx = cli_ctx
         self._options = options
         self._deadline = Deadline(options.timeout)
-        self._view = BatchView(cli_ctx, f"Importing to {options.registry_name}")
+        self._view = view
         self._registry = options.registry_name
         # what was asked for, until it is known what that is
         self._lines = [Line.of_wanted(wanted, options.naming) for wanted in options.wanted]
         self._quota: Quota | None = None
         self._nothing = False
         self._failure: EngineError | None = None
+
+    def done(self) -> dict[str, Any]:
+        """The report of it."""
+        try:
+            with errors.told_apart():
+                self.run()
+        except Mistakes as error:
+            self._view.close()
+            names = "Give one of them another name: --prefix, --strip-prefix, or a target of its own in --file."
+            errors.exit_for_usage("\n".join(("Nothing was imported.", *error.mistakes)), names)
+        except EngineError as error:
+            self.end(error)
+        return self.told()
 
     def run(self) -> None:
         """To the end. Raises EngineError for what concerns all of it, and Mistakes."""
@@ -82,7 +88,7 @@ class _Batch:
             self._nothing = not expansion.entries
             for said in expansion.unmatched:
                 logger.warning("%s", said)
-            self._view.planned(len(self._lines))
+            self._view.planned(len(self._lines), self._standing)
             places = target, expansion.registries, connected
             jobs = Jobs(self._cli_ctx, options, sign_ins, identity, *places, deadline)
             run = Run(self._cli_ctx, options, jobs, self._view, deadline)
@@ -90,6 +96,10 @@ class _Batch:
                 run.do([line for line in self._lines if line.item], clients)
             finally:
                 self._quota = clients.quota(HUB)
+
+    def _standing(self) -> Counter[str]:
+        """How many have ended how."""
+        return Counter(line.outcome.item.status for line in self._lines if not line.is_under_way)
 
     def _lines_of(self, expansion: Expansion) -> list[Line]:
         """Of this part. What could not be looked at is told in each."""

@@ -12,8 +12,8 @@ from ..engine import EngineError, InvalidReference, ItemResult, Reference
 from ..job.job import Outcome
 from ..job.sides import Sides
 from ..output import errors
-from ..output.progress import ProgressView
 from ..output.result import to_result
+from ..progress.view import ProgressView
 from ..registries.deadline import Deadline
 from ..registries.directory import Registry
 from ..registries.naming import targets_of
@@ -25,28 +25,29 @@ logger = get_logger(__name__)
 def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
     """The result is returned, and thereby printed, also when it says that the import failed or was interrupted."""
     deadline = Deadline(options.timeout)
-    view, source, registry = None, options.source_image.typed, options.registry_name
+    source, registry = options.source_image.typed, options.registry_name
     outcome = Outcome(ItemResult(source, _as_typed(options)))
-    try:
-        with errors.told_apart(), Sides(cli_ctx, options, deadline) as sides:
-            job = sides.find()
-            source, registry = str(job.reference), job.target.host
-            outcome = Outcome(ItemResult(source, tuple(target.name for target in job.targets)))
-            warn_of_quarantine(job.target)
-            view = ProgressView(cli_ctx, f"Importing {source} to {registry}")
-            outcome = run(job, view)
-    except EngineError as error:
-        outcome.item.end_with(error)
-    item = outcome.item
-    if item.status == "blocked":  # where there is only one, it has failed
-        item.status = "failed"
-    item.seconds = deadline.elapsed
-    return told(cli_ctx, view, outcome, source=source, registry=registry, dry_run=options.dry_run)
+    with ProgressView(cli_ctx, f"Importing {source} to {registry.rpartition('/')[2]}") as view:
+        try:
+            with errors.told_apart(), Sides(cli_ctx, options, deadline) as sides:
+                job = sides.find()
+                source, registry = str(job.reference), job.target.host
+                outcome = Outcome(ItemResult(source, tuple(target.name for target in job.targets)))
+                view.is_about(f"Importing {source} to {registry}", ", ".join(outcome.item.targets))
+                warn_of_quarantine(job.target)
+                outcome = run(job, view)
+        except EngineError as error:
+            outcome.item.end_with(error)
+        item = outcome.item
+        if item.status == "blocked":  # where there is only one, it has failed
+            item.status = "failed"
+        item.seconds = deadline.elapsed
+        return told(cli_ctx, view, outcome, source=source, registry=registry, dry_run=options.dry_run)
 
 
 def told(
     cli_ctx: Any,
-    view: ProgressView | None,
+    view: ProgressView,
     outcome: Outcome,
     *,
     source: str | None,
@@ -54,10 +55,9 @@ def told(
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """The result, with a last word to people; the command fails after it when there was an error."""
-    if view:
-        view.end(outcome.item, outcome.engine)
+    view.end(outcome.item, outcome.engine, outcome.operation)
     if outcome.item.error:
-        errors.raise_after_output(cli_ctx, outcome.item.error)
+        errors.raise_after_output(cli_ctx, outcome.item.error, moved=bool(outcome.item.blobs.copied))
     return to_result(
         outcome.item,
         source=source,

@@ -23,10 +23,14 @@ from ..registries.directory import Registry
 
 @dataclass(slots=True)
 class Line:
-    """One line of the report. ``item`` is None for what could not be looked at, or not yet."""
+    """One line of the report. ``item`` is None for what could not be looked at, or not yet.
+
+    ``is_under_way``: the engine's own numbers have it in them.
+    """
 
     outcome: Outcome
     item: Item | None = None
+    is_under_way: bool = False
 
     @classmethod
     def of_wanted(cls, wanted: Wanted, naming: Naming, error: EngineError | None = None) -> Line:

@@ -17,8 +17,8 @@ from ..engine import Blocked, Cancelled, EngineError, ItemResult, Planned, TagCo
 from ..job.clients import Clients
 from ..job.job import Outcome
 from ..job.parallel import each
-from ..output.batch import BatchView
 from ..output.catalogue import TIMED_OUT, ServiceError
+from ..progress.batch import BatchView
 from ..registries.blob_places import remembered
 from ..registries.deadline import Deadline
 from ..service.image import import_by_service
@@ -106,6 +106,8 @@ class Run:
                 work.row = work.early or chosen(Facts(self._jobs.of(work.line), moving=moving))
             return not options.dry_run and (work.row is None or by_force or work.row.engine == "embedded")
 
+        for work in known.values():
+            work.line.is_under_way = True
         with remembered(self._cli_ctx) as places:
             report = copy_images(
                 requests,
@@ -120,6 +122,8 @@ class Run:
             )
         for item, work in zip(report.items, known.values(), strict=True):
             self._take(work, item, clients, reason=self._reason(work, by_force))
+            work.line.is_under_way = False
+        self._view.forget()
 
     def _reason(self, work: _Work, by_force: bool) -> str:
         if by_force:

@@ -12,7 +12,7 @@ from ..engine import Cancellation, EngineError, ItemResult, RegistryRepository
 from ..job.job import Outcome
 from ..job.sides import side
 from ..output import errors
-from ..output.progress import ProgressView
+from ..progress.view import ProgressView
 from ..registries.credentials import Identity, provider
 from ..registries.deadline import Deadline
 from ..registries.directory import Directory
@@ -23,17 +23,18 @@ from .image import told
 def import_wait(cli_ctx: Any, operation: str, timeout: float | None) -> dict[str, Any]:
     """The result of the import, or what is known of it. ``timeout`` in seconds."""
     deadline = Deadline(timeout)
-    view = ProgressView(cli_ctx, "Waiting for the import service")
     outcome, known = Outcome(ItemResult("", ()), "service"), {"source": None, "registry": None}
-    try:
-        with errors.told_apart():
-            outcome, known = wait_for(cli_ctx, operation, view, deadline, partial(_reader, cli_ctx, deadline))
-    except ValueError as error:
-        errors.exit_for_usage(*error.args)
-    except EngineError as error:
-        outcome.item.end_with(error)
-    outcome.item.seconds = deadline.elapsed
-    return told(cli_ctx, view, outcome, **known)
+    with ProgressView(cli_ctx, "Waiting for the import service") as view:
+        try:
+            with errors.told_apart():
+                outcome, known = wait_for(cli_ctx, operation, view, deadline, partial(_reader, cli_ctx, deadline))
+        except ValueError as error:
+            view.close()
+            errors.exit_for_usage(*error.args)
+        except EngineError as error:
+            outcome.item.end_with(error)
+        outcome.item.seconds = deadline.elapsed
+        return told(cli_ctx, view, outcome, **known)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 from .._options import SignIn
 from ..engine import Cancellation, CredentialError, Origin, Quota, RegistryClient, RegistryRepository
 from ..output import problem
+from ..output.waits import Waits
 from ..registries.credentials import Identity, provider
 from ..registries.deadline import Deadline
 from ..registries.directory import Registry
@@ -26,7 +27,7 @@ class Clients:
     """A context manager: at its end, and at that of the deadline, nothing is connected any more."""
 
     def __init__(self, cli_ctx: Any, identity: Identity, deadline: Deadline, sign_ins: Mapping[str, SignIn]) -> None:
-        self.cancellation = Cancellation()
+        self.cancellation = Cancellation(Waits())
         self.deadline = deadline
         self._cli_ctx = cli_ctx
         self._identity = identity

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..engine import CopyRequest, ItemResult, Planned, TimedOut, copy_images
 from ..output import errors
-from ..output.progress import ProgressView
+from ..progress.view import ProgressView
 from ..registries.blob_places import remembered
 from .job import Job
 
@@ -38,7 +38,4 @@ def copy_here(
             item.end_with(TimedOut(job.deadline.seconds or 0.0))
         elif item.status == "cancelled":
             item.error = errors.interrupted(item)
-        if job.options.dry_run and item.status == "planned" and (quota := request.source.quota):
-            left = f"{quota.left} are left in a window of {quota.window / 3600:g} h"
-            item.notices += (f"Docker Hub: it needs {item.manifests} pulls, one for each manifest; {left}.",)
     return item

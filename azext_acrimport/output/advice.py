@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +13,13 @@ from azure.cli.core.util import SSLERROR_TEMPLATE
 
 from .. import engine
 from ..engine import EngineError, RegistryError
+from ..progress.amounts import human_time
 from . import catalogue
 from .problem import Problem
 
-AGAIN = "Run the same command again: what was copied is skipped."
+AGAIN = "Run the same command again."
+# where something has been copied before it failed
+SKIPPING = "Run the same command again: what was copied is skipped."
 
 # another az login would lose the identity that the target wants
 FOREIGN_SIGN_IN = (
@@ -24,9 +29,15 @@ FOREIGN_SIGN_IN = (
 
 Advice = tuple[type[azclierror.AzCLIError], str, str]
 
+# As credentials are told of (registries.credentials); what Azure takes as an assignee is an id or a user's name.
+SIGNED_IN = re.compile(r"the az login identity (\S+) of tenant")
+ASSIGNEE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\S+@\S+", re.IGNORECASE)
 
-def advice_for(error: EngineError, *, many: bool = False) -> Advice:
-    """az's class, message and recommendation; ``many``: of ``az acr import-batch``, which has other options.
+
+def advice_for(error: EngineError, *, many: bool = False, moved: bool = False) -> Advice:
+    """az's class, message and recommendation. ``many``: of ``az acr import-batch``, which has other options; ``moved``:
+    something was copied before.
+
 
     An error of which the table knows no class is raised: a bug.
     """
@@ -34,7 +45,8 @@ def advice_for(error: EngineError, *, many: bool = False) -> Advice:
         if kind in ADVICE:
             told, message, recommendation = ADVICE[kind](error)
             in_batch = OF_MANY.get(kind) if many else None
-            return told, message, _of_listing(error) or in_batch or recommendation
+            recommendation = _of_listing(error) or in_batch or recommendation
+            return told, message, recommendation.replace(AGAIN, SKIPPING) if moved else recommendation
     raise error
 
 
@@ -76,7 +88,7 @@ def _what(error: RegistryError) -> str:
 def _said(error: RegistryError) -> str:
     said = " ".join(filter(None, (" ".join(error.codes), error.text))).rstrip(".")
     request = f" Request id {error.request_id}." if error.request_id else ""
-    return (f" It said: {said}." if said else "") + request
+    return (f" The registry's answer: {said}." if said else "") + request
 
 
 def _is_acr(host: str) -> bool:
@@ -84,20 +96,25 @@ def _is_acr(host: str) -> bool:
 
 
 def _login(error: EngineError) -> str:
+    if error.origin == "target" and "az login identity" not in error.mode:
+        return f"Sign in to it first: docker login {error.subject}"
     if "az login identity" in error.mode and error.origin == "source":
         return f"If the registry is in another tenant, import with a token of it: {FOREIGN_SIGN_IN}"
     if "az login identity" in error.mode:
-        return "Run az login. If the registry is in another tenant: az login --tenant TENANT."
+        return "Sign in again: az login. If the registry is in another tenant: az login --tenant TENANT"
     if "Entra token" in error.mode:
         return f"Get a new one, of the registry's tenant: {FOREIGN_SIGN_IN}"
     if "credential" in error.mode:
         return "Sign in again with docker login, or pass --username and --password."
     if error.mode == "anonymous":
         return (
-            "Pass --username and --password. Private registries also answer this way when the name is wrong: "
-            "check the repository."
+            "Pass --username and --password. Many registries also answer so when there is no such repository: check "
+            "its name."
         )
-    return "Check --username and --password. Many registries also answer this way when the repository's name is wrong."
+    return (
+        "Check --username and --password. Many registries also answer so when there is no such repository: check its "
+        "name."
+    )
 
 
 def _unauthorized(error: Any) -> Advice:
@@ -134,9 +151,15 @@ def _role(error: Any, role: str, abac: str) -> str:
     else:
         grant = f"Grant the identity the role {role}"
     return (
-        f'{grant}: az role assignment create --role "{role}" --assignee IDENTITY '
+        f'{grant}: az role assignment create --role "{role}" --assignee {_assignee(error.mode)} '
         f"--scope $(az acr show --name {error.host.split('.')[0]} --query id --output tsv)"
     )
+
+
+def _assignee(mode: str) -> str:
+    """Who has signed in; a managed identity has no name that could be given."""
+    signed_in = SIGNED_IN.search(mode)
+    return signed_in[1] if signed_in and ASSIGNEE.fullmatch(signed_in[1]) else "IDENTITY"
 
 
 def _firewall(error: Any) -> Advice:
@@ -172,7 +195,7 @@ def _not_found(error: Any) -> Advice:
 def _disallowed(error: Any) -> Advice:
     name, repository = error.host.split(".")[0], error.repository
     if not _is_acr(error.host):
-        message = f"{_where(error)} does not allow this for{_what(error)}.{_said(error)}"
+        message = f"{_where(error)} does not allow this in{_what(error)}.{_said(error)}"
         return azclierror.ForbiddenError, message, "Check whether it is read-only, or a proxy or mirror of another one."
     image = f"{repository}:{error.path.rpartition('/_tags/')[2]}"
     known = {
@@ -190,18 +213,32 @@ def _disallowed(error: Any) -> Advice:
         )
     return (
         azclierror.ForbiddenError,
-        f"{_where(error)} does not allow this for{_what(error)}: it is locked, read-only or quarantined.{_said(error)}",
+        f"{_where(error)} does not allow this in{_what(error)}: it is locked, read-only or quarantined.{_said(error)}",
         f"See what is locked: az acr repository show --name {name} --repository {repository} "
         "--query changeableAttributes",
     )
 
 
 def _rate_limited(error: Any) -> Advice:
-    wait = f"; it asks to wait {error.retry_after:.0f} s" if error.retry_after else ""
-    advice = f"{AGAIN} Do so later, with --jobs 1 to ask more slowly."
-    if "docker.io" in error.host and error.mode == "anonymous":
-        advice += " Signing in with --username and --password raises Docker Hub's limit."
+    if error.window:
+        return _quota(error, f"{_whose(error)} limit of pulls at {_where(error)} is used up.{_said(error)}")
+    wait = f"; it asks to wait {human_time(error.retry_after)}" if error.retry_after else ""
+    advice = f"{AGAIN} If it limits again, ask more slowly: --jobs 1"
     return azclierror.AzureResponseError, f"{_where(error)} limits requests{wait}.{_said(error)}", advice
+
+
+def _quota(error: Any, message: str) -> Advice:
+    """Docker Hub's, of hours. https://docs.docker.com/docker-hub/usage/pulls/"""
+    ends = time.strftime("%H:%M", time.localtime(time.time() + error.window))
+    when = (
+        f"Its window is {human_time(error.window)}, so it is over at {ends} at the latest; then run the command again."
+    )
+    more = "Or sign in for a larger one: --username NAME --password @FILE, with an access token of Docker Hub in FILE."
+    return azclierror.AzureResponseError, message, f"{when} {more}" if error.mode in ("", "anonymous") else when
+
+
+def _whose(error: Any) -> str:
+    return "The anonymous" if error.mode in ("", "anonymous") else "The"
 
 
 def _too_large(error: Any) -> Advice:
@@ -241,22 +278,24 @@ def _network_error(error: Any) -> Advice:
     advice = {
         "dns": "Check the name, VPN and DNS.",
         "proxy": "Check HTTPS_PROXY and NO_PROXY, and whether the proxy lets this host through.",
-        "redirect": "The registry sends its clients where acrimport does not follow; its administrator can mend that.",
+        "redirect": "The registry sends its clients where acrimport does not follow. Only its administrator can change "
+        "that.",
     }.get(error.reason, f"Check the name, the port, VPN and proxy (HTTPS_PROXY, NO_PROXY). {AGAIN}")
     return azclierror.AzureConnectionError, error.message + _for_whom(error), advice
 
 
 def _tls_error(error: Any) -> Advice:
     advice = (
-        "If its authority is a private one: set REQUESTS_CA_BUNDLE to a file that holds it, or put it into "
-        f"~/.config/containers/certs.d/{error.host}/ca.crt. {SSLERROR_TEMPLATE}"
+        "If its certificate is from a private authority, set REQUESTS_CA_BUNDLE to a file that holds it, or put it "
+        f"into ~/.config/containers/certs.d/{error.host}/ca.crt. {SSLERROR_TEMPLATE}"
     )
     return azclierror.AzureConnectionError, error.message + _for_whom(error), advice
 
 
 def _credential_error(error: Any) -> Advice:
     host = f"{error.subject} ({error.origin}): " if error.subject else ""
-    advice = "Mend it, or pass --username and --password. DOCKER_CONFIG names another folder with a config.json."
+    other = "pass --username and --password" if error.origin == "source" else "sign in with docker login"
+    advice = f"Correct it, or {other}. The variable DOCKER_CONFIG names another folder with a config.json."
     return azclierror.AuthenticationError, f"{host}{error.message}{_for_whom(error)}", advice
 
 
@@ -268,8 +307,8 @@ def _auth_error(error: Any) -> Advice:
 def _tag_conflict(error: Any) -> Advice:
     return (
         azclierror.InvalidArgumentValueError,
-        f"Tag {error.subject} (target) exists with another digest. It is {error.existing}, and the source is "
-        f"{error.wanted}. Nothing was changed.",
+        f"The tag {error.subject} (target) names another image: {error.existing}. The source's is {error.wanted}. "
+        "Nothing was changed.",
         "Add --force to move the tag, or choose another one with --image.",
     )
 
@@ -279,18 +318,26 @@ def _service_error(error: Any) -> Advice:
     ids = f" Correlation id {error.request_id}." if error.request_id else ""
     asked = error.operation.startswith("https:")  # an address, which the next step holds; else the id in a text
     ids += f" Operation {error.operation}." if error.operation and not asked else ""
-    said = f" The service said: {' '.join(filter(None, (error.arm_code, error.words)))}." if error.words else ""
+    said = f" Azure's answer: {' '.join(filter(None, (error.arm_code, error.words)))}." if error.words else ""
     sure = f" ({error.sure})" if error.sure else ""
     facts = {
         "name": error.registry.partition(".")[0] if _is_acr(error.registry) else "NAME",
         "repository": error.repository or "REPOSITORY",
         "operation": f"'{error.operation}'",
+        "identity": _client(error.words),
     }
     meaning = f"{error.known.meaning.rstrip('.')}{sure}."
     advice = error.known.advice.format(**facts)
     if asked and "{operation}" not in error.known.advice:
         advice += f" What has begun can be waited for: az acr import-wait --operation '{error.operation}'"
     return kind, f"{meaning}{said.replace('..', '.')}{ids}", advice
+
+
+def _client(words: str) -> str:
+    """Whom Azure names as the one who lacks a right; a word in capitals is to be filled in."""
+    client = catalogue.CLIENT.search(words)
+    named = (client[2] or client[1]) if client else ""
+    return named if ASSIGNEE.fullmatch(named) else "IDENTITY"
 
 
 def _plain(kind: type[azclierror.AzCLIError], recommendation: str) -> Callable[[Any], Advice]:
@@ -306,7 +353,7 @@ OF_MANY: dict[type[EngineError], str] = {
     engine.NoMatchingPlatform: "Choose among these with --platform, or with platforms in --file.",
 }
 
-_DAMAGED = f"Nothing was tagged. {AGAIN} If it repeats, the copy is damaged or a proxy changes what passes through."
+_DAMAGED = f"No tag was written. {AGAIN} If it fails again, the source is damaged, or a proxy changes what passes."
 
 ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
     engine.InvalidReference: _plain(
@@ -351,17 +398,12 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
     engine.ListingError: _plain(
         azclierror.AzureResponseError, "Name single tags with --tags, or repositories with --source or --file."
     ),
-    engine.Blocked: _plain(azclierror.AzureResponseError, f"Mend what has failed. {AGAIN}"),
-    engine.QuotaSpent: lambda error: (
-        azclierror.AzureResponseError,
-        error.message,
-        f"{AGAIN} Do so when the window of {error.window / 3600:g} h is over, or sign in with --username and "
-        "--password, which raises the limit.",
-    ),
+    engine.Blocked: _plain(azclierror.AzureResponseError, f"See to the image that has failed. {AGAIN}"),
+    engine.QuotaSpent: lambda error: _quota(error, error.message),
     engine.Cancelled: _plain(azclierror.ManualInterrupt, AGAIN),
     catalogue.ServiceGoesOn: lambda error: (
         azclierror.ManualInterrupt,
         error.message,
-        f"To see how it ends: az acr import-wait --operation '{error.operation}'",
+        f"To wait for its end: az acr import-wait --operation '{error.operation}'",
     ),
 }

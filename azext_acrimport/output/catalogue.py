@@ -18,6 +18,8 @@ GUID = r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}"
 CORRELATION = re.compile(rf"Correlation ?ID:?\s*'?({GUID})'?\.?", re.IGNORECASE)
 OPERATION = re.compile(r"Operation (registries-[0-9a-f-]+) failed\.?", re.IGNORECASE)
 ENVELOPE = re.compile(r"Deployment failed\.|Resource /subscriptions/\S+|Code: \w+|Message:", re.IGNORECASE)
+# Who asked, and, where there is one, the object id that a role assignment takes.
+CLIENT = re.compile(r"client '([^']+)'(?: with object id '([^']+)')?", re.IGNORECASE)
 # What it puts before the answer of the source: until 2024, and since.
 RELAYED = re.compile(r"Invalid message|error occurred when getting", re.IGNORECASE)
 # More of it is not read by anybody.
@@ -30,8 +32,9 @@ MAX_TEXT = 16 * 1024
 class Known:
     """A failure of which we know what it is. ``side``: who is to blame; "named": the registry that the text names.
 
-    ``advice`` may hold {name} (of the registry that is to blame), {repository}, {operation} (where to ask for it).
-    ``elsewhere``: the embedded engine does not have this trouble. ``missing``: something is not there (exit code 3).
+    ``advice`` may hold {name} (of the registry that is to blame), {repository}, {identity} (who asked), {operation}
+    (where to ask for it). ``elsewhere``: the embedded engine does not have this trouble. ``missing``: something is not
+    there (exit code 3).
     """
 
     slug: str
@@ -46,7 +49,7 @@ class Known:
 EMBEDDED = "Copy through this machine: --engine embedded."
 AGAIN = "Run the same command again."
 GRANT = (
-    'az role assignment create --role "Container Registry Data Importer and Data Reader" --assignee IDENTITY '
+    'az role assignment create --role "Container Registry Data Importer and Data Reader" --assignee {identity} '
     "--scope $(az acr show --name {name} --query id --output tsv)"
 )
 SHOW_TARGET = 'az acr show --name {name} --query "{{public:publicNetworkAccess,rules:networkRuleSet}}"'
@@ -208,7 +211,7 @@ CATALOGUE: tuple[Known, ...] = (
         "denied",
         "named",
         r"Access to (\S+) denied",
-        "The registry that the text names let the service not in: network rules, or a missing right.",
+        "The registry that the answer names does not let the service in: network rules, or a missing right.",
         f"See its rules: {SHOW_TARGET}. Or copy through this machine: --engine embedded.",
         elsewhere=True,
     ),
@@ -224,7 +227,7 @@ CATALOGUE: tuple[Known, ...] = (
         "unauthorized",
         "source",
         r"Invalid message Unauthorized|(?-i:\bUNAUTHORIZED\b)|insufficient_scope|StatusCode: 401",
-        "The source did not accept the sign-in, or wants one. Many also answer so when there is no such repository.",
+        "The source did not accept the sign-in, or asks for one. Many also answer so when there is no such repository.",
         "Check --username and --password, and the repository's name.",
         elsewhere=True,
     ),
@@ -257,7 +260,7 @@ CATALOGUE: tuple[Known, ...] = (
         "arm",
         r"\b(?:ServiceUnavailable|InternalServerError|GatewayTimeout|Deployment failed)\b",
         "The service itself is in trouble.",
-        f"{AGAIN} If it stays, open a support request with the ids.",
+        f"{AGAIN} If it fails again, open a support request with the ids.",
         elsewhere=True,
     ),
 )
@@ -281,13 +284,13 @@ TAG_MOVED = Known(
     "incomplete",
     "target",
     r"(?!)",
-    "The target does not have the digest that the source named when the import began.",
-    f"{AGAIN} The digest is then what is asked for: add @DIGEST to --source.",
+    "The target does not have the digest that the source had when the import began.",
+    f"{AGAIN} To import exactly one image, name it by its digest: --source REPOSITORY@DIGEST.",
 )
 UNKNOWN = Known(
     "unknown", "arm", r"(?!)",
-    "This answer is not known to acrimport.",
-    "Copy through this machine: --engine embedded. If it stays, open a support request with the ids.",
+    "The service failed, and its answer is not known to acrimport.",
+    "Copy through this machine: --engine embedded. If it fails again, open a support request with the ids.",
 )  # fmt: skip
 
 # Not found in texts: what this program sees for itself.

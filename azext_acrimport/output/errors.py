@@ -14,19 +14,20 @@ from azure.cli.core import azclierror
 
 from .. import engine
 from ..engine import EngineError
+from ..progress.amounts import counted
 from .advice import advice_for
 from .problem import az_errors
 
 
-def to_azclierror(error: EngineError, *, many: bool = False) -> azclierror.AzCLIError:
-    """The az exception for it: message with the stable code, and recommendation."""
-    kind, message, recommendation = advice_for(error, many=many)
+def to_azclierror(error: EngineError, *, many: bool = False, moved: bool = False) -> azclierror.AzCLIError:
+    """The az exception for it: message with the stable code, and recommendation, as ``advice_for`` has them."""
+    kind, message, recommendation = advice_for(error, many=many, moved=moved)
     return kind(f"{message} [{error.code}]", recommendation=recommendation)
 
 
-def to_json(error: EngineError, *, many: bool = False) -> dict[str, str | None]:
+def to_json(error: EngineError, *, many: bool = False, moved: bool = False) -> dict[str, str | None]:
     """The member ``error`` of a result."""
-    _, message, recommendation = advice_for(error, many=many)
+    _, message, recommendation = advice_for(error, many=many, moved=moved)
     return {
         "code": error.code,
         "side": error.origin,
@@ -64,13 +65,13 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def raise_after_output(cli_ctx: Any, error: EngineError, *, many: bool = False) -> None:
+def raise_after_output(cli_ctx: Any, error: EngineError, *, many: bool = False, moved: bool = False) -> None:
     """az prints a result or an error, not both, unless the error comes when the result is out."""
     from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
 
     def fail(*_: Any, **__: Any) -> None:
         cli_ctx.unregister_event(EVENT_CLI_SUCCESSFUL_EXECUTE, fail)
-        raise to_azclierror(error, many=many)
+        raise to_azclierror(error, many=many, moved=moved)
 
     cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, fail)
 
@@ -87,10 +88,8 @@ def interrupted(item: engine.ItemResult | None = None) -> engine.Cancelled:
     """Ctrl-C: what is complete, what is not."""
     written = item.written if item else ()
     left = [target for target in item.targets if target not in written] if item else []
-    blobs = item.blobs.copied + item.blobs.mounted if item else 0
-    state = (
-        f"Complete: {', '.join(written)}. Not written: {', '.join(left)}"
-        if written
-        else "No tag was written or changed"
-    )
-    return engine.Cancelled(f"Interrupted. {state}; {blobs} blob(s) were copied.")
+    copied = item.blobs.copied if item else 0
+    if not written:
+        return engine.Cancelled(f"Interrupted. No tag was written; {counted(copied, 'blob')} copied.")
+    rest = f" Not written: {', '.join(left)}." if left else ""
+    return engine.Cancelled(f"Interrupted. Complete: {', '.join(written)}.{rest}")

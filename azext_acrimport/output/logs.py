@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""What az's own logs may hold of our requests."""
+"""What az's own logs may hold of our requests, and how they reach the agent of a pipeline."""
 
 from __future__ import annotations
 
 import logging
+import os
 import re
+
+from ..progress import pipeline
 
 
 class QueryFilter(logging.Filter):
@@ -17,8 +20,10 @@ class QueryFilter(logging.Filter):
         return True
 
 
-def hide_queries() -> None:
+def prepare_logs() -> None:
     """Once a process, however often commands run in it."""
+    if pipeline.in_pipeline(os.environ):
+        pipeline.mark_issues()
     logger = logging.getLogger("urllib3.connectionpool")
     if not any(isinstance(present, QueryFilter) for present in logger.filters):
         logger.addFilter(QueryFilter())

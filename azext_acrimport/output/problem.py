@@ -13,6 +13,7 @@ from azure.cli.core.util import SSLERROR_TEMPLATE
 from knack.util import CLIError
 
 from ..engine import EngineError
+from ..progress.amounts import counted
 
 NETWORK = "Check the network, VPN and proxy (HTTPS_PROXY, NO_PROXY), then run the same command again."
 
@@ -122,8 +123,8 @@ class ReportNotWritten(Problem):
 def batch_incomplete(failed: int, count: int) -> BatchIncomplete:
     """So many of so many."""
     return BatchIncomplete(
-        f"{failed} of {count} images were not imported.",
-        "The result says why, for each of them. Run the same command again: it does only what is missing.",
+        f"{failed} of {counted(count, 'image')} {'was' if failed == 1 else 'were'} not imported.",
+        "The result says why. Run the same command again: it does only what is missing.",
     )
 
 
@@ -145,7 +146,7 @@ def registry_not_found(name: str, side: str, looked_in: str, login_server: str) 
     return RegistryNotFound(
         f"The {side} registry '{name}' was not found in {looked_in}.",
         "See which registries there are: az acr list --output table. If it is in another subscription, or you may not "
-        f"list registries{elsewhere}",
+        f"list registries{elsewhere}.",
         side=side,
     )
 
@@ -169,7 +170,7 @@ def arm_refused(registry: str, side: str, *, status: int, said: str, request_id:
     if status >= 500:
         return unreachable("Azure Resource Manager", f"it answered {status}", request_id)
     if status < 400:  # a proxy's page has come in its place
-        return unreachable("Azure Resource Manager", "what came is no answer of it", request_id)
+        return unreachable("Azure Resource Manager", "something else answered in its place", request_id)
     return ArmDenied(
         f"Azure Resource Manager did not show the {side} registry '{registry}': {said}",
         "Give the registry's login server instead: the registry itself is asked then.",

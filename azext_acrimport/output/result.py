@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What scripts get when an import has ended: one object, or one row of a table."""
+"""What scripts get when an import has ended: one object."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from .progress import human_bytes
+from ..progress.plan import pulls_of
 
 if TYPE_CHECKING:
     from ..engine import ItemResult, Tally
@@ -24,7 +23,8 @@ def to_result(
     dry_run: bool = False,
     many: bool = False,
 ) -> dict[str, Any]:
-    """The object that ``az acr import`` writes to stdout; ``operation`` only where the service was not waited for.
+    """The object that ``az acr import`` writes to stdout; ``operation`` only where the service was not waited for,
+    ``hub`` in a dry run where Docker Hub says what it still allows.
 
     ``engine`` is empty when it ended before one was chosen. What is not known is null: what only the service knows, and
     does not tell; all that nobody has looked at. ``many``: it is one of a batch.
@@ -57,26 +57,11 @@ def to_result(
             for change in item.changes
         ],
         "seconds": round(item.seconds, 3),
-        "error": errors.to_json(item.error, many=many) if item.error else None,
+        "error": errors.to_json(item.error, many=many, moved=bool(item.blobs.copied)) if item.error else None,
         **({"operation": operation} if operation else {}),
+        **({"hub": hub} if (hub := pulls_of(item)) else {}),
     }
 
 
 def _tally(tally: Tally) -> dict[str, int]:
     return {"copied": tally.copied, "mounted": tally.mounted, "existing": tally.existing}
-
-
-def table_row(result: dict[str, Any]) -> OrderedDict[str, Any]:
-    """One readable row for ``--output table``."""
-    digest = result["digest"] or ""
-    return OrderedDict(
-        [
-            ("SOURCE", result["source"]),
-            ("TARGET", ", ".join(f"{result['registry'] or ''}/{target}" for target in result["targets"])),
-            ("STATUS", result["status"]),
-            ("DIGEST", digest[: len("sha256:") + 12]),
-            ("BLOBS", ", ".join(f"{count} {way}" for way, count in (result["blobs"] or {}).items() if count) or "-"),
-            ("SIZE", human_bytes(result["bytes"]["copied"]) if result["bytes"] else "-"),
-            ("SECONDS", result["seconds"]),
-        ]
-    )

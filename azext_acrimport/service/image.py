@@ -30,7 +30,7 @@ from ..engine import (
 from ..job.job import Job, Outcome, with_facts
 from ..output import problem
 from ..output.catalogue import ServiceError
-from ..output.progress import ProgressView
+from ..progress.view import ProgressView
 from ..registries.deadline import Deadline
 from .operation import Operation
 from .referrers import import_referrers

@@ -64,14 +64,14 @@ class Operation:
         self.url = url
         self._names = {"source": source, "target": target}
 
-    def wait(self, deadline: Deadline, on_poll: Callable[[float, str], None]) -> dict[str, Any]:
-        """The last answer. Tells ``on_poll`` the seconds so far and what was said. Raises ServiceError."""
-        started, failures, said = time.monotonic(), 0, "nothing"
+    def wait(self, deadline: Deadline, on_poll: Callable[[str], None]) -> dict[str, Any]:
+        """The last answer. Tells ``on_poll`` what was said. Raises ServiceError."""
+        failures, said = 0, "nothing"
         while self.url:
             try:
                 status, headers, text = deadline.wait_for(self._asked)
             except TimedOut:
-                raise ServiceError(TIMED_OUT, "arm", f"It last said: {said}.", operation=self.url) from None
+                raise ServiceError(TIMED_OUT, "arm", f"Its last answer: {said}.", operation=self.url) from None
             body = _object(text)
             failures = failures + 1 if status in TEMPORARY else 0
             if status in TEMPORARY and failures < MAX_FAILURES:
@@ -81,7 +81,7 @@ class Operation:
                 said = _said(body)
             else:
                 return self._ended(status, headers, body, text)
-            on_poll(time.monotonic() - started, said)
+            on_poll(said)
             pause = seconds_to_wait(headers)
             time.sleep(pause if deadline.left is None else min(pause, deadline.left))
         return {}  # it had ended when it was asked for

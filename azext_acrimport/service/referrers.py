@@ -19,7 +19,7 @@ from ..engine import (
 )
 from ..job.embedded import copy_here
 from ..job.job import Job
-from ..output.progress import ProgressView
+from ..progress.view import ProgressView
 from ..registries.deadline import Deadline
 from .operation import Operation
 from .request import begun, waited

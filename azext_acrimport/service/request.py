@@ -12,7 +12,7 @@ from .._options import Target
 from ..job.job import Job
 from ..output import problem
 from ..output.catalogue import CATALOGUE, Known, ServiceError, ServiceGoesOn, understand
-from ..output.progress import ProgressView
+from ..progress.view import ProgressView
 from ..registries.arm import Arm, management_client
 from ..registries.deadline import Deadline
 from ..registries.directory import Registry
@@ -116,7 +116,8 @@ def _understood(error: Any, job: Job) -> ServiceError:
 def waited(operation: Operation, deadline: Deadline, view: ProgressView) -> dict[str, Any]:
     """Its last answer. Ctrl-C ends the waiting, never the import."""
     try:
-        return operation.wait(deadline, view.waiting)
+        with view.operation() as heard:
+            return operation.wait(deadline, heard)
     except KeyboardInterrupt:
         raise ServiceGoesOn(operation.url) from None
 

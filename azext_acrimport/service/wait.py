@@ -16,7 +16,7 @@ from ..engine import (
     parse_repository_tag,
 )
 from ..job.job import Outcome, facts_of
-from ..output.progress import ProgressView
+from ..progress.view import ProgressView
 from ..registries.arm import Arm
 from ..registries.deadline import Deadline
 from .operation import Operation

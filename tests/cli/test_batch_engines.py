@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -92,7 +93,7 @@ def done(monkeypatch, cli_ctx):
         registries, deadline = {source.host: source}, Deadline(seconds)
         asked_for = BatchOptions(**options)
         jobs = Jobs(cli_ctx, asked_for, {}, identity, TARGET, registries, Clients, deadline)
-        many.Run(cli_ctx, asked_for, jobs, lambda progress: None, deadline).do(lines, Clients())
+        many.Run(cli_ctx, asked_for, jobs, Mock(), deadline).do(lines, Clients())
         done.asked = list(asked)
         found = [line.outcome for line in lines]
         return [(o.engine, o.item.status, o.item.error.code if o.item.error else None) for o in found]

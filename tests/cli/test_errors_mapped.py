@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from azure.cli.core import azclierror
 
 from azext_acrimport import engine
 from azext_acrimport.output import advice, errors
+from azext_acrimport.output.catalogue import understand
 from tests.support.scripted import Script, answer, transport
 
 KINDS = {kind for kind in vars(engine).values() if isinstance(kind, type) and issubclass(kind, engine.EngineError)}
@@ -67,7 +70,7 @@ def test_json_of_an_error():
         "code": "target-denied",
         "side": "target",
         "message": "myregistry.azurecr.io (target) denied push to repository team/app; signed in with az login "
-        "identity. It said: words. Request id guid-1.",
+        "identity. The registry's answer: words. Request id guid-1.",
         "recommendation": errors.to_azclierror(error).recommendations[0],
         "correlationId": "guid-1",
     }
@@ -109,3 +112,53 @@ def test_refusal_says_what_to_do_instead(ask, error, kind, advice):
         script = Script([error])
         ask(engine.RegistryClient("r.test", "r.test", transport(script), lambda: engine.ANONYMOUS))
     assert errors.to_json(caught.value)["recommendation"].startswith(advice)
+
+
+BEFORE = ("Run the same command again.", "Run the same command again: what was copied is skipped.")
+ME = "the az login identity dev@contoso.com of tenant t"
+MANAGED = "the az login identity systemAssignedIdentity of tenant t"
+NO_ADDRESS = "client with IP 10.0.0.1 is not allowed access"
+LINKED = "The client 'x' with object id '{0}' may not read the linked scope(s) '/subscriptions/s/registries/src'."
+GUID = "12345678-90ab-cdef-1234-567890abcdef"
+
+
+@pytest.mark.parametrize(
+    ("error", "moved", "words"),
+    [
+        (sample(engine.Truncated), False, BEFORE[0]),
+        (sample(engine.Truncated), True, BEFORE[1]),
+        (engine.Denied("r.azurecr.io", origin="target", mode=ME), False, "--assignee dev@contoso.com --scope $(az acr"),
+        (engine.Denied("r.azurecr.io", origin="target", mode=MANAGED),
+                 False, "--assignee IDENTITY"),
+        (engine.Unauthorized("registry.corp", origin="target", mode="anonymous"), False, "docker login registry.corp"),
+        (engine.Unauthorized("registry.corp", origin="source", mode="anonymous"), False, "--username"),
+        (understand(LINKED.format(GUID), arm_code="LinkedAuthorizationFailed"), False,
+         f"--assignee {GUID} --scope $(az acr show"),
+        (understand("The client 'x' with object id 'y' does not have authorization to perform action",
+                    target="r.azurecr.io"), False,
+         "--assignee IDENTITY --scope $(az acr show --name r --query id --output tsv)."),
+        (understand(NO_ADDRESS, source="src.azurecr.io"), False, "--name src --allow"),
+        (understand(NO_ADDRESS, source="ghcr.io"), False, "--name NAME --allow"),
+    ],
+)  # fmt: skip
+def test_advice_is_filled_in(error, moved, words):
+    """Who, where and what for, as far as it is known; nothing that has not happened."""
+    recommendation = errors.to_azclierror(error, moved=moved).recommendations[0]
+    assert words in recommendation
+    assert moved or BEFORE[1] not in recommendation
+
+
+@pytest.mark.parametrize(
+    ("mode", "signs_in"),
+    [("anonymous", True), ("", True), ("user name and password of robot", False)],
+)
+def test_spent_quota_is_named(mode, signs_in):
+    """As what it is: how long, until when, and how there is more."""
+    limited = engine.RateLimited("registry-1.docker.io", origin="source", mode=mode, text="pull rate limit")
+    limited.window = 21_600
+    for error in (limited, engine.QuotaSpent("docker.io", 3, 1, 21_600)):
+        error.mode = mode
+        said = errors.to_azclierror(error)
+        assert "pulls" in said.error_msg
+        assert re.search(r"window is 6 h, so it is over at \d\d:\d\d at the latest", said.recommendations[0])
+        assert ("--username NAME --password @FILE" in said.recommendations[0]) is signs_in

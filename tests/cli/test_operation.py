@@ -86,7 +86,7 @@ CUT = IncompleteReadError("cut off")
 def wait(arm: Arm, timeout: float | None = None) -> tuple[dict, list[str]]:
     """Its last answer, and what was told meanwhile."""
     told: list[str] = []
-    return operation.Operation(arm, URL).wait(Deadline(timeout), lambda _, said: told.append(said)), told
+    return operation.Operation(arm, URL).wait(Deadline(timeout), told.append), told
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_import_is_begun_when_there_is_room(clock):
     """As long as it is asked to wait; and an import that has ended already is not waited for."""
     operation = begin(Service(BUSY, (503, {}), (202, {"Location": URL})))
     assert (operation.url, clock.slept) == (URL, [5, 10])
-    assert begin(Service((200, {}))).wait(Deadline(), lambda *_: None) == {}
+    assert begin(Service((200, {}))).wait(Deadline(), lambda said: None) == {}
 
 
 def test_who_is_told_to_wait_waits_for_all(clock):

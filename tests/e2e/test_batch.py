@@ -246,7 +246,7 @@ def test_dry_run_spends_no_pull_and_says_what_is_left(sandbox, az, hub):
     item = result.json["items"][0]
     assert item["digest"] == tag_digest(hub, "quota/dry", "1")
     assert (item["blobs"], item["changes"][0]["action"]) == (None, "create")
-    assert "2 pulls, 50 are left in a window of 6 h" in result.stderr
+    assert "2 pulls needed, 50 pulls left in its window of 6 h" in result.stderr
     assert tag_digest(sandbox.content(TARGET), "quota/dry", "1") is None
     single = az("acr", "import", "--name", "myregistry", "--source", "docker.io/quota/dry:1", "--dry-run")
     assert "it needs 1 pulls, one for each manifest; 49 are left in a window of 6 h" in single.stderr

@@ -9,6 +9,7 @@ import random
 import re
 import signal
 import threading
+import time
 
 import pytest
 
@@ -142,10 +143,12 @@ def test_batch_that_is_interrupted_while_the_service_works(sandbox, az):
 
     sandbox.world.service_faults += [ServiceFault(hangs=True), ServiceFault(hangs=True)]
     words = ("acr", "import-batch", "-n", "myregistry", "--source", f"mysourceregistry.azurecr.io/{name}")
+    before = len(sandbox.world.imports)
     process = az.start(*words, "--engine", "service")
     for _ in range(600):
-        if "service works" in (line := process.stderr.readline()) or not line:
+        if len(sandbox.world.imports) >= before + 2 or process.poll() is not None:
             break
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=20)
     sandbox.world.service_faults.clear()

@@ -215,7 +215,7 @@ def test_table_has_one_row(sandbox, az, repository):
     words = ("--source", "mcr.microsoft.com/hello-world", "-t", f"{repository}:1")
     lines = az("acr", "import", "-n", "myregistry", *words, "--output", "table").stdout.splitlines()
     assert len(lines) == 3
-    assert lines[0].split()[:3] == ["SOURCE", "TARGET", "STATUS"]
+    assert lines[0].split() == ["TARGET", "STATUS", "DIGEST", "MOVED", "SECONDS"]
     assert f"{TARGET}/{repository}:1" in lines[2]
 
 

@@ -67,7 +67,7 @@ def test_stopped_in_the_middle(sandbox, az, number, jobs):
     second = az(*words(name)).json
     assert second["status"] == "copied"
     if jobs == 1:
-        assert second["blobs"]["existing"] == 2
+        assert second["blobs"]["existing"] in (2, 3)  # the one that was held may have got through
     assert set(tree(sandbox.content(TARGET), name, "1")) >= set(image.blobs)
 
 

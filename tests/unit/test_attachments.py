@@ -286,7 +286,7 @@ def test_index_that_names_another_images_digest_attaches_nothing_to_it():
     assert target.referrers(source_of(CHILD)) == target.referrers(source_of(sbom)) == []
     assert set(target.tags) == {"theirs", "1"}
     assert [found.digest for found in target.referrers(source_of(evil))] == [source_of(own)]
-    assert "3 referrer(s) of images" in result.notices[0]
+    assert "3 referrers of images" in result.notices[0]
 
 
 def test_images_that_share_a_part_say_nothing_of_what_each_other_has_brought():

@@ -139,8 +139,9 @@ class ImageCopy:
         for lack in missing:
             lack.refuse_strangers({*tree.depths, digest, self.result.source_digest})
             if lack.left_out:
-                was_there = f"images that {lack.destination.key} had before"
-                self.result.notices += (f"{lack.left_out} referrer(s) of {was_there}: left out",)
+                count, place = lack.left_out, lack.destination.key
+                what = f"{count} referrer{'' if count == 1 else 's'} of images that {place} had before"
+                self.result.notices += (f"Left out: {what}",)
         if not any(lack.puts for lack in missing):
             self.result.status = "unchanged"
             return
@@ -381,6 +382,7 @@ class ImageCopy:
             before = replace(result.blobs), replace(result.bytes)
             await self._bringing.foresee(missing)
         if not shared.go_on(Planned(self.request, result, self.attachments.all, at_most, counted)):
+            result.quota = self.request.source.quota
             return False
         if counted:
             result.blobs, result.bytes = before

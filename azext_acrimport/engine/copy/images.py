@@ -107,6 +107,7 @@ class _Run:
             return
         self._blobs.forgive()
         for number in again:
+            self._totals.image_again(self._results[number].status)
             self._results[number] = _blank(self._requests[number])
         await self._each(again)
 
@@ -161,6 +162,7 @@ class _Run:
 
     async def _story(self, number: int) -> None:
         request, result, begun = self._requests[number], self._results[number], self._totals.seconds
+        self._totals.image_begun()
         try:
             await ImageCopy(self.shared, request, result, number).run()
         except Cancelled:
@@ -172,6 +174,7 @@ class _Run:
             self._under_way[request.source.registry] -= 1
         result.seconds = self._totals.seconds - begun
         self._ended[number] = True
+        self._totals.image_ended(result.status)
 
     def _has_ended(self, story: asyncio.Task[None]) -> None:
         self._stories.discard(story)

@@ -188,6 +188,8 @@ def may_pass(error: EngineError) -> bool:
     waits = getattr(error, "retry_after", None) or 0.0
     if isinstance(error, NetworkError):
         return not isinstance(error, TlsError) and error.reason not in ("proxy", "redirect")
+    if isinstance(error, RateLimited) and error.is_quota:
+        return False
     return isinstance(error, (RateLimited, ServerError)) and waits <= LONGEST
 
 

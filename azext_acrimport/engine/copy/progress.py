@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 
 from ..content.descriptor import Descriptor
 from ..content.digest import Digest
+from .report import Status
 
 __all__ = ["Progress", "Share", "Totals"]
 
@@ -33,6 +35,9 @@ class Progress:
     manifests_total: int
     seconds: float
     active: tuple[tuple[Digest, int, int], ...] = ()
+    bytes_moved: int = 0
+    ended: Mapping[Status, int] = field(default_factory=dict)
+    running: int = 0
 
 
 class Totals:
@@ -46,6 +51,9 @@ class Totals:
         self._blobs = [0, 0]
         self._manifests = [0, 0]
         self._active: dict[Hashable, tuple[Digest, int, int]] = {}
+        self._moved = 0
+        self._ended: Counter[Status] = Counter()
+        self._running = 0
 
     @property
     def seconds(self) -> float:
@@ -63,19 +71,34 @@ class Totals:
 
     def still(self, key: Hashable) -> None:
         """It moves no longer."""
-        self._active.pop(key, None)
+        if moved := self._active.pop(key, None):
+            self._moved += moved[1]
+
+    def image_begun(self) -> None:
+        """The story of one more image is told."""
+        self._running += 1
+
+    def image_ended(self, status: Status) -> None:
+        """It has come to this end."""
+        self._running -= 1
+        self._ended[status] += 1
+
+    def image_again(self, status: Status) -> None:
+        """What has ended so is tried once more."""
+        self._ended[status] -= 1
 
     def tell(self, last: bool = False) -> None:
-        """Tell, unless it was told a moment ago or there is nothing to tell yet."""
+        """Tell, unless it was told a moment ago."""
         now = time.monotonic()
-        if not last and (now - self._told < PROGRESS_INTERVAL or not self._manifests[1]):
+        if not last and now - self._told < PROGRESS_INTERVAL:
             return
         self._told = now
         active = tuple(self._active.copy().values())
-        moved = self._bytes[0] + sum(done for _, done, _ in active)
+        moving = sum(done for _, done, _ in active)
+        done = self._bytes[0] + moving
         self._tell(
             Progress(
-                bytes_done=min(moved, self._bytes[1]),  # a blob that is brought a second time adds nothing
+                bytes_done=min(done, self._bytes[1]),  # a blob that is brought a second time adds nothing
                 bytes_total=self._bytes[1],
                 blobs_done=self._blobs[0],
                 blobs_total=self._blobs[1],
@@ -83,6 +106,9 @@ class Totals:
                 manifests_total=self._manifests[1],
                 seconds=now - self._started,
                 active=active,
+                bytes_moved=self._moved + moving,
+                ended=dict(self._ended),
+                running=self._running,
             )
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..content.digest import Digest
-from ..content.store import Outcome
+from ..content.store import Outcome, Quota
 from ..errors import Blocked, Cancelled, EngineError
 
 __all__ = ["Action", "Change", "CopyReport", "ItemResult", "Status", "Tally"]
@@ -49,7 +49,7 @@ class ItemResult:
     whose tag was written; they are complete, also after an interruption. ``source_digest`` is another than ``digest``
     where only some platforms were wanted. ``referrers``: how many vouch for the image at the source, and now at the
     targets; those of an unchanged image's platforms are not looked for. ``changes``: one for each target, once it is
-    known what they name.
+    known what they name. ``quota``: of an image that is only planned, what its source still allows, if it says so.
     """
 
     source: str
@@ -66,6 +66,7 @@ class ItemResult:
     source_digest: Digest | None = None
     referrers: int = 0
     changes: tuple[Change, ...] = ()
+    quota: Quota | None = None
 
     def end_with(self, error: EngineError) -> None:
         """Be over because of this, with the status that it means."""

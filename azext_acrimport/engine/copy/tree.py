@@ -104,4 +104,6 @@ class Tree:
         self.manifests[digest] = manifest
         image.result.manifests += digest not in image.attachments
         if manifest.foreign:
-            image.result.notices += (f"{len(manifest.foreign)} foreign layer(s) of {digest} left out",)
+            count = len(manifest.foreign)
+            layers = f"{count} foreign layer{'' if count == 1 else 's'}"
+            image.result.notices += (f"Left out of {digest}, since no registry holds them: {layers}",)

@@ -210,8 +210,9 @@ class RegistryClient:
         """What only we know of it: which repository it was for, and who we were."""
         error.repository = error.repository or next((s.repository for s in scopes if s.kind == "repository"), "")
         error.mode = error.mode or (self.tokens.mode_for(scopes) if self.tokens.asked else "")
-        if self.meter and isinstance(error, RateLimited) and "pull rate limit" in error.text:
+        if self.meter and isinstance(error, RateLimited) and error.is_quota:
             self.meter.spent()
+            error.window = self.meter.quota.window if self.meter.quota else 0
         if isinstance(error, Denied):
             error.by_repository = self.tokens.by_repository
 

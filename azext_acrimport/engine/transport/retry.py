@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 from ..cancellation import Cancellation, Wait
-from ..errors import EngineError, NetworkError, RegistryError, TlsError
+from ..errors import EngineError, NetworkError, RateLimited, RegistryError, TlsError
 from ..waiting import Attempts
 
 __all__ = ["Gate", "Pace", "RetryPolicy", "retry_after"]
@@ -52,6 +52,8 @@ class RetryPolicy:
 
     def after(self, attempt: int, error: EngineError) -> float | None:
         """Seconds after which a request that has failed so is worth another attempt; None when it is not."""
+        if isinstance(error, RateLimited) and error.is_quota:
+            return None  # of hours; that it asks for less changes nothing
         if isinstance(error, RegistryError):
             return self.delay(attempt, error.retry_after) if error.status in TEMPORARY_STATUSES else None
         if not isinstance(error, NetworkError) or isinstance(error, TlsError) or error.reason in ("proxy", "redirect"):
