@@ -351,6 +351,24 @@ def test_worker_does_not_wait_to_cancel_an_upload():
     assert client.transport.cancellation.waits == []
 
 
+def test_worker_waits_in_the_middle_of_chunks(monkeypatch):
+    """Quiet that was asked for of somebody else: what has been sent is not sent again."""
+    monkeypatch.setattr(upload_module, "CHUNK_BYTES", 400)
+    registry = Uploads(
+        lambda number, _: (
+            client.transport._gate("r.test").close(57, client.transport.cancellation) if number == 2 else None
+        )
+    )
+    script = Script(registry)
+    target = repository(script, "target")
+    client = target._client
+    client.too_large = 1
+    Attempts().postponing(lambda: target.put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW))))
+    assert registry.stored == RAW
+    assert [sent.method for sent in script.sent] == ["POST", "PATCH", "PATCH", "PATCH", "PUT"]
+    assert client.transport.cancellation.waits == [57]
+
+
 def test_upload_that_keeps_failing_ends():
     """After as many attempts as the policy says."""
     with pytest.raises(UploadLost) as caught:

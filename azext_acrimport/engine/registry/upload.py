@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from ..auth.scope import Scope
 from ..content.descriptor import Descriptor
 from ..content.digest import Digest
-from ..content.stream import Body
+from ..content.stream import Body, VerifyingReader
 from ..errors import EngineError, NetworkError, RateLimited, ServerError, TooLarge, UploadLost
 from ..transport.response import Answer
 from ..waiting import Attempts, Postponed
@@ -124,8 +124,7 @@ class BlobUpload:
         try:
             with Attempts.holding():
                 if chunked and body.descriptor.size:
-                    location = self._send_chunks(location, body)
-                    self._finish(location, body, b"")
+                    self._send_chunks(location, body)
                 else:
                     self._finish(location, body, body if body.descriptor.size else b"")
         except BaseException as error:
@@ -139,30 +138,32 @@ class BlobUpload:
                 self.cancel(location)
             raise
 
-    def _send_chunks(self, location: str, body: Body) -> str:
-        """PATCH after PATCH, each at the Location that the one before it gave."""
+    def _send_chunks(self, location: str, body: Body) -> None:
+        """PATCH after PATCH, each at the Location that the one before it gave, and the PUT that closes it.
+
+        Whoever is asked to wait after the first of them waits: what has been sent is not worth less than a thread.
+        """
         reader = body.open()
-        done = 0
         try:
-            while done < body.descriptor.size:
-                chunk = bytearray()
-                while len(chunk) < CHUNK_BYTES and (block := reader.read(CHUNK_BYTES - len(chunk))):
-                    chunk += block
-                headers = {**OCTETS, "Content-Range": f"{done}-{done + len(chunk) - 1}"}
-                answer = self._client.fetch(
-                    "PATCH",
-                    location,
-                    scopes=self._scopes,
-                    accept={201, 202, 204},
-                    headers=headers,
-                    body=chunk,
-                    retry=False,
-                )
-                location = self._location(answer, location)
-                done += len(chunk)
+            location, done = self._send_chunk(location, reader, 0)
+            with Attempts.staying():
+                while done < body.descriptor.size:
+                    location, done = self._send_chunk(location, reader, done)
+                self._finish(location, body, b"")
         finally:
             reader.close()
-        return location
+
+    def _send_chunk(self, location: str, reader: VerifyingReader, done: int) -> tuple[str, int]:
+        """Where the next one goes, and how many bytes are there then."""
+        chunk = bytearray()
+        while len(chunk) < CHUNK_BYTES and (block := reader.read(CHUNK_BYTES - len(chunk))):
+            chunk += block
+        headers = {**OCTETS, "Content-Range": f"{done}-{done + len(chunk) - 1}"}
+        accept = {201, 202, 204}
+        answer = self._client.fetch(
+            "PATCH", location, scopes=self._scopes, accept=accept, headers=headers, body=chunk, retry=False
+        )
+        return self._location(answer, location), done + len(chunk)
 
     def _finish(self, location: str, body: Body, content: Body | bytes) -> None:
         separator = "&" if "?" in location else "?"
