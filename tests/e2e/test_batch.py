@@ -250,9 +250,10 @@ def test_dry_run_spends_no_pull_and_says_what_is_left(sandbox, az, hub):
     assert "2 pulls needed, 50 pulls left in its window of 6 h" in result.stderr
     assert tag_digest(sandbox.content(TARGET), "quota/dry", "1") is None
     single = az("acr", "import", "--name", "myregistry", "--source", "docker.io/quota/dry:1", "--dry-run")
-    assert "it needs 1 pulls, one for each manifest; 49 are left in a window of 6 h" in single.stderr
-    sandbox.hub.limit = 1
-    spent = az("acr", "import", "--name", "myregistry", "--source", "docker.io/quota/dry:1")
+    assert "at least 1 pull needed, 49 pulls left in its window of 6 h" in single.stderr
+    sandbox.hub.limit = sandbox.hub.pulls + 1  # an index, and none of its images
+    words = ("--source", "docker.io/library/hello-world", "--image", "quota/spent:1")
+    spent = az("acr", "import", "--name", "myregistry", *words)
     assert (spent.json["status"], spent.json["error"]["code"]) == ("failed", "source-quota-spent")
 
 

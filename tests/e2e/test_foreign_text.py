@@ -13,6 +13,7 @@ import pytest
 from tests.sandbox import images
 from tests.sandbox.server import Listener, Request, Response
 from tests.sandbox.storage import digest_of
+from tests.sandbox.world import ServiceFault
 from tests.support.layouts import write_folder, write_tar
 
 EVIL = "canary\x1b[2J\u202e\u200b ##vso[task.complete result=Failed] ##[error]x" + "z" * 3000
@@ -107,6 +108,33 @@ def heard(tmp_path_factory, extensions):
     return found
 
 
+def test_words_of_azure_are_only_words(sandbox, az):
+    """Of the import service, which relays those of a source: of a refusal, and of an operation that has failed."""
+    logs = az.folder / "logs"
+    az.environment |= {"AZURE_LOGGING_ENABLE_LOG_FILE": "yes", "AZURE_LOGGING_LOG_DIR": str(logs)}
+    words = ("-n", "myregistry", "--source", "mcr.microsoft.com/hello-world", "-t", "evil:1", "--engine", "service")
+    faults = [ServiceFault(refused=(400, EVIL, EVIL)), ServiceFault(failed=(400, "E", f"Invalid message {EVIL}"))]
+    with az.many() as run:
+        for fault in faults:
+            sandbox.world.service_faults = [fault, fault]
+            one, many = run("acr", "import", *words), run("acr", "import-batch", *words[:4], *words[6:])
+            items = [one.json, *many.json["items"]]
+            assert all(item["status"] == "failed" and "canary" in item["error"]["message"] for item in items)
+            for found in (one, many):
+                require_plain(found.stdout, found.stderr, *(text for item in items for text in item["error"].values()))
+    written = "".join(path.read_text("utf-8") for path in sorted(logs.rglob("*.log")))
+    assert "canary" in written
+    require_plain(written)
+
+
+def require_plain(*texts: str | None) -> None:
+    """Printable, no order to an agent, and no longer than our patience."""
+    for text in filter(None, texts):
+        assert "##vso[" not in text and "##[" not in text
+        assert re.sub(r"[\n\t]", "", text).isprintable()
+        assert "z" * 1001 not in text
+
+
 @pytest.mark.parametrize(
     "place",
     [*REGISTRIES, "ref names", "version of a layout", "RepoTags", "name of a member", "name in manifest.json"],
@@ -117,8 +145,4 @@ def test_words_of_a_stranger_are_only_words(heard, place):
     assert as_json.json["status"] == "failed"
     assert "Traceback" not in stderr  # az itself writes one into its log for every error
     assert logs
-    shown = [as_json.json["error"]["message"], *as_json.json["error"].values()]
-    for text in filter(None, (*shown, as_json.stdout, table, stderr, logs)):
-        assert "##vso[" not in text and "##[" not in text
-        assert re.sub(r"[\n\t]", "", text).isprintable()
-        assert "z" * 1001 not in text
+    require_plain(*as_json.json["error"].values(), as_json.stdout, table, stderr, logs)
