@@ -14,6 +14,7 @@ from azext_acrimport.engine import (
     NetworkError,
     Quota,
     RegistryClient,
+    RegistryRepository,
     list_repositories,
     list_tags,
 )
@@ -52,10 +53,18 @@ def test_catalog_is_asked_for_with_its_own_scope():
     assert script.sent[1].url.endswith("scope=registry%3Acatalog%3A%2A")
 
 
-@pytest.mark.parametrize("body", [b'{"tags": null}', b'{"name": "app", "tags": []}'])
-def test_null_is_none(body):
-    """As old registries say it."""
-    assert list_tags(client([answer(200, {}, body)])[0], "app") == []
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"tags": null}', []),
+        (b'{"name": "app", "tags": []}', []),
+        (b'{"tags": ["1", null, "2"]}', ["1", "2"]),
+    ],
+)
+def test_null_is_none(body, found):
+    """As old registries say it; in a list it is no tag, and hides none. What cosign keeps is looked for in the same."""
+    assert list_tags(client([answer(200, {}, body)])[0], "app") == found
+    assert list(RegistryRepository(client([answer(200, {}, body)])[0], "app").list_tags(1)) == found
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"tags": 1}', b'{"tags": [1]}', b"[" * 100_000, b"<html>"])

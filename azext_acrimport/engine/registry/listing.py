@@ -56,9 +56,10 @@ def _listed(client: RegistryClient, path: str, member: str, scope: Scope) -> lis
 
 
 def _names(client: RegistryClient, raw: bytes, member: str) -> Sequence[str]:
-    """``null`` is what old registries say for none."""
+    """``null`` is what old registries say for none, and some for a name that they do not find any more."""
     try:
         names = json.loads(raw)[member] or ()
+        names = [name for name in names if name is not None] if isinstance(names, list) else names
     except (ValueError, KeyError, TypeError, RecursionError):
         names = None
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):

@@ -131,14 +131,14 @@ class RegistryRepository:
             try:
                 answer = self._manifests.fetch("GET", url, {200})
                 left -= len(answer.body)
-                listed = parse_document(answer.body)["tags"] or ()
+                listed = parse_document(answer.body)["tags"] or []
                 url = next_page(self._client, answer, "the list of tags")
             except (RegistryError, AuthError, ValueError, KeyError, TypeError) as error:
                 logger.debug("the tags of %s cannot be listed: %s", self.repository, error)
                 return None
-            if left < 0 or not isinstance(listed, (list, tuple)) or not all(isinstance(tag, str) for tag in listed):
+            if left < 0 or not isinstance(listed, list) or not all(isinstance(tag, str | None) for tag in listed):
                 return None
-            found.update(dict.fromkeys(listed))
+            found.update(dict.fromkeys(tag for tag in listed if tag))
             if not url:
                 return tuple(found)
         return None
