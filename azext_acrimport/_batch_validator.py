@@ -48,7 +48,7 @@ def _batch(cmd: Any, namespace: Any) -> Any:
     from .batch.targets import Naming
     from .batch.wanted import WantedFile
 
-    file = _file(namespace.file) if namespace.file else WantedFile()
+    file = _file(namespace.file, within=bool(namespace.source_registry)) if namespace.file else WantedFile()
     _validate_registries(cmd.cli_ctx, namespace, file)
     given = bool(namespace.username or namespace.password)
     validate_credentials(namespace)
@@ -90,11 +90,11 @@ def _batch(cmd: Any, namespace: Any) -> Any:
     return replace(options, report=_report(namespace.report)) if namespace.report else options
 
 
-def _file(path: str) -> WantedFile:
+def _file(path: str, *, within: bool) -> WantedFile:
     from .batch.document import read_file
 
     try:
-        return read_file(path)
+        return read_file(path, within=within)
     except OSError as error:
         raise ValueError(
             f"--file: '{path}' cannot be read ({error.strerror}).", "Check its name; - is standard input."

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,11 @@ YAML_BEGINS = re.compile(r"""(?:---|%|\{|\[|-\s|['"]|[^\s#'"]+:(?:\s|$))""")
 YAML_NAMES = (".yaml", ".yml", ".json")
 
 
-def read_file(path: str) -> WantedFile:
-    """``-`` is standard input. Raises Mistakes for what it says, and OSError where it cannot be read."""
+def read_file(path: str, *, within: bool = False) -> WantedFile:
+    """``-`` is standard input; ``within``: as in ``Wanted.of_file``.
+
+    Raises Mistakes for what it says, and OSError where it cannot be read.
+    """
     name = "standard input" if path == "-" else shown(path, whole=True)
     raw = sys.stdin.buffer.read(MAX_BYTES + 1) if path == "-" else _read(Path(path))
     if len(raw) > MAX_BYTES:
@@ -37,9 +41,10 @@ def read_file(path: str) -> WantedFile:
         line = raw[: error.start].count(b"\n") + 1
         raise Mistakes([f"{name}:{line}: it is not UTF-8 text"]) from None
     if not path.lower().endswith(YAML_NAMES) and not _looks_like_yaml(text):
-        return read_list(text, name)
+        return read_list(text, name, within=within)
     document = read_yaml(text, name)
-    return read_foreign(document, name) or _Batch(document, name, Path() if path == "-" else Path(path).parent).read()
+    folder = Path() if path == "-" else Path(path).parent
+    return read_foreign(document, name) or _Batch(document, name, folder, within).read()
 
 
 def _read(path: Path) -> bytes:
@@ -56,8 +61,9 @@ def _looks_like_yaml(text: str) -> bool:
 class _Batch:
     """A document that should be a batch. What has the wrong type is the schema's business, and passed over here."""
 
-    def __init__(self, document: Marked, name: str, folder: Path) -> None:
+    def __init__(self, document: Marked, name: str, folder: Path, within: bool) -> None:
         self._document = document
+        self._source = partial(Wanted.of_file, where="", within=within)
         self._name = name
         self._folder = folder
         self._mistakes = mistakes_in(document, name)
@@ -83,7 +89,7 @@ class _Batch:
         if source is None or not _string(source):
             self._values(entry, {}, key, 0)
             return None
-        wanted = self._checked(source, f"{key}.source", Wanted.parse, str(source.value))
+        wanted = self._checked(source, f"{key}.source", self._source, str(source.value))
         if wanted is None:
             self._values(entry, {}, key, 0)
             return None

@@ -14,8 +14,8 @@ __all__ = ["read_list"]
 COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
-def read_list(text: str, name: str) -> WantedFile:
-    """Raises Mistakes, all of them at once."""
+def read_list(text: str, name: str, *, within: bool = False) -> WantedFile:
+    """Raises Mistakes, all of them at once. ``within``: as in ``Wanted.of_file``."""
     found, mistakes = WantedFile(), []
     for number, line in enumerate(text.splitlines(), 1):
         words, where = COMMENT.sub("", line).split(), f"{name}:{number}"
@@ -23,7 +23,7 @@ def read_list(text: str, name: str) -> WantedFile:
             if len(words) > 2:
                 raise ValueError(f"a line is 'source' or 'source target', not {len(words)} words")
             if words:
-                wanted = Wanted.parse(words[0], where)
+                wanted = Wanted.of_file(words[0], where, within=within)
                 found.wanted.append(with_target(wanted, words[1]) if words[1:] else wanted)
         except InvalidReference as error:
             mistakes.append(f"{where}: {shown(words[0])}: {error.reason}")

@@ -65,6 +65,16 @@ class Wanted:
         _, tag, digest = parse_repository_tag(rest)
         return cls(reference.registry, reference.repository, tag, digest, where=where)
 
+    @classmethod
+    def of_file(cls, text: str, where: str, *, within: bool) -> Wanted:
+        """As ``parse``; a file may name several registries, and what names none may be ``within`` one."""
+        try:
+            return cls.parse(text, where)
+        except InvalidReference:
+            if not within or text.startswith(LOCAL):
+                raise
+            return cls.parse(text, where, within=True)
+
     @property
     def is_one(self) -> bool:
         """Whether it is a single image, named by tag or digest."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from knack.log import get_logger
+
 from ..batch.regexes import Found, search_all
 from ..batch.targets import Item, Naming, distinct
 from ..batch.wanted import Mistakes, Wanted
@@ -16,6 +18,8 @@ from ..job.clients import Clients
 from ..job.parallel import each
 from ..output import problem
 from ..registries.directory import Directory, Registry
+
+logger = get_logger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -74,7 +78,7 @@ class Expander:
     def _located(self, wanted: Sequence[Wanted], source: Registry | None, target: Registry) -> list[Wanted]:
         """Each registry is looked up once."""
         if source:
-            wanted = [one if one.registry else replace(one, registry=source.host) for one in wanted]
+            wanted = [one if one.registry else _within(source, one) for one in wanted]
             self._registries[source.host] = source
         hosts = {one.registry for one in wanted} - self._registries.keys()
         deadline = self._clients.deadline
@@ -165,3 +169,16 @@ def _searched(wanted: Iterable[Wanted], listings: dict[tuple[str, str], Sequence
         return search_all(names)
     except ValueError as error:
         raise Mistakes([str(error)]) from None
+
+
+def _within(source: Registry, one: Wanted) -> Wanted:
+    """Of --registry, whose login server may stand before the repository once more."""
+    again, cut, rest = one.repository.partition(f"{source.login_server}/")
+    if cut and not again:
+        logger.warning(
+            "The login server %s in %s is ignored: --registry names the registry already.",
+            source.login_server,
+            one.where or "--source",
+        )
+        one = replace(one, repository=rest)
+    return replace(one, registry=source.host)

@@ -274,6 +274,26 @@ def test_run_stops_cleanly_before_the_quota_is_spent(sandbox, az, hub):
     ]  # fmt: skip
 
 
+def test_registry_option_is_for_all_that_names_none(sandbox, az):
+    """Of --source and of a file; its login server said once more is cut, and elsewhere is elsewhere."""
+    push(sandbox.content(SOURCE), "within/app", "1", "2", "3")
+    push(sandbox.content(MCR), "within/other", "1")
+    listing = f"within/app:2\n{MCR}/within/other:1\n{SOURCE}/within/app:3 within/three\n"
+    words = ("--registry", "mysourceregistry", "--source", f"{SOURCE}/within/app:1", "--file", "-")
+    result = az(*BATCH, *words, stdin=listing)
+    assert result.code == 0, result.stderr
+    assert states(result) == [
+        ("within/app:1", "copied"),
+        ("within/app:2", "copied"),
+        ("within/other:1", "copied"),
+        ("within/three:3", "copied"),
+    ]
+    assert f"The login server {SOURCE} in --source is ignored" in result.stderr
+    batch = "version: 1\nimports:\n  - source: within/app\n    tags: ['3']\n"
+    named = az(*BATCH, "--registry", sandbox.world.registries["mysourceregistry"].id, "--file", "-", stdin=batch)
+    assert states(named) == [("within/app:3", "copied")]
+
+
 def test_shards_are_disjoint_and_complete(sandbox, az):
     """Together they are the whole, and each repository is in one of them."""
     for number, tags in enumerate((5, 3, 2, 1)):
