@@ -13,6 +13,8 @@ from ..progress.plan import hub_words
 # Of a whole table, with two blanks between its columns; the names get what the others leave.
 COLUMNS = 100
 GAP = 2
+# az's table has at least so many blanks more in a column than its title is long.
+BESIDE_TITLE = 2
 SHORT_DIGEST = len("sha256:") + 12
 LONGEST_CODE = 24
 CHANGES = {"create": "make", "move": "move from {}", "none": "none", None: "not known"}
@@ -113,7 +115,7 @@ def _table(rows: list[Row], within: str = "") -> list[Row]:
     titles = list(OrderedDict.fromkeys(title for row in rows for title in row))
     titles = [title for title in titles if any(row.get(title) for row in rows)]
     whole = [OrderedDict((title, row.get(title) or "-") for title in titles) for row in rows]
-    wide = {title: max(len(title), *(columns(row[title]) for row in whole)) for title in titles}
+    wide = {title: max(len(title) + BESIDE_TITLE, *(columns(row[title]) for row in whole)) for title in titles}
     room = COLUMNS - GAP * (len(titles) - 1) - sum(width for title, width in wide.items() if title != "TARGET")
     front = within if within and len(within) + wide["TARGET"] <= room else ""
     for row in whole:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+import pytest
+
 from azext_acrimport.engine import Change, Digest, ItemResult, TagConflict, Wait
 from azext_acrimport.output import logs, result, waits
 
@@ -57,3 +59,23 @@ def test_result_says_what_is_known_and_what_was_done():
     assert members("service", "updated") == (None, 0, True, "move")
     assert members("service", "accepted") == (None, None, True, "move")
     assert members("service", "failed", error=refused, action=None) == (None, None, True, None)
+
+
+@pytest.mark.parametrize("error", [None, TagConflict("app:1", "a", "b")])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_tables_stay_within_a_hundred_columns(error, dry_run):
+    """As az draws them, with its own room beside titles, however long the names are."""
+    from knack.output import format_table
+    from knack.util import CommandResultItem
+
+    from azext_acrimport.output import tables
+
+    name = f"{'x' * 127}/{'y' * 100}:{'t' * 128}"
+    item = ItemResult(name, (name, "short:1"), Digest.of(b"x"), status="planned" if dry_run else "updated", error=error)
+    item.changes = tuple(Change(target, "move", Digest.of(b"before")) for target in item.targets)
+    told = result.to_result(
+        item, source=name, registry="r", engine="embedded", engine_reason="x" * 200, dry_run=dry_run
+    )
+    for rows in (tables.result_rows(told), tables.batch_rows({"items": [told, told]})):
+        drawn = format_table(CommandResultItem(rows, is_query_active=True)).splitlines()
+        assert 40 < max(map(len, drawn)) <= 100
