@@ -36,6 +36,11 @@ class Frame(NamedTuple):
     seconds: float
     rows: tuple[Row, ...]
 
+    def cropped(self) -> Frame:
+        """Without the empty lines at the end."""
+        used = max(number for number, row in enumerate(self.rows, 1) if row)
+        return Frame(self.seconds, self.rows[:used])
+
 
 class Terminal:
     """A screen, and all that was on it."""

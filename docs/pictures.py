@@ -24,36 +24,37 @@ LAYERS = (30, 85, 120, 64)  # MB
 ROWS = 21
 
 # a picture's name, the command, and how many seconds its end stays on the screen
-ONE = "az acr import --name myregistry --source docker.io/library/model:"
+ONE = "az acr import --name myregistry --source docker.io/library/ml:"
 MANY = "az acr import-batch --name myregistry --source docker.io/library/app"
 RUNS = (
-    ("import", f"{ONE}1.0 \\\n    --output table", 4),
-    ("again", f"{ONE}1.0 \\\n    --output table", 4),
-    ("conflict", f"{ONE}2.0 \\\n    --image library/model:1.0 --output none", 5),
-    ("plan", f"{ONE}2.0 \\\n    --dry-run --output table", 6),
+    ("import", f"{ONE}1.0 \\\n    --image ml:1.0 --output table", 4),
+    ("again", f"{ONE}1.0 \\\n    --image ml:1.0 --output table", 4),
+    ("conflict", f"{ONE}2.0 \\\n    --image ml:1.0 --output none", 5),
+    ("plan", f"{ONE}2.0 \\\n    --image ml:2.0 --dry-run --output table", 6),
     (
         "batch",
         "az acr import-batch --name myregistry --output table \\\n    --source docker.io/library/app --newest 6",
         6,
     ),
 )
-MOVING = ("import", "batch")  # of these the picture shows the middle
+# how far in it is what the still picture shows; of all others it is the end
+MOVING = {"import": 0.6, "batch": 0.85}
 
 
 def content(sandbox: Sandbox) -> None:
     """What the runs import."""
     hub = sandbox.content("docker.io")
-    layers = [images.noise(f"model {size}", size * 1_000_000) for size in LAYERS]
+    layers = [images.noise(f"ml {size}", size * 1_000_000) for size in LAYERS]
 
     def push(name: str, tag: str, *layers: bytes) -> None:
         config = f'{{"name": "{name}:{tag}"}}'.encode()
         made = images.manifest(config, layers, config_type=images.OCI_CONFIG, layer_type=images.OCI_LAYER)
         made.push(hub, f"library/{name}", tag)
 
-    push("model", "1.0", *layers)
-    push("model", "2.0", *layers[:2], images.noise("model 2.0", 42_000_000))
+    push("ml", "1.0", *layers)
+    push("ml", "2.0", *layers[:2], images.noise("ml 2.0", 42_000_000))
     for minor in range(8):
-        push("app", f"3.{minor}", layers[0], images.noise(f"app 3.{minor}", 24_000_000))
+        push("app", f"3.{minor}", layers[0], images.noise(f"app 3.{minor}", minor * 8_000_000))
 
 
 def main() -> None:
@@ -85,8 +86,8 @@ def main() -> None:
             terminal.run(command.replace("\\\n", " ").split(), environment, folder)
             terminal.keep(stay)
             film += terminal.frames
-            at = len(terminal.frames) * 2 // 3 if name in MOVING else len(terminal.frames) - 1
-            (HERE / f"{name}.svg").write_text(svg(terminal.frames[at : at + 1], 0, command), "utf-8")
+            still = terminal.frames[int(MOVING.get(name, 1) * (len(terminal.frames) - 1))]
+            (HERE / f"{name}.svg").write_text(svg([still.cropped()], 0, command), "utf-8")
         title = "az acr import: an image of 300 MB, the same again, a conflict, a dry run, a batch"
         (HERE / "demo.svg").write_text(svg(film, len(film) // 6, title), "utf-8")
 

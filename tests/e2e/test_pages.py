@@ -38,6 +38,7 @@ NOT_RUN = {
     "scripts/index-entry": "tests/e2e/test_release.py",
     ".venv/bin/python": "records from the real Azure",
     "docker": "no Docker in tests",
+    "helm": "no Helm in tests",
     "skopeo": "what it would have written is here",
     "az login": "somebody has signed in",
     "az extension": "tests/e2e/test_release.py",
@@ -99,6 +100,12 @@ def steps(node: object) -> list[str]:
     here = [node[key] for key in ("inlineScript", "run") if isinstance(node.get(key), str)]
     filled = [re.sub(r"\$\(System\.\w+\)|\$\{\{ matrix\.part \}\}", "1", script) for script in here]
     return [*filled, *(script for part in node.values() for script in steps(part))]
+
+
+def shape(text: str) -> str:
+    """What az said, or is said to say, without digests, numbers and widths."""
+    text = re.sub(r"sha256:[0-9a-f]+…?", "DIGEST", text)
+    return re.sub(r" {2,}", "  ", re.sub(r"-{2,}", "--", re.sub(r"\d+(\.\d+)?", "NUMBER", text)))
 
 
 def skipped(line: str) -> bool:
@@ -202,6 +209,10 @@ def test_command_lines_of_a_page(page, shell):
     script = "\n".join(line for line in lines if not skipped(line))
     done = run(script)
     assert done.returncode == 0, f"{done.stderr[-3000:]}"
+    said = shape(done.stderr + done.stdout).splitlines()
+    for block in blocks(page, "text"):
+        lines = [] if block.startswith("# ") else shape(block).splitlines()
+        assert all(line in said for line in lines), block
 
 
 @pytest.mark.timeout(400)
@@ -245,6 +256,12 @@ def test_index_of_pages_names_each():
     """A page that nobody finds is none."""
     linked = set(LINK.findall((ROOT / "docs/README.md").read_text("utf-8")))
     assert {page.name for page in PAGES} - {"README.md"} <= linked
+
+
+def test_every_picture_is_on_a_page():
+    """What nobody shows, nobody keeps up to date."""
+    shown = {Path(link).name for page in PAGES for link in LINK.findall(page.read_text("utf-8"))}
+    assert {path.name for path in (ROOT / "docs").glob("*.svg")} <= shown
 
 
 def test_every_key_of_the_batch_file_is_explained():
