@@ -18,6 +18,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from azext_acrimport.batch.report import STATES
+from azext_acrimport.engine import ItemResult
+from azext_acrimport.output.result import to_result
 from docs import speed
 from tests.conftest import ROOT
 from tests.sandbox import entra, images
@@ -276,6 +279,14 @@ def test_every_key_of_the_batch_file_is_explained():
     }
     table = re.findall(r"^\| `(.+?)` \|", (ROOT / "docs/batch.md").read_text("utf-8"), re.MULTILINE)
     assert keys <= {key.rpartition(".")[2] for key in table}
+
+
+def test_every_member_and_status_of_a_result_is_explained():
+    """By what the program makes."""
+    item = ItemResult("source", ("target",))
+    made = to_result(item, source=None, registry=None, engine="", engine_reason="", operation="URL")
+    rows = re.findall(r"^\| (`.+?`) \|", (ROOT / "docs/results.md").read_text("utf-8"), re.MULTILINE)
+    assert {*made, "hub", *STATES, "accepted"} == {name for row in rows for name in re.findall("`(.+?)`", row)}
 
 
 def test_chart_shows_what_was_measured():
