@@ -29,8 +29,8 @@ def last_word(item: ItemResult, engine: str, operation: str = "", width: int | N
     if item.status == "planned":
         moving = moved_words(asdict(item.bytes), planned=True)
         hub = pulls_of(item)
-        said = [f"{moving[0].upper()}{moving[1:]}." if moving else "", hub_words(hub) if hub else ""]
-        return " ".join(filter(None, (*said, "Nothing was changed: this was a dry run.")))
+        words = [f"{moving[0].upper()}{moving[1:]}." if moving else "", hub_words(hub) if hub else ""]
+        return " ".join(filter(None, (*words, "Nothing was changed: this was a dry run.")))
     if item.status not in ("copied", "updated"):
         return ""
     said = f"Imported {names}{f' as {digest}' if digest else ''}"

@@ -19,6 +19,8 @@ from .amounts import columns
 
 # https://www.ecma-international.org/publications-and-standards/standards/ecma-48/
 UP, CLEAR_LINE, CLEAR_BELOW = "\x1b[{}A", "\x1b[K", "\x1b[J"
+# Lines that are too long end at the last column. https://vt100.net/docs/vt510-rm/DECAWM.html
+NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
 # What a terminal has that does not say.
 USUAL = os.terminal_size((80, 24))
 
@@ -89,7 +91,8 @@ class Screen:
             size = self._size()
             # one column and one row are left free: in the last ones terminals differ in when they scroll
             lines = self._paint(size.columns - 1, size.lines - 1)
-            self._write(self._to_top(size.columns) + "".join(f"{line}{CLEAR_LINE}\n" for line in lines) + CLEAR_BELOW)
+            drawing = "".join(f"{line}{CLEAR_LINE}\n" for line in lines)
+            self._write(f"{self._to_top(size.columns)}{NO_WRAP}{drawing}{WRAP}{CLEAR_BELOW}")
             self._drawn = [_visible(line) for line in lines]
 
     def write(self, text: str) -> None:
@@ -117,7 +120,11 @@ class Screen:
         return text
 
     def _to_top(self, width: int) -> str:
-        """A narrower terminal has broken the lines into several rows each."""
+        """A narrower terminal has broken the lines into several rows each.
+
+        Some are narrower for a moment before they say so. What is drawn in that moment goes up by too few rows, and
+        leaves as many behind as this now goes up further, as long as it takes one row a line itself: hence NO_WRAP.
+        """
         rows = sum(max(1, -(-length // width)) for length in self._drawn)
         return f"\r{UP.format(rows)}" if rows else ""
 

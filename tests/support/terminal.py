@@ -20,6 +20,7 @@ class Terminal:
         self._start(columns, lines)
 
     def _start(self, columns: int, lines: int) -> None:
+        self._told = os.terminal_size((columns, lines))
         self.screen = pyte.HistoryScreen(columns, lines, history=1000)
         self._input = pyte.Stream(self.screen)
 
@@ -39,7 +40,7 @@ class Terminal:
         """All is there at once."""
 
     def size(self) -> os.terminal_size:
-        return os.terminal_size((self.screen.columns, self.screen.lines))
+        return self._told
 
     @property
     def seen(self) -> list[str]:
@@ -49,13 +50,20 @@ class Terminal:
             lines.pop()
         return lines
 
-    def resize(self, columns: int) -> None:
-        """As most terminals do it: what is too long for a line goes on in the next one."""
+    def resize(self, columns: int, *, late: bool = False) -> None:
+        """As most terminals do it: what is too long for a line goes on in the next one. ``late``: and not told yet."""
+        told = self._told
         lines = self.seen
         rows = [line[at : at + columns] for line in lines for at in range(0, max(1, len(line)), columns)]
         below = self.screen.cursor.y >= len(lines)
         self._start(columns, self.screen.lines)
         self.type("\n".join(rows) + ("\n" if below else ""))
+        if late:
+            self._told = told
+
+    def tell_size(self) -> None:
+        """Now it is."""
+        self._told = os.terminal_size((self.screen.columns, self.screen.lines))
 
 
 class Clock:

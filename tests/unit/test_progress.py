@@ -95,16 +95,21 @@ def test_terminal_shows_four_transfers_and_the_whole(columns):
     assert " ".join("".join(shown.stream.seen).split()) == " ".join(LAST.split()) or columns < 80
 
 
-def test_window_is_resized():
-    """The next drawing has the new width, and nothing is left of the old one."""
+@pytest.mark.parametrize("late", [0, 1, 2])
+def test_window_is_resized(late):
+    """The next drawing has the new width, and nothing is left of the old one; some terminals tell it late."""
     shown = Shown(Terminal(80))
     shown.stream.write("$ az acr import\n")
-    for columns in (80, 60, 200, 34, 80):
-        shown.stream.resize(columns)
+    for columns in (80, 60, 200, 34, 80, 50):
+        shown.stream.resize(columns, late=True)
+        for _ in range(late):
+            shown.at(8, moment(8))
+        shown.stream.tell_size()
         shown.at(8, moment(8))
         head, *drawing = shown.stream.seen
         assert (head, len(drawing)) == ("$ az acr import", 6)
         assert max(map(len, drawing)) < columns
+    shown.stream.resize(80)
     shown.view.end(DONE)
     assert shown.stream.seen == ["$ az acr import", LAST]
 
