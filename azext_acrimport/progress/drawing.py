@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .amounts import clipped, columns, counted, human_part, human_rate, running_time
@@ -108,8 +108,7 @@ def _flow_line(flow: Flow, width: int, style: Style) -> str:
     room = width - LABEL - sum(len(GAP) + columns(field) for field in fields) - len(GAP)
     if room >= SHORTEST_BAR:
         return GAP.join([label, style.bar(flow.share, min(room, LONGEST_BAR)), *fields]).rstrip()
-    return clipped(_joined([flow.label, *(field.strip() for field in fields)]), width)
-
-
-def _joined(fields: Iterable[str]) -> str:
-    return GAP.join(field for field in fields if field)
+    told = [flow.label, *(field.strip() for field in fields if field.strip())]
+    while len(told) > 1 and columns(GAP.join(told)) > width:
+        told.pop()
+    return clipped(GAP.join(told), width)

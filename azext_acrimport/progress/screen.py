@@ -18,7 +18,8 @@ from typing import Any
 from .amounts import columns
 
 # https://www.ecma-international.org/publications-and-standards/standards/ecma-48/
-UP, CLEAR_LINE, CLEAR_BELOW = "\x1b[{}A", "\x1b[K", "\x1b[J"
+# All of a line is cleared before it is written: of one that was broken in two it is forgotten that it goes on.
+UP, CLEAR_LINE, CLEAR_BELOW = "\x1b[{}A", "\x1b[2K", "\x1b[J"
 # Lines that are too long end at the last column. https://vt100.net/docs/vt510-rm/DECAWM.html
 NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
 # What a terminal has that does not say.
@@ -91,7 +92,7 @@ class Screen:
             size = self._size()
             # one column and one row are left free: in the last ones terminals differ in when they scroll
             lines = self._paint(size.columns - 1, size.lines - 1)
-            drawing = "".join(f"{line}{CLEAR_LINE}\n" for line in lines)
+            drawing = "".join(f"{CLEAR_LINE}{line}\n" for line in lines)
             self._write(f"{self._to_top(size.columns)}{NO_WRAP}{drawing}{WRAP}{CLEAR_BELOW}")
             self._drawn = [_visible(line) for line in lines]
 

@@ -76,11 +76,11 @@ e77b9a9ae9e3  ━━━━━━━━━─────────────
 total  44%    ━━━━━━━━━━━━━━━━━───────────────────────  176.0/400.0 MB  12.0 MB/s   0:18 left""",
     34: """\
 Importing docker.io/library/web:…
-dbc1b4c900ff  16.0/40.0 MB  2.0 …
-084fed08b978  16.0/50.0 MB  2.0 …
-e52d9c508c50  16.0/60.0 MB  2.0 …
-e77b9a9ae9e3  16.0/70.0 MB  2.0 …
-total  44%  176.0/400.0 MB  12.0…""",
+dbc1b4c900ff  16.0/40.0 MB
+084fed08b978  16.0/50.0 MB
+e52d9c508c50  16.0/60.0 MB
+e77b9a9ae9e3  16.0/70.0 MB
+total  44%  176.0/400.0 MB""",
 }
 LAST = "Imported library/web:1.0 as sha256:6e340b9cffb3: 200.0 MB copied in 21.3 s."
 
