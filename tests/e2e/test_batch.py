@@ -251,6 +251,7 @@ def test_dry_run_spends_no_pull_and_says_what_is_left(sandbox, az, hub):
     assert tag_digest(sandbox.content(TARGET), "quota/dry", "1") is None
     single = az("acr", "import", "--name", "myregistry", "--source", "docker.io/quota/dry:1", "--dry-run")
     assert "at least 1 pull needed, 49 pulls left in its window of 6 h" in single.stderr
+    assert single.json["hub"] == {"needed": 1, "left": 49, "window": 21600}
     sandbox.hub.limit = sandbox.hub.pulls + 1  # an index, and none of its images
     words = ("--source", "docker.io/library/hello-world", "--image", "quota/spent:1")
     spent = az("acr", "import", "--name", "myregistry", *words)
