@@ -345,7 +345,7 @@ class TimedOut(EngineError):
     slug = "timeout"
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"It was not done within {seconds:g} s, and was given up.")
+        super().__init__(f"The import was not done within {seconds:g} s, and was given up.")
         self.seconds = seconds
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -78,7 +79,7 @@ def _for_whom(error: EngineError) -> str:
     parts += (
         [f"signed in with {error.mode}" if error.mode != "anonymous" else "without a sign-in"] if error.mode else []
     )
-    return f" It was for {', '.join(parts)}." if error.repository else ""
+    return f" This was about {', '.join(parts)}." if error.repository else ""
 
 
 def _what(error: RegistryError) -> str:
@@ -262,10 +263,9 @@ def _registry_error(error: Any) -> Advice:
 
 def _layout_error(error: Any) -> Advice:
     kind = azclierror.ResourceNotFoundError if error.missing else azclierror.FileOperationError
-    advice = (
-        "Write it as oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REPOSITORY:TAG]. To see what is "
-    )
-    advice += f"in an archive: tar --list --file {_word(error.path)}"
+    advice = "Write it as oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REPOSITORY:TAG]."
+    if os.path.isfile(error.path):
+        advice += f" To see what is in the archive: tar --list --file {_word(error.path)}"
     return kind, error.message, advice
 
 

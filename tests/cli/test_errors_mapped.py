@@ -162,3 +162,10 @@ def test_spent_quota_is_named(mode, signs_in):
         assert "pulls" in said.error_msg
         assert re.search(r"window is 6 h, so it is over at \d\d:\d\d at the latest", said.recommendations[0])
         assert ("--username NAME --password @FILE" in said.recommendations[0]) is signs_in
+
+
+@pytest.mark.parametrize(("path", "is_there"), [("/nowhere/at-all", False), (__file__, True)])
+def test_archive_that_is_not_there_is_not_listed(path, is_there):
+    """Advice is for what there is."""
+    said = errors.to_azclierror(engine.LayoutError(path, "it is not a tar archive")).recommendations[0]
+    assert ("tar --list" in said) is is_there
