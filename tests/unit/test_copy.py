@@ -334,6 +334,10 @@ def test_progress_ends_at_the_total(jobs):
     assert (last.bytes_done, last.bytes_total) == (INDEX.blob_bytes, INDEX.blob_bytes)
     assert last.blobs_done == last.blobs_total
     assert last.manifests_done == last.manifests_total == len(INDEX.manifests)
+    assert (last.bytes_moved, last.ended, last.running) == (INDEX.blob_bytes, {"copied": 1}, 0)
+    copy(source, target, jobs=jobs, on_progress=lambda p: heard.append((p, threading.current_thread())))
+    last, _ = heard[-1]
+    assert (last.bytes_moved, last.ended) == (0, {"unchanged": 1})
 
 
 def test_survey_tallies_without_writing():
