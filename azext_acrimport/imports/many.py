@@ -140,6 +140,7 @@ class Run:
                 item.error = TimedOut(self._deadline.seconds or 0.0)
         row = work.row or work.early or chosen(Facts(self._jobs.of(work.line), item.error))
         work.row = row
+        item.source = work.line.outcome.item.source  # as it was asked for, tag and digest
         outcome = Outcome(item, "embedded", reason) if reason else Outcome(item, row.engine, row.reason)
         # a manifest that counts as a pull was not read to find out what a dry run would move
         outcome.counted = item.status != "planned" or bool(item.manifests)

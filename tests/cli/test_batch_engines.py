@@ -95,6 +95,7 @@ def done(monkeypatch, cli_ctx):
         jobs = Jobs(cli_ctx, asked_for, {}, identity, TARGET, registries, Clients, deadline)
         many.Run(cli_ctx, asked_for, jobs, Mock(), deadline).do(lines, Clients())
         done.asked = list(asked)
+        done.sources = [line.outcome.item.source for line in lines]
         found = [line.outcome for line in lines]
         return [(o.engine, o.item.status, o.item.error.code if o.item.error else None) for o in found]
 
@@ -129,6 +130,13 @@ def test_service_whose_trouble_is_its_own_is_followed_by_this_machine(done):
 def test_engine_that_is_named_is_the_only_one(done, engine, expected):
     """Whatever happens."""
     assert done("large", "closed", engine=engine) == expected
+
+
+def test_source_is_told_as_it_was_asked_for(done):
+    """Its tag, too, where the digest says what is copied."""
+    digest = f"sha256:{'0' * 64}"
+    done(f"1@{digest}")
+    assert (done.asked, done.sources) == ([[digest]], [f"{SOURCE.host}/app:1@{digest}"])
 
 
 def test_images_from_outside_stay_here(done):
