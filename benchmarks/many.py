@@ -160,7 +160,7 @@ def measure(root: Path, count: int, jobs: int | None, machine: Any) -> None:
                 None,
             )
             if machine:
-                batch = f"acr import-batch --name 127.0.0.1:{target} --file {listing.name} --output none"
+                batch = f"acr import-batch --name 127.0.0.1:{target} --file {listing.name} --output json"
                 command, environment = machine.words(batch)
             command += ["--dry-run"] if run == "dry" else []
             started = time.perf_counter()

@@ -49,7 +49,9 @@ class _Batch:
         self._view = view
         self._registry = options.registry_name
         # what was asked for, until it is known what that is
-        self._lines = [Line.of_wanted(wanted, options.naming) for wanted in options.wanted]
+        self._lines = [
+            Line.of_wanted(wanted, options.naming, within=options.source_registry or "") for wanted in options.wanted
+        ]
         self._quota: Quota | None = None
         self._nothing = False
         self._failure: EngineError | None = None

@@ -33,9 +33,9 @@ class Line:
     is_under_way: bool = False
 
     @classmethod
-    def of_wanted(cls, wanted: Wanted, naming: Naming, error: EngineError | None = None) -> Line:
-        """Of what nobody has looked at yet; or could not, as the ``error`` says."""
-        item = ItemResult(wanted.name, naming.foreseen(wanted))
+    def of_wanted(cls, wanted: Wanted, naming: Naming, error: EngineError | None = None, *, within: str = "") -> Line:
+        """Of what nobody has looked at yet; or could not, as the ``error`` says. ``within``: of which registry."""
+        item = ItemResult(wanted.name or within, naming.foreseen(wanted))
         if error:
             item.end_with(error)
         return cls(Outcome(item))

@@ -297,6 +297,8 @@ def test_registry_option_is_for_all_that_names_none(sandbox, az):
     batch = "version: 1\nimports:\n  - source: within/app\n    tags: ['3']\n"
     named = az(*BATCH, "--registry", sandbox.world.registries["mysourceregistry"].id, "--file", "-", stdin=batch)
     assert states(named) == [("within/app:3", "copied")]
+    nowhere = az(*BATCH, "--registry", "nosuchregistry")
+    assert (nowhere.code, nowhere.json["items"][0]["source"]) == (3, "nosuchregistry")
 
 
 def test_shards_are_disjoint_and_complete(sandbox, az):
