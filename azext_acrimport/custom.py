@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._options import BatchOptions, SourceImage
     from .engine import Platform
+
+
+def _leave_soon() -> None:
+    """az's end is made short: before it, Python looks for garbage among all that az has loaded, which takes 60 to 80 ms."""
+    atexit.register(gc.freeze)
 
 
 def import_image(
@@ -30,6 +37,7 @@ def import_image(
     referrers: str = "all",
 ) -> dict[str, Any]:
     """Import an image or OCI artifact from any registry into an Azure container registry, without Docker."""
+    _leave_soon()
     from ._options import ImportOptions
     from .imports.image import import_image as run
 
@@ -83,6 +91,7 @@ def import_batch(
     batch: BatchOptions | None = None,
 ) -> dict[str, Any]:
     """Import many images: of a list, of a file, of repositories by patterns, of a whole registry."""
+    _leave_soon()
     from .imports.batch import import_batch as run
 
     assert batch  # made of all the others, by the validator
@@ -91,6 +100,7 @@ def import_batch(
 
 def import_wait(cmd: Any, operation: str, timeout: float | None = None) -> dict[str, Any]:
     """Wait for an import that the registry's own service does."""
+    _leave_soon()
     from .imports.wait import import_wait as run
 
     return run(cmd.cli_ctx, operation, timeout)
