@@ -62,6 +62,9 @@ def main() -> int:
     parser.add_argument("--tools", default=",".join(tools.present()), help="some of these (default: all that are here)")
     parser.add_argument("--runs", type=int, default=5, help="runs of each tool in each row (default: 5)")
     parser.add_argument("--parallel", type=int, default=16, help="how much at once the peers do (default: 16)")
+    parser.add_argument(
+        "--delay", type=float, default=0.025, help="seconds each way; long ones show round trips exactly"
+    )
     parser.add_argument("--before", type=Path, help="a checkout whose engine runs beside ours")
     parser.add_argument("--referrers", action="store_true", help="ours brings along what vouches for the images")
     parser.add_argument("--timeline", type=Path, help="write the last run of each tool to this folder, as pictures")
@@ -121,8 +124,8 @@ class Bench:
             words = [ALONE[0], *ALONE[1:], str(road.hosts), *words]
             started = time.monotonic()
             compare.run(words, work, measured, 300)
-            time.sleep(0.1)  # what the fronts have still to write down
-        steps = timeline.steps(road.log, started)
+            time.sleep(0.1 + self._options.delay)  # what the fronts have still to write down
+        steps = timeline.steps(road.log, started, self._options.delay)
         measured.requests.append(sum(step.kind != "connection" for step in steps))
         if self._options.timeline:
             self._options.timeline.mkdir(exist_ok=True)
@@ -152,7 +155,7 @@ class Bench:
             stack.callback(registries.stop, process)
             for role in ROLES:
                 registries.wait_for(hosts[role]["listens"], process)
-                stack.enter_context(registries.link_at(ports[role], hosts[role]["listens"]))
+                stack.enter_context(registries.link_at(ports[role], hosts[role]["listens"], self._options.delay))
             (folder / "log").write_text("")
             yield Road(f"hub.bench:{ports['hub']}", f"acr.bench:{ports['acr']}", folder / "hosts", folder / "log")
 

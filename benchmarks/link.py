@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A slow link: ``link.py PORT TO``. A relay on loopback whose bytes need 25 ms each way, 60 MB/s a connection.
+"""A slow link: ``link.py PORT TO [DELAY]``. A relay on loopback whose bytes need 25 ms each way (or so many seconds),
+60 MB/s a connection.
 
 A new connection costs a round trip before its first byte, as the greeting of TCP does on a real link.
 """
@@ -10,7 +11,7 @@ import asyncio
 import sys
 from collections import deque
 
-DELAY = 0.025
+DELAY = float(sys.argv[3]) if __name__ == "__main__" and len(sys.argv) > 3 else 0.025
 BYTES_A_SECOND = 60e6
 BLOCK = 64 * 1024
 # What may be on its way in one direction; with less than rate times round trip the window would be the limit.

@@ -73,10 +73,10 @@ def link(port: int, slow: bool) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def link_at(own: int, port: int) -> Iterator[None]:
-    """A slow link from the one port to the other."""
+def link_at(own: int, port: int, delay: float = 0.025) -> Iterator[None]:
+    """A slow link from the one port to the other; ``delay``: seconds each way."""
     relay = Path(__file__).with_name("link.py")
-    process = subprocess.Popen([sys.executable, str(relay), str(own), str(port)])
+    process = subprocess.Popen([sys.executable, str(relay), str(own), str(port), str(delay)])
     try:
         wait_for(own, process)
         yield

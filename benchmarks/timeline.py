@@ -14,8 +14,8 @@ from pathlib import Path
 # As ``link`` delays each direction, in seconds.
 DELAY = 0.025
 ROUND_TRIP = 2 * DELAY
-# What begins within so many seconds of an end may have waited for it.
-SLACK = 0.008
+# What begins within such a part of a round trip after an end may have waited for it.
+SLACK = 0.16
 
 NAMES, UNIT, LINE, TOP = 90, 44, 15, 60
 COLOURS = {"connection": "#c7ccd1", "request": "#0a66c2", "refused": "#d9822b"}
@@ -33,12 +33,13 @@ class Step:
     ended: float
 
 
-def steps(log: Path, started: float) -> list[Step]:
-    """Of one run whose process was started at that time, by their beginning."""
+def steps(log: Path, started: float, delay: float = DELAY) -> list[Step]:
+    """Of one run whose process was started at that time, by their beginning; all times in seconds of ``DELAY``."""
+    scale = DELAY / delay  # a longer way, on which less is lost to a busy machine, is told as the usual one
     found = []
     for line in log.read_text().splitlines():
         entry = json.loads(line)
-        begun, ended = entry["begun"] - started, entry["ended"] - started
+        begun, ended = (scale * (entry[at] - started) for at in ("begun", "ended"))
         if entry["kind"] == "connection":
             # accepted as soon as it is asked for; the server hears of the last greeting half a round trip later
             step = Step(entry["host"], entry["connection"], "connect", "connection", begun, ended - DELAY)
@@ -56,7 +57,9 @@ def critical(found: list[Step]) -> list[Step]:
         return []
     chain = [max(found, key=lambda step: step.ended)]
     while True:
-        before = [step for step in found if step.ended <= chain[0].begun + SLACK and step.begun < chain[0].begun]
+        before = [
+            step for step in found if step.ended <= chain[0].begun + SLACK * ROUND_TRIP and step.begun < chain[0].begun
+        ]
         if not before:
             return chain
         chain.insert(0, max(before, key=lambda step: (step.ended, step.connection == chain[0].connection)))

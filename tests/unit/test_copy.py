@@ -111,6 +111,9 @@ def test_connections_are_expected_for_what_must_be_brought(jobs):
     source.expected.clear(), target.expected.clear()
     assert copy(source, target, jobs=jobs).status == "unchanged"
     assert source.expected == target.expected == []
+    source, target = stores()
+    copy(source, target, jobs=jobs, referrers=True)
+    assert source.expected == [4 + requests for requests in target.expected]  # what vouches for it is asked meanwhile
 
 
 def test_another_tag_of_what_is_there_moves_nothing():

@@ -29,7 +29,7 @@ from .progress import Share, Totals
 from .puts import Puts, Stored
 from .queues import Rank
 from .readings import Readings
-from .referrers import Attachment, Attachments, put_cosigned
+from .referrers import QUESTIONS, Attachment, Attachments, put_cosigned
 from .report import ItemResult
 from .request import CopyRequest, Destination
 from .tags import Tags, put_tag
@@ -203,7 +203,8 @@ class ImageCopy:
     def _expect(self, requests: int) -> None:
         """Have both sides open their connections before they are needed; with one job there is never a second one."""
         if not self._shared.driver.inline:
-            self.request.source.expect(requests)
+            # what vouches for it is asked for at the same moment as its blobs
+            self.request.source.expect(requests + (QUESTIONS if self.request.referrers else 0))
             for destination in self.destinations:
                 destination.store.expect(requests)
 

@@ -23,12 +23,14 @@ from .readings import Readings
 from .report import ItemResult
 from .request import CopyRequest, Destination
 
-__all__ = ["Attachment", "Attachments", "Image", "put_cosigned"]
+__all__ = ["QUESTIONS", "Attachment", "Attachments", "Image", "put_cosigned"]
 
 T = TypeVar("T")
 
 # https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#tag-based-discovery
 COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
+# So many a subject: one for the list, and one for each of these.
+QUESTIONS = 1 + len(COSIGN_SUFFIXES)
 # Signatures of SBOMs of images are two levels.
 MAX_DEPTH = 6
 MAX_ATTACHMENTS = 5000
