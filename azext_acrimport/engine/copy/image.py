@@ -235,8 +235,7 @@ class ImageCopy:
     async def _named_or_read(self) -> None:
         """Where no target has the tag yet, the manifest will be needed: one request for its digest and itself."""
         source, identifier = self.request.source, self.request.identifier
-        spares = self.readings.counts_pulls(source) and not self._shared.spends_quota
-        needless = self._tags.named(*self.destinations) or self.readings.shares_digests(source) or spares
+        needless = self._tags.named(*self.destinations) or self.readings.shares_digests(source)
         if needless or self.request.platforms or ":" in identifier:
             await self._named_by_source()
             return

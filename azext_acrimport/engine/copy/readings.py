@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
@@ -39,10 +39,9 @@ COUNTS_PULLS = frozenset({"docker.io"})
 class Readings:
     """Of one run. ``requests`` tell how many images each source repository is asked for."""
 
-    def __init__(self, driver: Driver, requests: Collection[CopyRequest]) -> None:
+    def __init__(self, driver: Driver, requests: Iterable[CopyRequest]) -> None:
         self._driver = driver
         self._images = Counter(request.key for request in requests)
-        self._from = Counter(request.source.registry for request in requests)
         self._manifests: _Kept[Manifest] = _Kept(driver, KEPT_BYTES, lambda manifest: len(manifest.raw))
         self._referrers: _Kept[Sequence[Descriptor]] = _Kept(driver, KEPT_DESCRIPTORS, lambda found: 1 + len(found))
         self._tags: _Kept[frozenset[str] | None] = _Kept(driver, KEPT_DESCRIPTORS, lambda tags: 1)
@@ -68,8 +67,11 @@ class Readings:
             raise QuotaSpent(source.registry, count, *quota)
 
     def shares_digests(self, source: Source) -> bool:
-        """Whether it is better to ask what a tag names before it is read: then several tags cost one reading."""
-        return (self.counts_pulls(source) and self._from[source.registry] > 1) or key_of(source) in self._shared
+        """Whether it is better to ask what a tag names before it is read: then several tags cost one reading.
+
+        Where readings are counted, the answer also tells whether one is left.
+        """
+        return self.counts_pulls(source) or key_of(source) in self._shared
 
     def counts_pulls(self, source: Source) -> bool:
         """Whether reading a manifest there is counted, and soon refused."""
