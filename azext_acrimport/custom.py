@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _leave_soon() -> None:
-    """az's end is made short: before it, Python looks for garbage among all that az has loaded, which takes 60 to 80 ms."""
+    """Python looks for garbage among all that az has loaded before it ends, for 60 to 80 ms that users would wait."""
     atexit.register(gc.freeze)
 
 
