@@ -94,7 +94,10 @@ def copy_all(
         for source, target in pairs
     ]
     go_on, count_above = (lambda planned: not dry_run), (-1 if dry_run else None)
-    return list(engine.copy_images(requests, cancellation, jobs=jobs, go_on=go_on, count_above=count_above).items)
+    try:
+        return list(engine.copy_images(requests, cancellation, jobs=jobs, go_on=go_on, count_above=count_above).items)
+    finally:
+        places.close()
 
 
 class Places:
@@ -107,6 +110,11 @@ class Places:
         }
         self._clients: dict[tuple[str, str], engine.RegistryClient] = {}
         self._repositories: dict[tuple[str, str], engine.RegistryRepository] = {}
+
+    def close(self) -> None:
+        """End all connections."""
+        for transport in self._transports.values():
+            transport.close()
 
     def repository(self, origin: engine.Origin, reference: engine.Reference) -> engine.RegistryRepository:
         """The same object for the same place."""

@@ -91,6 +91,8 @@ def test_requests_find_their_connections_open(place, connected, wait):
     assert len(connected) == 5 and sock.fileno() >= 0
     transport.close()
     assert sock.fileno() == -1
+    transport.open_ahead(url, 9)
+    assert not opened_ahead(transport) and len(connected) == 5
 
 
 def test_connection_that_was_closed_meanwhile_is_not_used(place, connected):

@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
@@ -69,6 +69,7 @@ class _Patient:
     # being opened, or open, and not asked anything yet; the first that was begun is the first to be used
     coming: deque[Coming]
     num_connections: int
+    pool: Any
 
     def _new_conn(self) -> Any:
         """As urllib3 calls it where no connection is idle: one that was begun ahead, or one that is not open yet."""
@@ -91,14 +92,14 @@ class _Patient:
         ``timeout``: seconds that a connection may take.
         """
         with _lock:
-            for _ in range(count - self.num_connections):
+            for _ in range(count - self.num_connections if self.pool is not None else 0):
                 self.coming.append(Coming(self._made(), self.cancellation, timeout))
 
     def close(self) -> None:
         """As urllib3 calls it. What was begun ahead and not used is ended, too."""
-        while self.coming:
-            self.coming.pop().end()
         super().close()  # type: ignore[misc]
+        with _lock:  # from here on none is begun any more
+            _end_all(self.coming)
 
     def _validate_conn(self, conn: Any) -> None:
         """As urllib3 calls it before each request, which it then sends with the connection's own timeout."""
@@ -158,6 +159,12 @@ class Coming:
         _wake(self._conn)
         if opened:
             self._conn.close()
+
+
+def _end_all(coming: deque[Coming]) -> None:
+    while coming:
+        with contextlib.suppress(IndexError):
+            coming.pop().end()
 
 
 def _wake(conn: Any) -> None:
@@ -222,7 +229,9 @@ class BlockAdapter(HTTPAdapter):
         pool = self._pools.get(key)
         if pool is None:
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-            pool.__dict__.update(self._given, coming=deque())
+            coming: deque[Coming] = deque()
+            pool.__dict__.update(self._given, coming=coming)
+            finalize(pool, _end_all, coming)  # as urllib3 does it for those that are idle
             self._pools[key] = pool
         return pool
 

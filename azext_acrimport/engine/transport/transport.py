@@ -93,6 +93,7 @@ class Transport:
         # connections by how far they may lead: one that was made to go anywhere is not taken by who may not
         self._adapters: dict[Reach, BlockAdapter] = {}
         self._exchange = exchange
+        self._closed = False
         # hosts that have been met, as URLs write them, and whether only at private addresses
         self._private: dict[str, bool] = {}
         # how people call a host whose API is elsewhere (registry-1.docker.io is docker.io); errors say that
@@ -104,7 +105,8 @@ class Transport:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, and open none any more before it is needed."""
+        self._closed = True
         for adapter in self._adapters.values():
             adapter.close()
 
@@ -114,7 +116,7 @@ class Transport:
         Not through a proxy, of which each has its own way. What goes wrong is heard by the requests themselves.
         """
         options, host = self.options, addresses.parted(url)[1]
-        if self._exchange or self._proxies_for(url) or self.cancellation.requested:
+        if self._exchange or self._closed or self._proxies_for(url) or self.cancellation.requested:
             return
         with contextlib.suppress(OSError):
             self._adapter(url, url).open_ahead(
