@@ -83,18 +83,14 @@ class Jobs:
 
     def request(self, line: Line, clients: Clients) -> CopyRequest:
         """As the embedded engine wants it, over these connections."""
-        item, job, options = line.item, self.of(line), self._options
+        item, job = line.item, self.of(line)
         assert item and job.source
         target = clients.repository("target", self._target, item.repository)
-        return CopyRequest(
+        return job.request(
             clients.repository("source", job.source, item.wanted.repository),
             item.identifier,
-            (Destination(target, (item.tag,)),),
-            force=job.options.force,
-            platforms=job.options.platforms,
-            referrers=job.options.referrers,
-            new_only=job.options.new_only,
-            skip_conflicts=options.on_conflict == "skip",
+            [Destination(target, (item.tag,))],
+            skip_conflicts=self._options.on_conflict == "skip",
         )
 
     def of(self, line: Line) -> Job:

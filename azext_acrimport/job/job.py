@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from .._options import ImportOptions, Target
-from ..engine import Cancellation, CopyRequest, ItemResult, LayoutReference, Reference
+from ..engine import Cancellation, CopyRequest, Destination, ItemResult, LayoutReference, Reference, Source
 from ..registries.arm import Quiet
 from ..registries.deadline import Deadline
 from ..registries.directory import Registry
@@ -46,6 +46,22 @@ class Job:
         assert self.source
         typed = self.options.source_image
         return self.source.home or (typed.typed.partition("/")[0] if typed.location else self.source.host)
+
+    def request(
+        self, source: Source, identifier: str, destinations: Sequence[Destination], *, skip_conflicts: bool = False
+    ) -> CopyRequest:
+        """As the embedded engine wants it, over stores that are connected."""
+        options = self.options
+        return CopyRequest(
+            source,
+            identifier,
+            tuple(destinations),
+            force=options.force,
+            platforms=options.platforms,
+            referrers=options.referrers,
+            new_only=options.new_only,
+            skip_conflicts=skip_conflicts,
+        )
 
 
 @dataclass(slots=True)

@@ -14,7 +14,6 @@ from ..engine import (
     Ahead,
     Cancellation,
     Cancelled,
-    CopyRequest,
     Credential,
     CredentialProvider,
     Destination,
@@ -113,14 +112,10 @@ class Sides:
             client = stack.enter_context(side(self._cli_ctx, "target", job.target, given, cancellation))
             if pace and job.source is job.target:
                 client.referrers_pace = pace  # one registry counts them together
-            request = CopyRequest(
+            request = job.request(
                 read_from,
                 job.reference.name if isinstance(job.reference, LayoutReference) else job.reference.identifier,
-                tuple(Destination(RegistryRepository(client, name), tuple(tags)) for name, tags in wanted.items()),
-                force=job.options.force,
-                platforms=job.options.platforms,
-                referrers=job.options.referrers,
-                new_only=job.options.new_only,
+                [Destination(RegistryRepository(client, name), tuple(tags)) for name, tags in wanted.items()],
             )
             stack.callback(cancellation.cancel)  # what waits still is not wanted any longer
             stack.enter_context(cancellation.within(self._deadline.left))

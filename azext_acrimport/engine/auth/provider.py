@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from ..errors import AuthError, Denied, Firewall, NetworkError, RegistryError, Rejected, Unauthorized
 from ..transport import addresses
+from ..transport.response import Answer
 from ..transport.transport import Transport
 from ..waiting import SingleFlight
 from .challenge import Challenge
@@ -324,23 +325,17 @@ class TokenProvider:
     def _get(self, credential: Credential, realm: str, fields: list[tuple[str, str]]) -> Token:
         headers = {"Authorization": _basic(credential)} if credential.password else {}
         separator = "&" if urlsplit(realm).query else "?"
-        url = f"{realm}{separator}{urlencode(fields)}"
-        answer = self._transport.fetch(
-            "GET",
-            url,
-            accept={200},
-            limit=MAX_TOKEN_BYTES,
-            headers=headers,
-            mode=self.mode,
-            sent_by=self._asked_at,
-        )
+        answer = self._ask("GET", f"{realm}{separator}{urlencode(fields)}", headers)
         return Token.from_answer(answer, "token", "access_token", host=self._registry)
 
     def _post(self, url: str, fields: list[tuple[str, str]], *members: str) -> Token:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        body = urlencode(fields).encode()
-        answer = self._transport.fetch(
-            "POST",
+        answer = self._ask("POST", url, headers, urlencode(fields).encode())
+        return Token.from_answer(answer, *members, host=self._registry)
+
+    def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
+        return self._transport.fetch(
+            method,
             url,
             accept={200},
             limit=MAX_TOKEN_BYTES,
@@ -349,7 +344,6 @@ class TokenProvider:
             mode=self.mode,
             sent_by=self._asked_at,
         )
-        return Token.from_answer(answer, *members, host=self._registry)
 
     def _exchanged(self, service: str, realm: str) -> Token:
         """The registry's refresh token for our Entra token; the provider is asked again when it has run out."""
