@@ -111,7 +111,6 @@ LAYER = images.digest_of(SHARED)
 class TestTroubleOfOneImage:
     """Is nobody else's."""
 
-    @pytest.mark.leaves_uploads  # what fails ends what goes on beside it, and takes no time for farewells
     @pytest.mark.parametrize("jobs", [1, 8, None])
     @pytest.mark.parametrize(
         ("names", "poor_again"),
