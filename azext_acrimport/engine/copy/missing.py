@@ -66,7 +66,7 @@ def levels(manifests: dict[Digest, Manifest]) -> list[list[Manifest]]:
 def own_missing(destination: Destination, root: Digest, tree: Tree) -> Missing:
     """All that this destination lacks of the image itself."""
     missing = Missing(destination, root, destination.tags)
-    _add(missing, tree, root, tree.present)
+    _add(missing, missing.manifests, tree, root, tree.present)
     if destination.tags:
         missing.manifests.pop(root, None)
     return missing
@@ -86,7 +86,6 @@ def missing_at(
     not finished is not taken for such a one, since what vouches for an image is put before it.
     """
     missing = own_missing(destination, root, tree)
-    own, missing.manifests = missing.manifests, {}
     there = {digest for place, digest in tree.present if place == destination.key}
     for attachment in attachments.all:
         if destination.key not in attachment.lacking:
@@ -97,24 +96,29 @@ def missing_at(
             missing.left_out += not has_put(destination.key, attachment.descriptor.digest)
             continue
         digest = attachment.descriptor.digest
-        _add(missing, tree, digest, frozenset())
+        _add(missing, missing.vouching, tree, digest, frozenset())
         if attachment.tag:
             missing.cosigned.append(attachment)
-            del missing.manifests[digest]
-    missing.vouching, missing.manifests = missing.manifests, own
+            del missing.vouching[digest]
     return missing
 
 
-def _add(missing: Missing, tree: Tree, digest: Digest, present: Set[tuple[str, Digest]]) -> bool:
-    """What must be put for this manifest and those below it; False when that is nothing."""
+def _add(
+    missing: Missing,
+    manifests: dict[Digest, Manifest],
+    tree: Tree,
+    digest: Digest,
+    present: Set[tuple[str, Digest]],
+) -> bool:
+    """What must be put for this manifest and those below it, among ``manifests``; False when that is nothing."""
     manifest = tree.manifests.get(digest)
     if manifest is None:
         return False
-    below = [_add(missing, tree, child.digest, present) for child in manifest.manifests]
+    below = [_add(missing, manifests, tree, child.digest, present) for child in manifest.manifests]
     here = (missing.destination.key, digest) in present
     if here and not any(below):
         return False
     if not here:
         missing.blobs.update({blob.digest: blob for blob in manifest.blobs})
-    missing.manifests[digest] = manifest
+    manifests[digest] = manifest
     return True

@@ -38,13 +38,12 @@ MAX_ATTACHMENTS = 5000
 
 @dataclass(slots=True)
 class Attachment:
-    """A manifest that vouches for another one (``of``): by its ``subject``, or by its ``tag``.
+    """A manifest that vouches for another one (``of``): by its subject, or by its ``tag`` where it has one.
 
     ``lacking``: the places (``registry/repository``) that do not have it.
     """
 
     descriptor: Descriptor
-    subject: Digest | None
     of: Digest
     tag: str = ""
     lacking: set[str] = field(default_factory=set)
@@ -108,11 +107,11 @@ class Attachments:
         )
         unique = {found.digest: found for found in listed}  # a list that people keep by hand may say a thing twice
         fresh = [found for found in unique.values() if found.digest not in self._depths]
-        new = [Attachment(found, subject.digest, subject.digest) for found in fresh]
+        new = [Attachment(found, subject.digest) for found in fresh]
         for attachment in new:
-            self._add(attachment, subject)
-        cosigned = [Attachment(found, None, subject.digest, tag) for tag, found in tagged]
-        deeper = [*new, *(attachment for attachment in cosigned if self._add(attachment, subject))]
+            self._add(attachment)
+        cosigned = [Attachment(found, subject.digest, tag) for tag, found in tagged]
+        deeper = [*new, *(attachment for attachment in cosigned if self._add(attachment))]
         await gather(
             self._compare(subject, new),
             *(self._compare_tag(attachment) for attachment in cosigned),
@@ -129,14 +128,14 @@ class Attachments:
         answers = await gather(*(image.readings.named(source, tag, image.reading_rank) for tag in asked))
         return [(tag, descriptor) for tag, descriptor in zip(asked, answers, strict=True) if descriptor]
 
-    def _add(self, attachment: Attachment, subject: Descriptor) -> bool:
+    def _add(self, attachment: Attachment) -> bool:
         """Remember it; False when its digest has been met before. Raises ManifestError beyond every measure."""
         digest = attachment.descriptor.digest
         known = digest in self._depths
         self._found[digest, attachment.tag] = attachment
         self._by_digest.setdefault(digest, attachment)
         self._image.result.referrers = len(self._found)
-        depth = self._depths.setdefault(digest, self._depths[subject.digest] + 1)
+        depth = self._depths.setdefault(digest, self._depths[attachment.of] + 1)
         if depth > MAX_DEPTH or len(self._found) > MAX_ATTACHMENTS:
             message = f"{self._image.request.identifier} has more referrers, or of more levels, than any real image"
             raise ManifestError(message, origin="source", subject=self._image.request.key)
@@ -167,7 +166,7 @@ class Attachments:
         except NotFound:
             self._drop(attachment, f"{digest} is listed as a referrer, but does not exist: left out")
             return
-        if manifest.subject is None or manifest.subject.digest != attachment.subject:
+        if manifest.subject is None or manifest.subject.digest != attachment.of:
             self._drop(attachment, f"{digest} is listed as a referrer, but refers to something else: left out")
 
     async def _compare_tag(self, attachment: Attachment) -> None:
