@@ -11,6 +11,7 @@ import threading
 import pytest
 import trustme
 import urllib3.connection
+from requests.adapters import HTTPAdapter
 
 from azext_acrimport.engine import ANONYMOUS, Cancellation, NetworkError, RegistryClient, Transport, TransportOptions
 from azext_acrimport.engine.auth.scope import Scope
@@ -157,3 +158,23 @@ def test_address_is_judged_when_connected(monkeypatch):
     with pytest.raises(NetworkError, match=r"only this machine is spoken to|10\.0\.0\.1"):
         transport.fetch("GET", "http://elsewhere.localhost/", accept={200}, retry=False)
     transport.close()
+
+
+def test_none_is_lost_when_two_threads_ask_for_a_host_for_the_first_time(place, monkeypatch, connected):
+    """What the one has begun is the other's, too, and is closed with it."""
+    url, options, _, _ = place
+    transport = Transport("target", options)
+    find = HTTPAdapter.get_connection_with_tls_context
+
+    def overtaken(adapter, *args, **named):
+        pool = find(adapter, *args, **named)
+        monkeypatch.setattr(HTTPAdapter, "get_connection_with_tls_context", find)
+        transport.open_ahead(url, 2)
+        return pool
+
+    monkeypatch.setattr(HTTPAdapter, "get_connection_with_tls_context", overtaken)
+    transport.open_ahead(url, 2)
+    assert len(opened_ahead(transport)) == 2
+    transport.close()
+    assert len(connected) == 2
+    assert [made.fileno() for made in connected] == [-1, -1]

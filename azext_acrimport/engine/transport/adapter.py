@@ -66,10 +66,14 @@ class _Patient:
     patience: float
     reach: Reach
     met: Callable[[str, int, bool], None]
-    # being opened, or open, and not asked anything yet; the first that was begun is the first to be used
-    coming: deque[Coming]
     num_connections: int
     pool: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # being opened, or open, and not asked anything yet; the first that was begun is the first to be used
+        self.coming: deque[Coming] = deque()
+        finalize(self, _end_all, self.coming)  # as urllib3 does it for those that are idle
 
     def _new_conn(self) -> Any:
         """As urllib3 calls it where no connection is idle: one that was begun ahead, or one that is not open yet."""
@@ -229,9 +233,7 @@ class BlockAdapter(HTTPAdapter):
         pool = self._pools.get(key)
         if pool is None:
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-            coming: deque[Coming] = deque()
-            pool.__dict__.update(self._given, coming=coming)
-            finalize(pool, _end_all, coming)  # as urllib3 does it for those that are idle
+            pool.__dict__.update(self._given)  # by several threads, it may be; urllib3 gives all the same one
             self._pools[key] = pool
         return pool
 
