@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 
 import pytest
 
@@ -56,6 +57,24 @@ def test_find_is_one_head():
 def test_find_nothing():
     """404 is None."""
     assert repository(answer(404))[0].find("1") is None
+
+
+def test_nothing_found_leaves_no_ring():
+    """Ten thousand images ask a hundred thousand times: an error that holds its own frames stays for the collector."""
+
+    def kept() -> int:
+        return sum(isinstance(one, NotFound) for one in gc.get_objects())
+
+    of, _ = repository(answer(404), answer(404))
+    assert of.find("1") is None  # the first question to a host goes another way
+    gc.collect()
+    gc.disable()
+    try:
+        before = kept()
+        assert of.find("2") is None
+        assert kept() == before
+    finally:
+        gc.enable()
 
 
 def test_entering_ahead_is_the_same_request_earlier():

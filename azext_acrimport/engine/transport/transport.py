@@ -204,13 +204,18 @@ class Transport:
         sent_by: str,
     ) -> Response:
         response = self._follow(method, url, dict(headers or {}), body, accept, sent_by or url)
-        if response.status in accept:
-            return response
+        if response.status not in accept:
+            # in no variable of this frame, which the error will hold: a ring, kept until the collector comes by
+            raise self._refused(method, response, mode)
+        return response
+
+    def _refused(self, method: str, response: Response, mode: str) -> RegistryError:
+        """The exception for it; a wait that it asks for is one for all who ask this host."""
         error = self.refusal(method, response, mode)
         asked = error.retry_after
         if response.status == 429 and asked is not None and asked <= self.options.retry.patience:
             self._gate(urlsplit(response.url).netloc).close(asked, self.cancellation)
-        raise error
+        return error
 
     def whole(self, response: Response | Answer) -> Answer:
         """An answer that was not wanted, with its body; its connection is given back."""
