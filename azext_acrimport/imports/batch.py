@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from typing import Any
 
@@ -126,6 +127,7 @@ class _Batch:
 
     def told(self) -> dict[str, Any]:
         """The report, also in its file, with a last word to people."""
+        gc.collect()  # of ten thousand images the report, and az's own text of it, fit into what their stories leave
         items = [line.outcome.item for line in self._lines]
         hub = self._hub(items)
         shard = self._options.shard
