@@ -106,7 +106,8 @@ def _validate_registries(cli_ctx: Any, namespace: Any, file: WantedFile) -> None
 
     if not namespace.registry_name and not file.target:
         raise ValueError(
-            "The target registry is missing.", "Add --name, or target: in the file, or az configure --defaults acr=NAME"
+            "The target registry is missing.",
+            "Add --name, or target: in the file. To set a default: az configure --defaults acr=NAME",
         )
     of_file = registry_of(file.target, "target:") if file.target else ""
     # az configure --defaults acr=… is for who says nothing
@@ -114,7 +115,7 @@ def _validate_registries(cli_ctx: Any, namespace: Any, file: WantedFile) -> None
         namespace.registry_name = None
     namespace.registry_name = registry_of(namespace.registry_name or of_file, "--name")
     if of_file and not same_registry(cli_ctx, of_file, namespace.registry_name):
-        logger.warning("--name %s is the target; the file says %s.", namespace.registry_name, of_file)
+        logger.warning("The target is %s, as --name says; the file says %s.", namespace.registry_name, of_file)
     if namespace.source_registry:
         namespace.source_registry = registry_of(namespace.source_registry, "--registry")
 
@@ -170,7 +171,7 @@ def _of_file(cmd: Any, namespace: Any, file: WantedFile) -> list[Wanted]:
         wanted.append(_selected(namespace, one) if one.selection == Selection() else one)
     if file.wanted and not wanted:
         raise ValueError(
-            f"All destinations in the file are in other registries than {name}.",
+            f"All destinations in the file are in registries other than {name}.",
             "Name the registry that they are in with --name.",
         )
     return wanted
@@ -204,13 +205,25 @@ def _sign_ins(namespace: Any, file: WantedFile, hosts: set[str], given: bool) ->
     for host, sign_in in sign_ins.items():
         if host in hosts and sign_in.variable and not os.environ.get(sign_in.variable):
             raise ValueError(
-                f"registries.{host}.passwordEnv: the environment variable {sign_in.variable} is not set.", "Set it."
+                f"registries.{host}.passwordEnv: the environment variable {sign_in.variable} is not set, or empty.",
+                f"Put the password into {sign_in.variable}.",
             )
-        if host in hosts and sign_in.file and not os.access(sign_in.file, os.R_OK):
+        if host in hosts and sign_in.file and (wrong := _unusable(sign_in.file)):
             raise ValueError(
-                f"registries.{host}.passwordFile: {sign_in.file} cannot be read.", "It is relative to the batch file."
+                f"registries.{host}.passwordFile: {sign_in.file} {wrong}.",
+                "Its path begins where the batch file is. Put the password into it, and nothing else.",
             )
     return sign_ins
+
+
+def _unusable(path: str) -> str:
+    """What is wrong with a password's file; a pipe can be read only once, and not here."""
+    if not os.access(path, os.R_OK):
+        return "cannot be read"
+    if not os.path.isfile(path):
+        return ""
+    with open(path, "rb") as stream:
+        return "" if stream.read(len("\r\n") + 1).strip(b"\r\n") else "is empty"
 
 
 def _on_conflict(namespace: Any) -> str:
@@ -240,6 +253,9 @@ def _report(path: str) -> Any:
     try:
         return ReportFile(path)
     except OSError as error:
-        raise ValueError(f"--report: '{path}' cannot be written ({error.strerror}).", "Check its folder.") from None
+        raise ValueError(
+            f"--report: '{path}' cannot be written ({error.strerror}).",
+            "Check that its folder is there, and that you may write to it.",
+        ) from None
     except ValueError as error:
         raise ValueError(f"--report: {error}.", "Name a file that ends in .json, or in .xml for JUnit.") from None

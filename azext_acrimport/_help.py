@@ -45,6 +45,10 @@ examples:
         id=$(az acr show --name otherregistry --query id --output tsv \
           --subscription "Other subscription")
         az acr import --name myregistry --source app/web:v1 --registry $id
+  - name: From a registry that is closed to the public; by its ID the service gets in
+    text: |
+        id=$(az acr show --name closedregistry --query id --output tsv)
+        az acr import --name myregistry --source app/web:v1 --registry $id
   - name: From a registry in another tenant, with a token or service principal of it
     text: |
         az acr import --name myregistry \
@@ -128,13 +132,13 @@ examples:
 
 helps["acr import-batch"] = r"""
 type: command
-short-summary: Import many images, of a list, of a file, of repositories by patterns, or of a whole registry.
+short-summary: Import many images from a list, a file, repositories by patterns, or a whole registry.
 long-summary: |
     Each layer moves once, however many images share it. A failure stops
     nothing else, and the report says what has become of each image. The same
     command again does only what is missing: an image that is there costs one
-    question a side, and no pull at Docker Hub. Repositories keep their path,
-    unless --prefix, --strip-prefix or a target in the file says otherwise.
+    request to each side, and no pull at Docker Hub. Repositories keep their
+    path, unless --prefix, --strip-prefix or a target in the file changes it.
 
     The report goes to standard output, also after a failure; everything else
     to standard error. Exit code 0: all imported, or there already. 1: something
@@ -161,7 +165,7 @@ examples:
         az acr import-batch --name myregistry \
           --source docker.io/library/nginx \
           --source docker.io/library/redis \
-          --tags latest "1.2?" "/^7\\.[24]$/"
+          --tags latest "1.2?" "/^7\.[24]$/"
   - name: A whole registry, with all signatures
     text: |
         az acr import-batch --name newregistry \

@@ -123,7 +123,7 @@ def _import_arguments(c: Any) -> None:
         options_list=["--source"],
         action=Single,
         help="The image to import: registry/repository:tag, or registry/repository@digest. Without a tag: latest. "
-        "Or a file or folder: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REPOSITORY:TAG].",
+        "Or files of this machine: docker-archive:FILE[:REPOSITORY:TAG], oci-archive:FILE[:TAG], or oci:DIR[:TAG].",
     )
     c.argument(
         "target_tags",
@@ -199,7 +199,7 @@ def _batch_arguments(c: Any) -> None:
         "newest",
         type=int,
         arg_group=CONTENT,
-        help="Only so many tags of each repository: the newest by version, then by name.",
+        help="Only this many tags of each repository: the newest by version, then by name.",
     )
     c.argument(
         "shard",
@@ -214,11 +214,16 @@ def _batch_arguments(c: Any) -> None:
         help="Whether signatures, SBOMs and attestations come along. new: with every image that is copied, or whose "
         "tag moves. Default: what the file says, or else new.",
     )
-    c.argument("prefix", arg_group=TARGET, help="Put in front of the source's repository, as it is written: mirror/")
+    c.argument(
+        "prefix",
+        arg_group=TARGET,
+        help="Put this in front of the source's repository: mirror/ makes mirror/team/app of team/app.",
+    )
     c.argument(
         "strip_prefix",
         arg_group=TARGET,
-        help="Cut off the front of the source's repository first, up to a / or as a whole: library",
+        help="Cut this off the front of the source's repository first: team makes app of team/app. Other repositories "
+        "stay as they are.",
     )
     c.argument(
         "on_conflict",

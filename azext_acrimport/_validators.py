@@ -100,7 +100,7 @@ def validate_credentials(namespace: Any) -> None:
         if value and value.startswith("@"):
             raise ValueError(
                 f"{option}: the file '{value[1:]}' cannot be read.",
-                f"Check its name. A value that begins with @ itself goes into the variable {PASSWORD_VARIABLE}.",
+                f"Check its name. A password that itself begins with @ goes into the variable {PASSWORD_VARIABLE}.",
             )
     from_environment = not _is_layout(getattr(namespace, "source_image", ""))
     if namespace.username is None and namespace.password is None and from_environment:
@@ -110,6 +110,12 @@ def validate_credentials(namespace: Any) -> None:
         namespace.password = os.environ.get(PASSWORD_VARIABLE) or None
     if namespace.password is not None:
         namespace.password = namespace.password.rstrip("\r\n")  # files and standard input end with a line end
+    # both empty, as scripts write it where they have none, is none to core, too
+    if namespace.password == "" and namespace.username != "":
+        raise ValueError(
+            "--password is empty, or what it was read from is.",
+            "Check the file, standard input or variable that it comes from. Without a password, leave --password out.",
+        )
     if namespace.username and not namespace.password:
         raise ValueError(
             "A user name needs a password.",
@@ -152,7 +158,7 @@ def validate_engine(cmd: Any, namespace: Any) -> None:
         namespace.engine = _configured_engine(cmd, namespace)
     if _hands_over(namespace) and namespace.engine == "embedded":
         raise ValueError(
-            "--no-wait needs the engine service: the embedded engine ends with this command.",
+            "--no-wait needs --engine service: the embedded engine ends with this command.",
             "Leave out --no-wait, or --engine embedded.",
         )
     _validate_timeout(namespace)

@@ -91,7 +91,7 @@ def import_batch(
     referrers: str | None = None,
     batch: BatchOptions | None = None,
 ) -> dict[str, Any]:
-    """Import many images: of a list, of a file, of repositories by patterns, of a whole registry."""
+    """Import many images from a list, a file, repositories by patterns, or a whole registry."""
     _leave_soon()
     from .imports.batch import import_batch as run
 

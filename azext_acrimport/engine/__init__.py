@@ -69,6 +69,7 @@ from .registry.client import RegistryClient
 from .registry.listing import list_repositories, list_tags
 from .registry.repository import RegistryRepository
 from .transport.addresses import is_loopback
+from .transport.failures import network_error
 from .transport.redaction import redact_url
 from .transport.retry import RetryPolicy
 from .transport.transport import Transport, TransportOptions
@@ -144,6 +145,7 @@ __all__ = [
     "is_registry_host",
     "list_repositories",
     "list_tags",
+    "network_error",
     "open_location",
     "parse_location",
     "parse_repository_tag",

@@ -139,7 +139,9 @@ class LayoutError(EngineError):
 
 
 class NetworkError(EngineError):
-    """No complete answer came. ``reason``: dns, refused, timeout, reset, proxy, redirect or other."""
+    """No complete answer came. ``reason``: dns, refused, timeout, reset, proxy, redirect or other; ``detail``: in
+    words.
+    """
 
     slug = "unreachable"
 
@@ -147,6 +149,7 @@ class NetworkError(EngineError):
         super().__init__(f"{host} ({origin}) could not be reached: {detail or reason}.", origin=origin, subject=host)
         self.host = host
         self.reason = reason
+        self.detail = detail or reason
 
 
 class TlsError(NetworkError):
@@ -383,7 +386,8 @@ class QuotaSpent(Blocked):
 
     def __init__(self, host: str, needed: int, left: int, window: int) -> None:
         super().__init__(
-            f"{host} (source) allows {left} more pulls in its window of {window / 3600:g} h; the image needs {needed}."
+            f"{host} (source) allows {left} more {'pull' if left == 1 else 'pulls'} in its window of "
+            f"{window / 3600:g} h; the image needs {needed}."
         )
         self.origin, self.subject, self.host = "source", host, host
         self.needed, self.left, self.window = needed, left, window

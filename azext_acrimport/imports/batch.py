@@ -136,7 +136,8 @@ class _Batch:
         report = {"summary": summary(results, self._deadline.elapsed, shard, hub), "items": results}
         self._view.end_batch(report, dry_run=dry_run)
         if failure := self._failed(items):
-            errors.raise_after_output(self._cli_ctx, failure, many=True)
+            moved = any(item.blobs.copied for item in items)
+            errors.raise_after_output(self._cli_ctx, failure, many=True, moved=moved)
         if self._options.report:
             try:
                 self._options.report.write(report)
@@ -162,7 +163,7 @@ class _Batch:
             if self._deadline.over:
                 return TimedOut(self._deadline.seconds or 0.0)
             complete = sum(not item.error for item in items)
-            return Cancelled(f"Interrupted. {complete} of {len(items)} images are complete.")
+            return errors.batch_interrupted(complete, len(items))
         if len(failed) == len(items) == len(self._options.wanted) == 1:
             return failed[0].error
         return problem.batch_incomplete(len(failed), len(items)) if failed else None

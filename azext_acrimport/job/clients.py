@@ -87,7 +87,10 @@ def secret_of(sign_in: SignIn, host: str) -> str | None:
             return os.environ[sign_in.variable]
         if sign_in.file:
             with Path(sign_in.file).open("rb") as stream:
-                return stream.read(MAX_SECRET_BYTES).decode().removesuffix("\n").removesuffix("\r")
+                secret = stream.read(MAX_SECRET_BYTES).decode().removesuffix("\n").removesuffix("\r")
+            if not secret:
+                raise _unusable(host, f"{sign_in.file} is empty")
+            return secret
     except KeyError:
         raise _unusable(host, f"The environment variable {sign_in.variable} is not set") from None
     except OSError as error:

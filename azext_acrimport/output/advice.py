@@ -45,10 +45,19 @@ def advice_for(error: EngineError, *, many: bool = False, moved: bool = False) -
     for kind in type(error).__mro__:
         if kind in ADVICE:
             told, message, recommendation = ADVICE[kind](error)
-            in_batch = OF_MANY.get(kind) if many else None
-            recommendation = _of_listing(error) or in_batch or recommendation
+            recommendation = _of_listing(error) or (many and _of_many(error)) or recommendation
             return told, message, recommendation.replace(AGAIN, SKIPPING) if moved else recommendation
     raise error
+
+
+def _of_many(error: EngineError) -> str:
+    """Where options are meant that only one of the two commands has; empty for all else."""
+    if isinstance(error, engine.NotFound) and "/manifests/" in error.path and not _is_acr(error.host):
+        return (
+            "Check repository and tag. To see which tags there are, name the whole repository, and look first: "
+            f"--source {error.host}/{error.repository} --dry-run"
+        )
+    return OF_MANY.get(type(error), "")
 
 
 def _of_listing(error: EngineError) -> str:
@@ -76,10 +85,15 @@ def _where(error: Any) -> str:
 def _for_whom(error: EngineError) -> str:
     """Repository and sign-in, after an error that is about neither."""
     parts = [f"repository {error.repository}"] if error.repository else []
-    parts += (
-        [f"signed in with {error.mode}" if error.mode != "anonymous" else "without a sign-in"] if error.mode else []
-    )
+    parts += [_signed_in(error.mode)] if error.mode else []
     return f" This was about {', '.join(parts)}." if error.repository else ""
+
+
+def _signed_in(mode: str) -> str:
+    """Or, of a chain of ways, all that were tried."""
+    if mode == "anonymous":
+        return "without a sign-in"
+    return f"signed in with {mode.replace(', then anonymous', ', then without a sign-in')}"
 
 
 def _what(error: RegistryError) -> str:
@@ -122,16 +136,16 @@ def _unauthorized(error: Any) -> Advice:
     if error.mode == "anonymous":
         message = f"{_where(error)} asks for a sign-in for{_what(error) or ' this registry'}, and none was given."
     else:
-        message = (
-            f"{_where(error)} refused the sign-in with {error.mode}{' for' + _what(error) if _what(error) else ''}."
-        )
+        tried = error.mode.replace(", then anonymous", ", and then anonymous access,")
+        about = f" for{_what(error)}" if _what(error) else ""
+        message = f"{_where(error)} refused the sign-in with {f'{tried}{about}'.rstrip(',')}."
     return azclierror.UnauthorizedError, message + _said(error), _login(error)
 
 
 def _denied(error: Any) -> Advice:
     pull = error.origin == "source"
     message = f"{_where(error)} denied {'pull from' if pull else 'push to'}{_what(error) or ' the registry'}"
-    message += f"; signed in with {error.mode}." if error.mode != "anonymous" else " without a sign-in."
+    message += f"{' ' if error.mode == 'anonymous' else '; '}{_signed_in(error.mode)}."
     if error.mode == "anonymous":
         advice = _login(error)
     elif not _is_acr(error.host):
@@ -232,7 +246,8 @@ def _quota(error: Any, message: str) -> Advice:
     """Docker Hub's, of hours. https://docs.docker.com/docker-hub/usage/pulls/"""
     ends = time.strftime("%H:%M", time.localtime(time.time() + error.window))
     when = (
-        f"Its window is {human_time(error.window)}, so it is over at {ends} at the latest; then run the command again."
+        f"Its window is {human_time(error.window)}, so the limit ends at {ends} at the latest; run the same command "
+        "again then."
     )
     more = "Or sign in for a larger one: --username NAME --password @FILE, with an access token of Docker Hub in FILE."
     return azclierror.AzureResponseError, message, f"{when} {more}" if error.mode in ("", "anonymous") else when
@@ -318,7 +333,9 @@ def _service_error(error: Any) -> Advice:
     ids = f" Correlation id {error.request_id}." if error.request_id else ""
     asked = error.operation.startswith("https:")  # an address, which the next step holds; else the id in a text
     ids += f" Operation {error.operation}." if error.operation and not asked else ""
-    said = f" Azure's answer: {' '.join(filter(None, (error.arm_code, error.words)))}." if error.words else ""
+    said = f" {error.words}"
+    if error.quoted:
+        said = f" Azure's answer: {' '.join(filter(None, (error.arm_code, error.words)))}." if error.words else ""
     sure = f" ({error.sure})" if error.sure else ""
     facts = {
         "name": error.registry.partition(".")[0] if _is_acr(error.registry) else "NAME",
@@ -330,7 +347,7 @@ def _service_error(error: Any) -> Advice:
     advice = error.known.advice.format(**facts)
     if asked and "{operation}" not in error.known.advice:
         advice += f" What has begun can be waited for: az acr import-wait --operation '{error.operation}'"
-    return kind, f"{meaning}{said.replace('..', '.')}{ids}", advice
+    return kind, f"{meaning}{said.replace('..', '.').rstrip()}{ids}", advice
 
 
 def _client(words: str) -> str:
@@ -344,12 +361,9 @@ def _plain(kind: type[azclierror.AzCLIError], recommendation: str) -> Callable[[
     return lambda error: (kind, error.message, recommendation)
 
 
-# Where options are meant that only one of the two commands has.
 OF_MANY: dict[type[EngineError], str] = {
     engine.TagConflict: "Move the tag with --on-conflict overwrite, or leave it as it is with --on-conflict skip. For "
     "another name: --prefix, or a target of its own in --file.",
-    engine.NotFound: "Check repository and tag. To see which tags there are: the same command without --tags, and with "
-    "--dry-run.",
     engine.NoMatchingPlatform: "Choose among these with --platform, or with platforms in --file.",
 }
 
@@ -398,7 +412,7 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
     engine.ListingError: _plain(
         azclierror.AzureResponseError, "Name single tags with --tags, or repositories with --source or --file."
     ),
-    engine.Blocked: _plain(azclierror.AzureResponseError, f"See to the image that has failed. {AGAIN}"),
+    engine.Blocked: _plain(azclierror.AzureResponseError, f"See why the other image failed. {AGAIN}"),
     engine.QuotaSpent: lambda error: _quota(error, error.message),
     engine.Cancelled: _plain(azclierror.ManualInterrupt, AGAIN),
     catalogue.ServiceGoesOn: lambda error: (

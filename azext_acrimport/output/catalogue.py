@@ -196,7 +196,7 @@ CATALOGUE: tuple[Known, ...] = (
         "export-disabled",
         "source",
         r"[Ee]xports? of \S+ (?:is|are) disabled|exportPolicy",
-        "The source's owner has forbidden that its images leave.",
+        "The owner of the source registry does not let its images out.",
         "Its owner can change that: az acr update --name {name} --allow-exports true",
     ),
     Known(
@@ -268,7 +268,7 @@ TIMED_OUT = Known(
     "timeout",
     "arm",
     r"(?!)",
-    "The service did not end in the time given. It goes on, and may still succeed.",
+    "The service was not done in the time given. It goes on, and may still succeed.",
     "Wait for it: az acr import-wait --operation {operation}. Or copy through this machine: --engine embedded.",
     elsewhere=True,
 )
@@ -308,7 +308,8 @@ class ServiceGoesOn(Cancelled):
 
 
 class ServiceError(EngineError):
-    """A failure of Azure's side. ``words``: what it said, without its envelope; ids as they stood in it.
+    """A failure of Azure's side. ``words``: what it said, without its envelope; ids as they stood in it. Where it said
+    nothing that is worth ``quoted``, they are ours, as sentences.
 
     ``registry``: the login server that is to blame; the target's where none is. ``sure``: "confirmed" or "likely", when
     the source was asked as well.
@@ -326,6 +327,7 @@ class ServiceError(EngineError):
         request_id: str = "",
         operation: str = "",
         registry: str = "",
+        quoted: bool = False,
     ) -> None:
         super().__init__(f"{known.meaning} {words}".strip(), subject=registry)
         self.origin = side  # type: ignore[assignment]  # the engine has no side called arm
@@ -335,6 +337,7 @@ class ServiceError(EngineError):
         self.request_id = request_id
         self.operation = operation
         self.registry = registry
+        self.quoted = quoted
         self.sure = ""
 
     @property
@@ -360,6 +363,7 @@ def understand(
         request_id=correlation[1] if correlation else request_id,
         operation=operation[1] if operation else "",
         registry=source if side == "source" else target,
+        quoted=True,
     )
 
 

@@ -84,6 +84,12 @@ def exit_for_usage(message: str, recommendation: str) -> NoReturn:
     sys.exit(2)
 
 
+def batch_interrupted(complete: int, count: int) -> engine.Cancelled:
+    """Ctrl-C: so many images of so many."""
+    verb = "is" if 1 in (complete, count) else "are"
+    return engine.Cancelled(f"Interrupted. {complete} of {counted(count, 'image')} {verb} complete.")
+
+
 def interrupted(item: engine.ItemResult | None = None) -> engine.Cancelled:
     """Ctrl-C: what is complete, what is not."""
     written = item.written if item else ()

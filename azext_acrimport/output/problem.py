@@ -12,7 +12,7 @@ from azure.cli.core import azclierror
 from azure.cli.core.util import SSLERROR_TEMPLATE
 from knack.util import CLIError
 
-from ..engine import EngineError
+from ..engine import EngineError, TlsError, network_error
 from ..progress.amounts import counted
 
 NETWORK = "Check the network, VPN and proxy (HTTPS_PROXY, NO_PROXY), then run the same command again."
@@ -151,19 +151,21 @@ def registry_not_found(name: str, side: str, looked_in: str, login_server: str) 
     )
 
 
-def arm_refused(registry: str, side: str, *, status: int, said: str, request_id: str) -> Problem:
-    """ARM would not show one registry. ``said``: its words, in which it names the subscription."""
+def arm_refused(what: str, side: str, *, status: int, said: str, request_id: str) -> Problem:
+    """ARM would not show ``what``, one registry or several. ``said``: its words, in which it names the subscription."""
     ids: dict[str, Any] = {"request_id": request_id}
+    if status == 401:
+        return SignedOut(f"Azure Resource Manager did not accept the sign-in: {said}", "Sign in: az login", **ids)
     if status == 404:
         return RegistryNotFound(
-            f"The {side} registry '{registry}' was not found: {said}",
+            f"{what[0].upper()}{what[1:]} could not be found: {said}",
             'Check the resource ID or resource group: az acr list --query "[].id" --output tsv',
             side=side,
             **ids,
         )
     if status == 429:
         return AzureThrottled(
-            f"Azure Resource Manager (arm) limits requests: {said}",
+            f"Azure Resource Manager limits requests: {said}",
             "Run the same command again in some minutes.",
             **ids,
         )
@@ -172,7 +174,7 @@ def arm_refused(registry: str, side: str, *, status: int, said: str, request_id:
     if status < 400:  # a proxy's page has come in its place
         return unreachable("Azure Resource Manager", "something else answered in its place", request_id)
     return ArmDenied(
-        f"Azure Resource Manager did not show the {side} registry '{registry}': {said}",
+        f"Azure Resource Manager did not show {what}: {said}",
         "Give the registry's login server instead: the registry itself is asked then.",
         **ids,
     )
@@ -180,7 +182,15 @@ def arm_refused(registry: str, side: str, *, status: int, said: str, request_id:
 
 def unreachable(host: str, why: str, request_id: str = "") -> AzureUnreachable:
     """Entra ID or ARM; az itself shows a traceback for some of these."""
-    return AzureUnreachable(f"{host} (arm) could not be reached: {why}.", NETWORK, request_id=request_id)
+    return AzureUnreachable(f"{host} could not be reached: {why}.", NETWORK, request_id=request_id)
+
+
+def no_answer(host: str, error: Exception) -> AzureUnreachable:
+    """``error``: whatever requests, or the SDK above it, has raised."""
+    failure = network_error(error, host, "local")
+    problem = unreachable(host, failure.detail)
+    problem.advice = SSLERROR_TEMPLATE if isinstance(failure, TlsError) else problem.advice
+    return problem
 
 
 def export_disabled(host: str) -> ExportDisabled:
@@ -217,18 +227,16 @@ def classic_registry(host: str) -> ClassicRegistry:
 @contextmanager
 def az_errors() -> Iterator[None]:
     """What az itself and the libraries below it raise while they sign in or ask, as problems."""
-    from requests.exceptions import RequestException, SSLError
+    from requests.exceptions import RequestException
 
     try:
         yield
-    except SSLError as error:
-        raise AzureUnreachable(f"{_host(error)} (arm): its certificate was refused.", SSLERROR_TEMPLATE) from error
     except RequestException as error:
-        raise unreachable(_host(error), type(error).__name__) from error
+        raise no_answer(_host(error), error) from error
     except CLIError as error:  # the base of az's own errors, too
         said = " ".join(str(getattr(error, "error_msg", "") or error).split()).rstrip(".")
         advice = " ".join(getattr(error, "recommendations", ())) or "Sign in: az login"
-        problem = SignedOut(f"az could not sign in (arm): {said}.", advice)
+        problem = SignedOut(f"az could not sign in: {said}.", advice)
         if isinstance(error, azclierror.AzCLIError):
             problem.kind = type(error)
         raise problem from error

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""``--output table``: one row a target, within 100 columns. Loaded with every command."""
+"""``--output table``: one row a target, within 100 columns, or a terminal's. Loaded with every command."""
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
-from ..progress.amounts import clipped, columns, counted, fitted, human_bytes
+from ..progress.amounts import columns, counted, fitted, human_bytes
 from ..progress.plan import hub_words
+from ..progress.screen import size_of
 
 # Of a whole table, with two blanks between its columns; the names get what the others leave.
 COLUMNS = 100
 GAP = 2
+# Names that would be cut shorter than this on a narrow terminal get the place of the digests, which the result has.
+SHORTEST_NAME = 24
 # az's table has at least so many blanks more in a column than its title is long.
 BESIDE_TITLE = 2
 SHORT_DIGEST = len("sha256:") + 12
-LONGEST_CODE = 24
 CHANGES = {"create": "make", "move": "move from {}", "none": "none", None: "not known"}
 
 Row = OrderedDict[str, str]
@@ -50,7 +54,7 @@ def _rows(item: dict[str, Any]) -> Iterator[Row]:
         else:
             row |= OrderedDict(DIGEST=_short(item["digest"]), MOVED=moved, SECONDS=seconds)
             code = (item["error"] or {}).get("code") or ""
-            row["ERROR"] = fitted(code if code != item["status"] else "", LONGEST_CODE)
+            row["ERROR"] = code if code != item["status"] else ""
         yield row
         moved = seconds = "-"
 
@@ -67,14 +71,14 @@ def _plan_rows(item: dict[str, Any]) -> Iterator[Row]:
         yield OrderedDict(
             TARGET=name,
             STATUS=item["status"],
-            CHANGE=fitted(error["code"], LONGEST_CODE) if error else change,
+            CHANGE=error["code"] if error else change,
             **amounts,
         )
         amounts = dict.fromkeys(ways, "-")
 
 
 def _plan_lines(result: dict[str, Any]) -> list[Row]:
-    """Of one image, to be read from top to bottom."""
+    """Of one image, to be read from top to bottom; what is too long goes on in the next row."""
 
     said = [("Source", result["source"]), ("Target registry", result["registry"])]
     said += [("Digest", result["digest"] or "not known")]
@@ -87,8 +91,20 @@ def _plan_lines(result: dict[str, Any]) -> list[Row]:
         said.append(("Tag" if ":" in change["target"] else "By digest", _to_do(change)))
     if hub := result.get("hub"):
         said.append(("Docker Hub", hub_words(hub).removeprefix("Docker Hub: ").rstrip(".")))
-    room = COLUMNS - GAP - max(len(title) for title, _ in said)
-    return [OrderedDict([("PLAN", title), ("DETAIL", clipped(text, room))]) for title, text in said]
+    room = _width() - GAP - max(len(title) for title, _ in said)
+    lines: list[Row] = []
+    for title, text in said:
+        if title == "Digest" and len(text) > room:
+            text = _short(text)
+        for line in textwrap.wrap(text, room, break_on_hyphens=False):
+            lines.append(OrderedDict(PLAN=title, DETAIL=line))
+            title = ""
+    return lines
+
+
+def _width() -> int:
+    """The same in every file and pipe; no wider than a terminal."""
+    return min(COLUMNS, size_of(sys.stdout).columns) if sys.stdout.isatty() else COLUMNS
 
 
 def _change(change: dict[str, Any], digits: int | None = None) -> str:
@@ -116,11 +132,21 @@ def _table(rows: list[Row], within: str = "") -> list[Row]:
     titles = [title for title in titles if any(row.get(title) for row in rows)]
     whole = [OrderedDict((title, row.get(title) or "-") for title in titles) for row in rows]
     wide = {title: max(len(title) + BESIDE_TITLE, *(columns(row[title]) for row in whole)) for title in titles}
-    room = COLUMNS - GAP * (len(titles) - 1) - sum(width for title, width in wide.items() if title != "TARGET")
+    width, least = _width(), min(wide["TARGET"], SHORTEST_NAME)
+    room = _room(wide, width)
+    if room < least and width < COLUMNS and "DIGEST" in wide:
+        del wide["DIGEST"]
+        whole = [OrderedDict((title, row[title]) for title in wide) for row in whole]
+        room = max(_room(wide, width), least)
     front = within if within and len(within) + wide["TARGET"] <= room else ""
     for row in whole:
         row["TARGET"] = fitted(f"{front}{row['TARGET']}", room)
     return whole
+
+
+def _room(wide: dict[str, int], width: int) -> int:
+    """For the names."""
+    return width - GAP * (len(wide) - 1) - sum(taken for title, taken in wide.items() if title != "TARGET")
 
 
 def _short(digest: str | None) -> str:

@@ -69,7 +69,8 @@ class BatchView(ProgressView):
             for item in items:
                 self._line(f"{item['status']}: {', '.join(item['targets']) or item['source']}")
             self._line(pipeline.END_GROUP)
-        self._line(_summary(totals, dry_run=dry_run))
+        uncounted = any(item["status"] == "planned" and item.get("bytes") is None for item in items)
+        self._line(_summary(totals, dry_run=dry_run, uncounted=uncounted))
         failed = [item for item in items if item["status"] == "failed"]
         for item in failed[:SHOWN_FAILURES]:
             self._tell_failure(item)
@@ -91,10 +92,13 @@ class BatchView(ProgressView):
             self._line(f"    {error['recommendation']}")
 
 
-def _summary(totals: Mapping[str, Any], *, dry_run: bool) -> str:
+def _summary(totals: Mapping[str, Any], *, dry_run: bool, uncounted: bool = False) -> str:
+    """``uncounted``: of some images a dry run cannot tell how much would move, or only at the price of a pull."""
     states = (*ENDED_WELL, "planned", *ENDED_BADLY)
     counts = [f"{totals[state]} {state}" for state in states if totals[state]]
     moved = moved_words(totals["bytes"] or {}, planned=dry_run)
+    if uncounted:
+        moved = f"at least {moved}" if moved else "how much would move is not known"
     parts = [", ".join(counts) or "nothing to do", *([moved] if moved else [])]
     seconds = totals["seconds"]
     lasting = f"{seconds:.1f} s" if seconds < 60 else human_time(seconds)

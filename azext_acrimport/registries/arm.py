@@ -73,8 +73,8 @@ class Arm:
 
 
 @contextmanager
-def asking(registry: str, side: str) -> Iterator[None]:
-    """What ARM and the way there can do, as problems with this registry."""
+def asking(what: str, side: str) -> Iterator[None]:
+    """What ARM and the way there can do, as problems with ``what`` is asked for, in words."""
     from azure.core.exceptions import AzureError, HttpResponseError
 
     try:
@@ -82,14 +82,14 @@ def asking(registry: str, side: str) -> Iterator[None]:
     except HttpResponseError as error:
         inner = getattr(error, "error", None)
         raise problem.arm_refused(
-            registry,
+            what,
             side,
             status=error.status_code or 0,
             said=str(getattr(inner, "message", None) or error.message or ""),
             request_id=_request_id(error),
         ) from error
     except AzureError as error:
-        raise problem.unreachable("Azure Resource Manager", type(error).__name__) from error
+        raise problem.no_answer("Azure Resource Manager", error) from error
 
 
 def _request_id(error: Any) -> str:

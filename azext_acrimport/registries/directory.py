@@ -14,6 +14,7 @@ from knack.log import get_logger
 from ..engine import Ahead, EngineError, is_registry_host
 from ..output import problem
 from ..output.problem import ArmDenied, RegistryNotFound, az_errors
+from ..progress.amounts import counted
 from .arm import asking, management_client
 from .hosts import home_of, is_acr_host, suffix_of
 
@@ -95,7 +96,7 @@ class Directory:
         found = _named(text, self._everywhere())
         if found is None:
             others = len(self._other_subscriptions())
-            also = f" and in {others} other subscription{'s' if others > 1 else ''}" if others else ""
+            also = f" and in {counted(others, 'other subscription')}" if others else ""
             raise self._not_found(text, "source", f"subscription {self._active()}{also}")
         return found
 
@@ -144,13 +145,13 @@ class Directory:
     def _list(self, resource_group: str | None, side: str) -> list[Registry]:
         """Of the active subscription. Raises what keeps ARM from telling."""
         if resource_group:
-            with asking(f"in resource group {resource_group}", side):
+            with az_errors(), asking(f"the registries of resource group '{resource_group}'", side):
                 listed = self._client(None).registries.list_by_resource_group(resource_group)
                 return [_from_arm(found) for found in listed]
         with self._listing:
             if self._listed is None:
                 try:
-                    self._listed = self._list_subscription(None)
+                    self._listed = self._list_subscription(None, side)
                 except EngineError as error:
                     self._listed = error
         if isinstance(self._listed, EngineError):
@@ -174,17 +175,17 @@ class Directory:
 
     def _list_quietly(self, subscription: str) -> list[Registry]:
         try:
-            return [replace(found, far=True) for found in self._list_subscription(subscription)]
+            return [replace(found, far=True) for found in self._list_subscription(subscription, "source")]
         except EngineError as error:
             logger.info("Subscription %s is not looked through: %s", subscription, error)
             return []
 
-    def _list_subscription(self, subscription: str | None) -> list[Registry]:
-        with az_errors(), asking("that was asked for", "source"):
+    def _list_subscription(self, subscription: str | None, side: str) -> list[Registry]:
+        with az_errors(), asking("the registries of the subscription", side):
             return [_from_arm(found) for found in self._client(subscription).registries.list()]
 
     def _get(self, resource_group: str, name: str, subscription: str | None, side: str) -> Registry:
-        with az_errors(), asking(name, side):
+        with az_errors(), asking(f"the {side} registry '{name}'", side):
             return _from_arm(self._client(subscription).registries.get(resource_group, name))
 
     def _client(self, subscription: str | None) -> Any:

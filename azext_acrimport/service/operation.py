@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from ..engine import TimedOut, foreign_text
+from ..engine import TimedOut, foreign_text, network_error
 from ..output.catalogue import THROTTLED, TIMED_OUT, UNREACHABLE, ServiceError, understand
 from ..registries.arm import Arm, Quiet
 from ..registries.deadline import Deadline
@@ -40,7 +40,7 @@ def begin(ask: Callable[[], Any], arm: Arm, deadline: Deadline, quiet: Quiet, **
     while True:
         while pause := quiet.left:  # another thread may have been told meanwhile to wait for longer
             if deadline.left is not None and pause > deadline.left:
-                raise ServiceError(THROTTLED, "arm", f"It asks to wait for {pause:.0f} s.")
+                raise ServiceError(THROTTLED, "arm", f"Azure asks to wait for {pause:.0f} s.")
             time.sleep(pause)
         try:
             answer = deadline.wait_for(ask)
@@ -50,10 +50,11 @@ def begin(ask: Callable[[], Any], arm: Arm, deadline: Deadline, quiet: Quiet, **
                 raise
             failures += 1
             if failures == MAX_FAILURES:
-                raise ServiceError(THROTTLED, "arm", f"It answered {error.response.status_code}.") from error
+                raise ServiceError(THROTTLED, "arm", f"Azure answered {error.response.status_code}.") from error
             quiet.ask_for(seconds_to_wait(error.response.headers))
         except AzureError as error:
-            raise ServiceError(UNREACHABLE, "arm", f"{type(error).__name__}.") from error
+            said = network_error(error, "", "local").detail
+            raise ServiceError(UNREACHABLE, "arm", f"{said[0].upper()}{said[1:]}.") from error
 
 
 class Operation:
@@ -71,7 +72,7 @@ class Operation:
             try:
                 status, headers, text = deadline.wait_for(self._asked)
             except TimedOut:
-                raise ServiceError(TIMED_OUT, "arm", f"Its last answer: {said}.", operation=self.url) from None
+                raise ServiceError(TIMED_OUT, "arm", f"The last answer: {said}.", operation=self.url) from None
             body = _object(text)
             failures = failures + 1 if status in TEMPORARY else 0
             if status in TEMPORARY and failures < MAX_FAILURES:
@@ -109,7 +110,7 @@ class Operation:
         error = body.get("error") if isinstance(body.get("error"), dict) else {}
         if status in TEMPORARY and not error:
             known = THROTTLED if status == 429 else UNREACHABLE
-            raise ServiceError(known, "arm", f"It answered {status}.", operation=self.url)
+            raise ServiceError(known, "arm", f"Azure answered {status}.", operation=self.url)
         failed = _state(body) in ("failed", "canceled", "cancelled")
         if status < 300 and not failed and not error:
             return body

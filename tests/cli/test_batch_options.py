@@ -17,7 +17,11 @@ version: 1
 target: other.azurecr.io
 defaults: {platforms: [linux/amd64]}
 imports: [{source: ghcr.io/a/b, tags: ["1"]}, {source: docker.io/c, target: x}]
-registries: {ghcr.io: {username: bot, passwordEnv: GHCR}, quay.io: {username: bot, passwordEnv: NOT_SET}}
+registries:
+  ghcr.io: {username: bot, passwordEnv: GHCR}
+  quay.io: {username: bot, passwordEnv: NOT_SET}
+  empty.test: {username: bot, passwordFile: empty.txt}
+  nothing.test: {username: bot, passwordFile: nothing.txt}
 """
 
 
@@ -27,6 +31,7 @@ def checked(parse, cli_ctx, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GHCR", "ghcr-secret")
     (tmp_path / "batch.yaml").write_text(FILE)
+    (tmp_path / "empty.txt").write_text("\r\n")
 
     def checked(words: str, **config: str):
         for name, value in config.items():
@@ -82,6 +87,8 @@ def test_options_and_file_are_put_together(checked, words, found):
         (f"-n myregistry {HUB} --platform linux/amd64 --engine service", "imports all platforms"),
         ("-n myregistry --file batch.yaml --engine service", "the file asks for some"),
         ("-n myregistry --file batch.yaml --source quay.io/a", "NOT_SET is not set"),
+        ("-n myregistry --file batch.yaml --source empty.test/a", "empty.txt is empty"),
+        ("-n myregistry --file batch.yaml --source nothing.test/a", "nothing.txt cannot be read"),
         ("-n myregistry --file missing.yaml", "cannot be read"),
         (f"-n myregistry {HUB} --report folder/report.xml", "cannot be written"),
     ],

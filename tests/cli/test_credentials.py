@@ -11,7 +11,9 @@ import pytest
 from azure.cli.core import _profile, azclierror
 from requests.exceptions import ConnectionError as NoConnection
 
+from azext_acrimport._options import SignIn
 from azext_acrimport.engine import Credential, CredentialError, EngineError, TimedOut
+from azext_acrimport.job.clients import secret_of
 from azext_acrimport.registries import credentials
 from azext_acrimport.registries.credentials import MARGIN, Identity, provider
 from azext_acrimport.registries.deadline import Deadline
@@ -192,3 +194,12 @@ def test_entra_id_that_does_not_answer_ends_with_the_deadline(asked):
         provider(identity, ACR, "app", "target")()
     answered.set()
     assert len(Profile.asked) == 1
+
+
+def test_password_is_never_nothing(tmp_path):
+    """A file that is empty by now, or a pipe that ends at once, is no reason to go on without signing in."""
+    (tmp_path / "secret").write_text("\n")
+    with pytest.raises(CredentialError, match="secret is empty"):
+        secret_of(SignIn("bob", file=str(tmp_path / "secret")), "r.test")
+    (tmp_path / "secret").write_text("word\r\n")
+    assert secret_of(SignIn("bob", file=str(tmp_path / "secret")), "r.test") == "word"

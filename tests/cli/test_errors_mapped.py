@@ -9,7 +9,7 @@ import pytest
 from azure.cli.core import azclierror
 
 from azext_acrimport import engine
-from azext_acrimport.output import advice, errors
+from azext_acrimport.output import advice, catalogue, errors
 from azext_acrimport.output.catalogue import understand
 from tests.support.scripted import Script, answer, transport
 
@@ -149,6 +149,43 @@ def test_advice_is_filled_in(error, moved, words):
 
 
 @pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/v2/", "refused the sign-in with the az login identity, and then anonymous access. ["),
+        (
+            "/v2/app/manifests/1",
+            "refused the sign-in with the az login identity, and then anonymous access, for reposi",
+        ),
+    ],
+)
+def test_chain_of_sign_ins_is_a_sentence(path, words):
+    """Also where it is about no repository."""
+    tried = "the az login identity, then anonymous"
+    assert (
+        words in errors.to_azclierror(engine.Unauthorized("r.test", origin="source", mode=tried, path=path)).error_msg
+    )
+    denied = errors.to_azclierror(engine.Denied("r.test", origin="source", mode=tried, path="/v2/app/manifests/1"))
+    assert "app; signed in with the az login identity, then without a sign-in. [" in denied.error_msg
+
+
+@pytest.mark.parametrize(("path", "words"), [("/v2/a/b/manifests/1", "--source docker.io/a/b --dry-run"), ("/v2/", "")])
+def test_batch_tells_how_to_see_the_tags(path, words):
+    """Of the repository that is meant, whatever list or file named it; of what is no image, as ever."""
+    missing = engine.NotFound("docker.io", origin="source", path=path)
+    many, one = (errors.to_azclierror(missing, many=how).recommendations[0] for how in (True, False))
+    assert many.endswith(words) and (many != one) is bool(words)
+
+
+def test_azure_is_quoted_only_where_it_has_spoken():
+    """What is found out here is said as our own."""
+    ours = catalogue.ServiceError(catalogue.TIMED_OUT, "arm", "The last answer: InProgress.")
+    assert errors.to_azclierror(ours).error_msg.endswith(
+        " may still succeed. The last answer: InProgress. [arm-timeout]"
+    )
+    assert "Azure's answer: Odd." in errors.to_azclierror(understand("Odd")).error_msg
+
+
+@pytest.mark.parametrize(
     ("mode", "signs_in"),
     [("anonymous", True), ("", True), ("user name and password of robot", False)],
 )
@@ -159,8 +196,8 @@ def test_spent_quota_is_named(mode, signs_in):
     for error in (limited, engine.QuotaSpent("docker.io", 3, 1, 21_600)):
         error.mode = mode
         said = errors.to_azclierror(error)
-        assert "pulls" in said.error_msg
-        assert re.search(r"window is 6 h, so it is over at \d\d:\d\d at the latest", said.recommendations[0])
+        assert re.search("limit of pulls|allows 1 more pull in", said.error_msg)
+        assert re.search(r"window is 6 h, so the limit ends at \d\d:\d\d at the latest", said.recommendations[0])
         assert ("--username NAME --password @FILE" in said.recommendations[0]) is signs_in
 
 

@@ -80,6 +80,18 @@ def test_options_keep_the_rules_of_azs_linter(parse, cli_ctx, command):
         assert required or group in ("Source", "Target", "Content", "Engine", "Output"), name
 
 
+@pytest.mark.parametrize("command", PAGES)
+def test_no_name_is_broken_where_az_breaks_lines(parse, cli_ctx, command, capsys):
+    """It breaks at hyphens, and half of an option or of docker-archive: is nothing that can be looked for."""
+    loader = cli_ctx.invocation.commands_loader
+    loader.cmd_to_loader_map = {name: [loader] for name in loader.command_table}
+    with pytest.raises(SystemExit):
+        parse(f"az {command} -h")
+    page = capsys.readouterr().out
+    assert "Target Arguments" in page or command == "acr import-wait"
+    assert not [line for line in page.splitlines() if re.search(r"\w-$", line) or len(line) > 100]
+
+
 def test_options_that_have_values_to_offer_offer_them(parse, cli_ctx):
     """Registries, platforms, files."""
     table = cli_ctx.invocation.commands_loader.command_table
@@ -94,8 +106,8 @@ def test_options_that_have_values_to_offer_offer_them(parse, cli_ctx):
 @pytest.mark.parametrize(
     "words",
     ["docker.io/library", "docker.io/contoso/app:1.0 --username", "mcr.microsoft.com", "mysourceregistry.azurecr.io",
-     "--registry $id", "web@$digest", "service principal", "--username puller", "--password @token.txt",
-     "registry.contoso.com:5000", "ghcr.io/contoso/charts", ".eastus.geo.",
+     "--registry $id", "closed to the public", "web@$digest", "service principal", "--username puller",
+     "--password @token.txt", "registry.contoso.com:5000", "ghcr.io/contoso/charts", ".eastus.geo.",
      "--source myregistry.azurecr.io", "--file -",
      "oci-archive:", "docker-archive:", "az cloud set"],
 )  # fmt: skip

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from azext_acrimport.engine import Change, Digest, ItemResult, TagConflict, Wait
 from azext_acrimport.output import logs, result, waits
+from tests.support.terminal import Terminal
 
 
 def test_waits_are_told(caplog, monkeypatch):
@@ -81,6 +83,74 @@ def test_tables_stay_within_a_hundred_columns(error, dry_run):
     for rows in (tables.result_rows(told), tables.batch_rows({"items": [told, told]})):
         drawn = format_table(CommandResultItem(rows, is_query_active=True)).splitlines()
         assert 40 < max(map(len, drawn)) <= 100
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """A function from rows to the lines that az draws of them on a terminal of so many columns."""
+    from knack.output import format_table
+    from knack.util import CommandResultItem
+
+    from azext_acrimport.output import tables
+
+    def drawn(width, make, told):
+        monkeypatch.setattr(tables, "_width", lambda: min(tables.COLUMNS, width))
+        return format_table(CommandResultItem(make(told), is_query_active=True)).splitlines()
+
+    return drawn
+
+
+def _told(name, status="copied", error=None, **more):
+    item = ItemResult(f"source.test/{name}", (name,), Digest.of(b"x"), status=status, error=error)
+    item.changes = (Change(name, "create", None),)
+    return result.to_result(item, source=f"source.test/{name}", registry="myregistry.azurecr.io", **more)
+
+
+def test_tables_fit_on_a_terminal_of_eighty_columns(drawn):
+    """Without the registry in front, and beside an error without the digest: a name tells more than either."""
+    from azext_acrimport.output import tables
+
+    how = {"engine": "embedded", "engine_reason": "the source does not answer this machine, and has a public name"}
+    name = "library/hello-world:latest"
+    well, badly = _told(name, **how), _told(name, "failed", TagConflict(name, "a", "b"), **how)
+    assert drawn(100, tables.result_rows, well)[2].startswith(f"myregistry.azurecr.io/{name} ")
+    rows = {
+        "well": drawn(80, tables.result_rows, well),
+        "badly": drawn(80, tables.result_rows, badly),
+        "many": drawn(80, tables.batch_rows, {"items": [well, badly]}),
+    }
+    for lines in rows.values():
+        assert max(map(len, lines)) <= 80 and all(line.startswith(f"{name} ") for line in lines[2:])
+    assert "DIGEST" in rows["well"][0] and "DIGEST" not in rows["badly"][0]
+    assert rows["badly"][2].endswith("target-tag-conflict")
+    plan = drawn(80, tables.result_rows, _told(f"team/{'long' * 20}:1", "planned", **how))
+    assert max(map(len, plan)) <= 80
+    whole = "".join(line[17:] for line in plan)
+    assert how["engine_reason"].replace(" ", "") in whole.replace(" ", "") and f"{'long' * 20}:1" in whole
+
+
+def test_width_of_a_table_is_that_of_the_terminal(monkeypatch):
+    """A file and a pipe have none."""
+    from azext_acrimport.output import tables
+
+    assert not sys.stdout.isatty() and tables._width() == 100
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    for columns, width in ((80, 80), (200, 100)):
+        monkeypatch.setattr(tables, "size_of", lambda _, columns=columns: os.terminal_size((columns, 24)))
+        assert tables._width() == width
+
+
+def test_no_code_of_an_error_is_cut(drawn):
+    """People look for them."""
+    from azext_acrimport import engine
+    from azext_acrimport.output import catalogue, tables
+
+    kinds = [kind for kind in vars(engine).values() if isinstance(kind, type) and issubclass(kind, engine.EngineError)]
+    longest = max((*(kind.slug for kind in kinds), *(known.slug for known in catalogue.CATALOGUE)), key=len)
+    error = TagConflict("x", "a", "b")
+    error.slug = longest
+    (line,) = drawn(100, tables.result_rows, _told("x" * 80, "failed", error, engine="embedded", engine_reason=""))[2:]
+    assert line.endswith(f" target-{longest}") and len(line) <= 100
 
 
 def test_end_of_az_is_short():

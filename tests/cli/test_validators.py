@@ -105,10 +105,13 @@ def test_platforms(validated, words, platforms):
         (f"-n myregistry --source docker.io/app@{DIGEST[:-1]}", "is not an image reference"),
         # credentials
         (f"-n myregistry {HUB} -u bob", "A user name needs a password"),
+        (f"-n myregistry {HUB} -u bob -p ''", "--password is empty"),
+        (f"-n myregistry {HUB} -p ''", "--password is empty"),
+        (f"-n myregistry {HUB} -p '\n'", "--password is empty"),
         (f"-n myregistry {HUB} -u bob -p @nowhere", "the file 'nowhere' cannot be read"),
         ("-n myregistry --source oci:dir:v1 -t a:1 -u bob -p x", "Files need no --username and --password"),
         # engine
-        (f"-n myregistry {HUB} --no-wait --engine embedded", "--no-wait needs the engine service"),
+        (f"-n myregistry {HUB} --no-wait --engine embedded", "--no-wait needs --engine service"),
         (f"-n myregistry {HUB} --platform linux/amd64 --engine service", "imports all platforms"),
         ("-n myregistry --source oci:dir:v1 -t a:1 --engine service", "cannot read files of this machine"),
         ("-n myregistry --source oci:dir:v1 -t a:1 --no-wait", "cannot read files of this machine"),
@@ -178,6 +181,7 @@ def test_wrong_usage_ends_with_exit_code_2(validated):
         (f"-n myregistry {HUB} -u bob", ("bob", "env-secret")),
         (f"-n myregistry {HUB} -p token", (None, "token")),
         (f"-n myregistry {HUB} -u bob -p secret", ("bob", "secret")),
+        (f"-n myregistry {HUB} -u '' -p ''", ("", "")),
         ("-n myregistry --source oci:dir:v1 -t a:1", (None, None)),
     ],
 )

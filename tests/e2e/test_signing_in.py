@@ -110,7 +110,7 @@ def test_error_lists_all_that_was_tried(sandbox, az, tmp_path):
     error = result.json["error"]
     assert error["code"] == "source-unauthorized"
     tried = f"the az login identity {OWNER.id} of tenant {TENANT}, then the credential in {tmp_path / 'config.json'}"
-    assert f"{tried}, then anonymous" in error["message"]
+    assert f"{tried}, and then anonymous access, for repository" in error["message"]
     assert "--password @token.txt" in error["recommendation"]
     assert "az login" not in error["recommendation"]
 

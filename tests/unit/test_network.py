@@ -14,7 +14,7 @@ from urllib3 import exceptions as urllib3
 
 from azext_acrimport.engine import TlsError
 from azext_acrimport.engine.transport.addresses import is_loopback, is_private, parted
-from azext_acrimport.engine.transport.failures import translate
+from azext_acrimport.engine.transport.failures import network_error
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def wrapped(inner: Exception) -> Exception:
 )  # type: ignore[arg-type]
 def test_exceptions_are_translated(error, reason):
     """By what they are, however they are wrapped; the text for people holds no Python."""
-    translated = translate(error, "registry.test", "source")
+    translated = network_error(error, "registry.test", "source")
     assert (translated.reason, translated.origin) == (reason, "source")
     assert "Errno" not in str(translated) and "object at" not in str(translated)
 
@@ -172,7 +172,7 @@ def test_tls_that_fails_is_told_from_no_tls_at_all(inner, spoken, said):
     """Only the second is a reason to try plain http on loopback."""
     if isinstance(inner, ssl.SSLCertVerificationError):
         inner.verify_message = "self-signed certificate"
-    translated = translate(requests.exceptions.SSLError(urllib3.SSLError(inner)), "h", "target")
+    translated = network_error(requests.exceptions.SSLError(urllib3.SSLError(inner)), "h", "target")
     assert isinstance(translated, TlsError)
     assert (translated.spoken, said in str(translated)) == (spoken, True)
 

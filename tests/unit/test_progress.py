@@ -320,6 +320,19 @@ def test_batch_ends_with_a_summary():
     ]
 
 
+def test_batch_does_not_say_that_it_knows_all_when_it_does_not():
+    """A dry run reads no manifest that counts as a pull, and does not know what the service would move."""
+    stream = io.StringIO()
+    unread = {"status": "planned", "targets": ["a:1"], "source": "docker.io/library/a:1", "error": None, "bytes": None}
+    for known in ({"copied": 5000}, None):
+        summary = REPORT["summary"] | {"copied": 0, "failed": 0, "planned": 2, "hub": None, "bytes": known}
+        batch(stream=stream).view.end_batch({"summary": summary, "items": [unread]}, dry_run=True)
+    assert [line for line in stream.getvalue().splitlines() if line.startswith("2 images")] == [
+        "2 images: 2 planned; at least 5.0 KB to copy; in 1 min 3 s.",
+        "2 images: 2 planned; how much would move is not known; in 1 min 3 s.",
+    ]
+
+
 def test_batch_in_a_pipeline_has_groups():
     """What happened, folded; each failure an issue."""
     stream = io.StringIO()

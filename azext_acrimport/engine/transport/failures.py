@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ..errors import NetworkError, Origin, TlsError
 
-__all__ = ["translate"]
+__all__ = ["network_error"]
 
 # What OpenSSL says, from version to version, when the answer to its greeting is not TLS but, most often, plain http.
 NOT_TLS = re.compile(
@@ -34,7 +34,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def translate(error: BaseException, host: str, origin: Origin) -> NetworkError:
+def network_error(error: BaseException, host: str, origin: Origin) -> NetworkError:
     """The NetworkError for whatever ``requests``, ``urllib3``, ``ssl`` or ``socket`` raised."""
     chain = list(_chain(error))
     if "TLS CA certificate bundle" in str(error):  # requests' words for a REQUESTS_CA_BUNDLE that is no file

@@ -14,7 +14,7 @@ from urllib3 import HTTPResponse
 
 from ..content.stream import BLOCK_BYTES
 from ..errors import ManifestError, NetworkError, Origin
-from .failures import translate
+from .failures import network_error
 from .redaction import redact_url
 
 __all__ = ["SMALL_BODY_SECONDS", "Answer", "Response"]
@@ -117,7 +117,7 @@ class Response:
         try:
             return self._some(size, decode_content=False)
         except Exception as error:
-            raise translate(error, urlsplit(self.url).netloc, self.origin) from None
+            raise network_error(error, urlsplit(self.url).netloc, self.origin) from None
 
     def _too_long(self, limit: int) -> ManifestError:
         message = f"{redact_url(self.url)} answered with more than {limit} bytes"

@@ -27,7 +27,7 @@ from ..waiting import Attempts
 from . import addresses
 from .adapter import BlockAdapter
 from .addresses import Reach
-from .failures import translate
+from .failures import network_error
 from .redaction import redact_url
 from .refusal import registry_error
 from .response import SMALL_BODY_SECONDS, Answer, Response
@@ -288,7 +288,7 @@ class Transport:
             raise NetworkError(self.names.get(home, home), "redirect", str(error), origin=self.origin) from None
         except Exception as error:
             self.cancellation.check()  # whoever cancels ends the connection as well
-            raise translate(error, self.names.get(host, host), self.origin) from None
+            raise network_error(error, self.names.get(host, host), self.origin) from None
         if logger.isEnabledFor(logging.DEBUG):
             elapsed = (time.monotonic() - started) * 1000
             logger.debug("%s %s -> %d in %.0f ms", method, redact_url(url), answer.status_code, elapsed)
