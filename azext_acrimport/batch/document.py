@@ -140,7 +140,7 @@ class _Batch:
         texts = {name: _string(members.get(name)) for name in ("username", "passwordEnv", "passwordFile")}
         password = texts["passwordEnv"] or texts["passwordFile"]
         if texts["passwordEnv"] and texts["passwordFile"]:
-            self._say(members["passwordFile"], f"{key}.passwordFile", "passwordEnv says it already")
+            self._say(members["passwordFile"], f"{key}.passwordFile", "passwordEnv names the password already")
         if texts["username"] and not password and not {"passwordEnv", "passwordFile"} & members.keys():
             said = "a user name needs passwordEnv or passwordFile"
             self._say(members["username"], f"{key}.username", said)

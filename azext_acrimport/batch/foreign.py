@@ -24,7 +24,7 @@ REGSYNC_TAKEN = {"source", "target", "type", "tags", "platform", "platforms", "r
 
 
 def read_foreign(document: Marked, name: str) -> WantedFile | None:
-    """What it asks for; None when it is no file of these. Raises Mistakes when nothing of it can be taken over."""
+    """What it asks for; None when it is no file of these. Raises Mistakes when nothing in it can be imported."""
     members = document.value if document.kind == "object" else {}
     if "imports" in members:
         return None
@@ -42,7 +42,7 @@ def read_foreign(document: Marked, name: str) -> WantedFile | None:
     else:
         return None
     if not reader.found.wanted:
-        raise Mistakes([f"{name}:1: nothing of it can be taken over", *reader.found.left_out])
+        raise Mistakes([f"{name}:1: nothing in it can be imported", *reader.found.left_out])
     return reader.found
 
 

@@ -78,7 +78,7 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 self._documents += 1
                 if self._documents > 1:
-                    raise self._mistake(line, "one document a file; here a second one begins")
+                    raise self._mistake(line, "a file holds one document; here a second one begins")
             if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
                 self._refuse_tag(event, line)
                 if len(open_parts) == MAX_DEPTH:
@@ -118,7 +118,7 @@ class _Builder:
             if isinstance(key.value, (dict, list)):
                 raise self._mistake(key.line, "a key must be a text")
             if key.text in pairs:
-                raise self._mistake(key.line, f"the key '{shown(key.text)}' stands here a second time")
+                raise self._mistake(key.line, f"the key '{shown(key.text)}' is here a second time")
             part.key_line = key.line
             pairs[key.text] = part
         return pairs

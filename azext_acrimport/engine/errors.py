@@ -182,7 +182,8 @@ class RegistryError(EngineError):
         mode: str = "",
     ) -> None:
         said = f": {' '.join(codes)} {text}".replace("  ", " ").rstrip() if codes or text else ""
-        super().__init__(f"{host} ({origin}) answered {status} to {method} {path}{said}", origin=origin, subject=host)
+        answered = f" answered {status} to {method} {path}" if status else ""  # of an answer that says what is not so
+        super().__init__(f"{host} ({origin}){answered}{said}", origin=origin, subject=host)
         self.host = host
         self.method = method
         self.path = path

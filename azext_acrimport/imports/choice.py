@@ -111,7 +111,11 @@ class Row:
 
 
 TABLE = (
-    Row(lambda facts: facts.job.options.no_wait, "service", "--no-wait was given, and only the service goes on alone"),
+    Row(
+        lambda facts: facts.job.options.no_wait,
+        "service",
+        "--no-wait was given, and only the service goes on by itself",
+    ),
     Row(lambda facts: not facts.job.target.is_acr, "embedded", "the target is not an Azure container registry"),
     Row(lambda facts: facts.job.source is None, "embedded", "the source is on this machine"),
     Row(lambda facts: bool(facts.job.options.platforms), "embedded", "only some platforms are wanted"),

@@ -84,6 +84,6 @@ def warn_of_quarantine(target: Registry) -> None:
     """Since it stops nothing, and nobody sees the image."""
     if target.quarantine:
         logger.warning(
-            "%s keeps new images in quarantine: nobody sees them before they are released, unless allowed to.",
+            "%s keeps new images in quarantine: until they are released, only those with a right to that see them.",
             target.host,
         )

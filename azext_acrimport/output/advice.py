@@ -273,6 +273,8 @@ def _server_error(error: Any) -> Advice:
 
 def _registry_error(error: Any) -> Advice:
     message = f"{_where(error)} answered {error.status} to {error.method}{_what(error)}.{_said(error)}"
+    if not error.status:  # found out here: its status was as it should be
+        message = f"{_where(error)}: {error.text}.{_for_whom(error)}"
     return azclierror.AzureResponseError, message, f"{AGAIN} With --debug you see each request."
 
 

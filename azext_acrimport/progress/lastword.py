@@ -24,7 +24,7 @@ def last_word(item: ItemResult, engine: str, operation: str = "", width: int | N
         return f"Unchanged: {names} is {digest} already." if digest else f"Unchanged: {names}."
     if item.status == "accepted":
         return (
-            f"The import service has taken it over. To wait for its end: az acr import-wait --operation '{operation}'"
+            f"The import service goes on by itself. To wait for its end: az acr import-wait --operation '{operation}'"
         )
     if item.status == "planned":
         moving = moved_words(asdict(item.bytes), planned=True)

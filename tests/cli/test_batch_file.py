@@ -117,9 +117,9 @@ ENTRY = "version: 1\nimports:\n  - source: docker.io/library/a:1\n"
         # of YAML
         ("imports: [\n", ["2: this is not YAML: did not find expected node content"]),
         ("a: &x [1]\nb: [*x, *x]\n", ["2: aliases (*name) are not read; write it out"]),
-        ("a: 1\na: 2\n", ["2: the key 'a' stands here a second time"]),
+        ("a: 1\na: 2\n", ["2: the key 'a' is here a second time"]),
         ("a: !!python/object:os.system x\n", ["1: tags (tag:yaml.org,2002:python/object:os.system) are not read"]),
-        ("---\na: 1\n---\nb: 1\n", ["3: one document a file; here a second one begins"]),
+        ("---\na: 1\n---\nb: 1\n", ["3: a file holds one document; here a second one begins"]),
         ("[" * 1000, ["1: it is nested more than 20 deep"]),
         (b"version: 1\nx: \xff\n", ["2: it is not UTF-8 text"]),
     ],

@@ -176,6 +176,13 @@ def test_batch_tells_how_to_see_the_tags(path, words):
     assert many.endswith(words) and (many != one) is bool(words)
 
 
+def test_answer_that_is_not_true_is_told_without_its_status():
+    """It said that all was well."""
+    lost = engine.UploadLost("r.test", origin="target", text="the upload has no Location")
+    assert lost.message == "r.test (target): the upload has no Location"
+    assert errors.to_azclierror(lost).error_msg == "r.test (target): the upload has no Location. [target-upload-lost]"
+
+
 def test_azure_is_quoted_only_where_it_has_spoken():
     """What is found out here is said as our own."""
     ours = catalogue.ServiceError(catalogue.TIMED_OUT, "arm", "The last answer: InProgress.")

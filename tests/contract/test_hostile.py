@@ -367,7 +367,7 @@ def test_localhost_is_this_machine_only_if_it_leads_there(name, address, names):
     names[name] = [address]
     with repository(f"{name}:1") as store:
         store._client._base = f"http://{name}:1"
-        with pytest.raises(NetworkError, match=f"only this machine is spoken to, and {name} is at {address}"):
+        with pytest.raises(NetworkError, match=f"plain http goes to this machine only, and {name} is at {address}"):
             store.read("1")
 
 

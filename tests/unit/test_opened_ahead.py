@@ -155,7 +155,7 @@ def test_address_is_judged_when_connected(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [entry])
     transport = Transport("source")
     transport.open_ahead("http://elsewhere.localhost/", 2)
-    with pytest.raises(NetworkError, match=r"only this machine is spoken to|10\.0\.0\.1"):
+    with pytest.raises(NetworkError, match=r"plain http goes to this machine only|10\.0\.0\.1"):
         transport.fetch("GET", "http://elsewhere.localhost/", accept={200}, retry=False)
     transport.close()
 

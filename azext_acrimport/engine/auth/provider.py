@@ -115,7 +115,7 @@ class TokenProvider:
         usable += [c for c in challenges if c.scheme == "basic"]
         if not usable and self._challenge is None:
             offered = ", ".join(c.scheme for c in challenges) or "nothing"
-            raise self._error(f"it wants a sign-in, but offers no way that is known here ({offered})")
+            raise self._error(f"it asks for a sign-in, but in no way that acrimport knows ({offered})")
         if usable:
             realm = self._checked_realm(usable[0], url) if usable[0].scheme == "bearer" else ""
             self._realm, self._asked_at, self._challenge = realm, url, usable[0]

@@ -46,7 +46,7 @@ class Missing:
         """
         for digest, manifest in (*self.vouching.items(), *self.manifests.items()):
             if manifest.subject and manifest.subject.digest not in parts and digest != self.root:
-                message = f"its part {digest} refers to {manifest.subject.digest}, which is none"
+                message = f"its part {digest} refers to {manifest.subject.digest}, which is not part of the image"
                 raise ManifestError(message, origin="source", subject=str(digest))
 
 

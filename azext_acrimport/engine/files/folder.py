@@ -94,7 +94,7 @@ def open_file(path: str, folder: int | None = None) -> BinaryIO:
     descriptor = os.open(path, flags, dir_fd=folder)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no file")
+            raise OSError(errno.EINVAL, "it is not a file")
         return open(descriptor, "rb")
     except BaseException:
         os.close(descriptor)

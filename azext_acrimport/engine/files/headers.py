@@ -80,7 +80,7 @@ class _Headers:
                 return self._made(header, kind, size, said)
             extended += size
             if size < 0 or extended > MAX_EXTENDED:
-                raise self._error(f"it has a header of {size} bytes, which is none")
+                raise self._error(f"it has a header of {size} bytes, which cannot be")
             said |= self._extension(kind, size)
         raise self._error("it has headers of headers without end")
 
@@ -134,7 +134,7 @@ class _Headers:
             record = raw[blank + 1 : end]
             key, equals, value = record[:-1].partition(b"=")
             if not blank < end <= len(raw) or not equals or record[-1:] != b"\n":
-                raise self._error("it is a damaged tar archive: a pax record is none")
+                raise self._error("it is a damaged tar archive: a pax record cannot be read")
             yield key.decode("utf-8", "replace"), value
             position = end
 

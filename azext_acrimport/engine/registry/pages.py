@@ -25,7 +25,12 @@ def next_page(client: RegistryClient, answer: Answer, what: str) -> str:
     """The next page's URL, empty at the last one. Raises NetworkError when it is not on this registry's host."""
     link = answer.headers.get("Link", "")
     if len(link) > MAX_LINK:
-        raise NetworkError(client.registry, "redirect", f"{what} goes on at no address", origin=client.transport.origin)
+        raise NetworkError(
+            client.registry,
+            "redirect",
+            f"{what} goes on at something that is no address",
+            origin=client.transport.origin,
+        )
     match = NEXT.search(link)
     if not match:
         return ""

@@ -140,7 +140,7 @@ class Referrers:
             return listed, next_page(self._client, answer, "the list of referrers"), len(answer.body)
         if first and "json" not in answer.headers.get("Content-Type", ""):
             return None  # a page for people, as some registries have it for every address
-        raise self._none("a list of referrers is no index")
+        raise self._none("a list of referrers is not an index")
 
     def _none(self, message: str) -> ManifestError:
         return ManifestError(message, origin=self._origin, subject=self._client.registry)
@@ -162,7 +162,7 @@ class Referrers:
                 merged = self._written(body, tag)
                 if self._still_names(tag, raw):
                     self._client.fetch("PUT", path, scopes=self._scopes, accept=accept, headers=headers, body=merged)
-        message = f"the list of referrers under {tag} of {self._repository} is written by others all the time"
+        message = f"the list of referrers under {tag} of {self._repository} is changed by others all the time"
         raise ManifestError(message, origin=self._origin, subject=self._client.registry)
 
     def _still_names(self, tag: str, raw: bytes) -> bool:
@@ -194,7 +194,7 @@ class Referrers:
             return b"", {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
         index = _index(raw)
         if index is None:
-            message = f"the tag {tag} of {self._repository} should list referrers, but is no index"
+            message = f"the tag {tag} of {self._repository} should list referrers, but is not an index"
             raise ManifestError(message, origin=self._origin, subject=self._client.registry)
         return raw, index
 

@@ -99,7 +99,7 @@ class BlobUpload:
         scopes = (*self._scopes, Scope.pull(from_repository))
         answer = self._client.fetch("POST", f"{self._start}?{query}", scopes=scopes, accept={201, 202})
         if answer.status == 201 and not answer.says_what:
-            raise self._untrue("the mount is no answer of a registry")
+            raise self._untrue("the answer to a mount is not that of a registry")
         return self._location(answer) if answer.status == 202 else ""
 
     def cancel(self, location: str) -> None:
@@ -172,7 +172,7 @@ class BlobUpload:
             "PUT", url, scopes=self._scopes, accept={201, 204}, headers=OCTETS, body=content, retry=False
         )
         if not answer.says_what and not self._has(body.descriptor):
-            raise self._untrue("the blob is said to be stored, and is not there")
+            raise self._untrue("the registry says that it has stored a blob, and does not have it")
 
     def _untrue(self, text: str) -> UploadLost:
         return UploadLost(self._client.registry, origin=self._client.transport.origin, text=text)

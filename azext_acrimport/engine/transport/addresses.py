@@ -66,12 +66,12 @@ def check_address(name: str, found: str, reach: Reach) -> bool:
     """Whether this address, to which the name leads, is a public one. Raises Astray when it is out of reach."""
     address = _address(found)
     if address is None:
-        raise Astray(f"{name} has no address that is known here")
+        raise Astray(f"{name} has an address of a kind that is not known")
     public = _is_public(address)
     if reach == "public" and not public:
         raise Astray(f"it sends us to {name}, which is at the private address {address}")
     if reach == "loopback" and not address.is_loopback:
-        raise Astray(f"without TLS only this machine is spoken to, and {name} is at {address}")
+        raise Astray(f"plain http goes to this machine only, and {name} is at {address}")
     return public
 
 
