@@ -145,6 +145,19 @@ def test_added_updated_and_removed_by_name(index, wheel):
     assert again.code == 0 and "--referrers" not in again.stdout
 
 
+def test_later_wheel_takes_the_place_of_the_first(wheel, tmp_path):
+    """With the word that the README names; az keeps what it has without it, and says that all is well."""
+    assert "`--upgrade`" in (ROOT / "README.md").read_text("utf-8")
+    az = Az(tmp_path / "home", {"AZURE_CORE_COLLECT_TELEMETRY": "false"})
+    later = tmp_path / wheel.name.replace(VERSION, LATER)
+    later.write_bytes(later_version(wheel))
+    for path, words in ((wheel, ()), (later, ()), (later, ("--upgrade",))):
+        added = az("extension", "add", "--source", str(path), "--yes", *words)
+        assert added.code == 0, added.stderr
+        (listed,) = az("extension", "list").json
+        assert listed["version"] == (LATER if words else VERSION)
+
+
 @pytest.mark.parametrize("workflow", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.name)
 def test_workflows_call_what_is_there(workflow):
     """Scripts and other workflows; and nothing may write but the job that makes the release."""

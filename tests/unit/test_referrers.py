@@ -274,7 +274,7 @@ def test_list_that_never_rests_is_a_failure():
 
 def test_tag_that_is_no_list_is_not_overwritten():
     """Somebody uses it for something else."""
-    with pytest.raises(ManifestError, match="no index"):
+    with pytest.raises(ManifestError, match="not an index"):
         pushed(Target(SUBJECT.raw))
 
 

@@ -80,7 +80,7 @@ class _Headers:
                 return self._made(header, kind, size, said)
             extended += size
             if size < 0 or extended > MAX_EXTENDED:
-                raise self._error(f"it has a header of {size} bytes, which cannot be")
+                raise self._error(f"it has a header of {size} bytes, which is not read")
             said |= self._extension(kind, size)
         raise self._error("it has headers of headers without end")
 
