@@ -113,8 +113,8 @@ def validate_credentials(namespace: Any) -> None:
     # both empty, as scripts write it where they have none, is none to core, too
     if namespace.password == "" and namespace.username != "":
         raise ValueError(
-            "--password is empty, or what it was read from is.",
-            "Check the file, standard input or variable that it comes from. Without a password, leave --password out.",
+            "--password is empty.",
+            "Check the file, standard input or variable that it comes from. If there is none, leave --password out.",
         )
     if namespace.username and not namespace.password:
         raise ValueError(

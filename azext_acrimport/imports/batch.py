@@ -134,8 +134,10 @@ class _Batch:
         dry_run = self._options.dry_run
         results = [_result(line.outcome, self._registry, dry_run=dry_run) for line in self._lines]
         report = {"summary": summary(results, self._deadline.elapsed, shard, hub), "items": results}
-        self._view.end_batch(report, dry_run=dry_run)
-        if failure := self._failed(items):
+        failure = self._failed(items)
+        alone = bool(failure) and [item.error for item in items] == [failure]
+        self._view.end_batch(report, dry_run=dry_run, names_failures=not alone)
+        if failure:
             moved = any(item.blobs.copied for item in items)
             errors.raise_after_output(self._cli_ctx, failure, many=True, moved=moved)
         if self._options.report:

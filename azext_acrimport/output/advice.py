@@ -57,6 +57,12 @@ def _of_many(error: EngineError) -> str:
             "Check repository and tag. To see which tags there are, name the whole repository, and look first: "
             f"--source {error.host}/{error.repository} --dry-run"
         )
+    if isinstance(error, engine.Unauthorized) and error.mode == "anonymous" and error.origin == "source":
+        return (
+            f"Sign in with docker login {error.subject}, or with registries in a batch file, or, if all sources are in "
+            "this registry, with --username and --password. Many registries also answer so when there is no such "
+            "repository: check its name."
+        )
     return OF_MANY.get(type(error), "")
 
 

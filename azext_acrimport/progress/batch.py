@@ -59,8 +59,11 @@ class BatchView(ProgressView):
         known = progress.running + sum(progress.ended.values())
         return progress.bytes_total * max(1.0, self._total / known) if known else progress.bytes_total
 
-    def end_batch(self, report: dict[str, Any], *, dry_run: bool) -> None:
-        """Counts, bytes, time; the first failures with what to do; what a next run has to do."""
+    def end_batch(self, report: dict[str, Any], *, dry_run: bool, names_failures: bool = True) -> None:
+        """Counts, bytes, time; the first failures with what to do; what a next run has to do.
+
+        ``names_failures``: False where the command itself ends with the only one.
+        """
         self.close()
         totals, items = report["summary"], report["items"]
         if self._in_pipeline and self._in_group:
@@ -71,7 +74,7 @@ class BatchView(ProgressView):
             self._line(pipeline.END_GROUP)
         uncounted = any(item["status"] == "planned" and item.get("bytes") is None for item in items)
         self._line(_summary(totals, dry_run=dry_run, uncounted=uncounted))
-        failed = [item for item in items if item["status"] == "failed"]
+        failed = [item for item in items if item["status"] == "failed" and names_failures]
         for item in failed[:SHOWN_FAILURES]:
             self._tell_failure(item)
         if len(failed) > SHOWN_FAILURES:

@@ -176,6 +176,13 @@ def test_batch_tells_how_to_see_the_tags(path, words):
     assert many.endswith(words) and (many != one) is bool(words)
 
 
+def test_batch_of_several_registries_is_not_told_to_pass_one_password():
+    """It would be refused: a password is for one registry."""
+    asked = engine.Unauthorized("r.test:5000", origin="source", mode="anonymous", path="/v2/a/manifests/1")
+    said = errors.to_azclierror(asked, many=True).recommendations[0]
+    assert said.startswith("Sign in with docker login r.test:5000, or with registries in a batch file")
+
+
 def test_answer_that_is_not_true_is_told_without_its_status():
     """It said that all was well."""
     lost = engine.UploadLost("r.test", origin="target", text="the upload has no Location")

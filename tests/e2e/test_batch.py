@@ -364,6 +364,7 @@ def test_only_source_that_does_not_exist_is_exit_code_3(az):
     """And the report says so; a pattern that matches nothing is 1."""
     result = az(*BATCH, "--source", f"{MCR}/nowhere/app:1")
     assert (result.code, result.json["items"][0]["error"]["code"]) == (3, "source-not-found")
+    assert result.stderr.count("does not exist") == 1
     result = az(*BATCH, "--source", f"{MCR}/hello-world", "--tags", "9.*")
     assert (result.code, result.json["items"]) == (1, [])
     assert f"{MCR}/hello-world: nothing matches 9.*" in result.stderr

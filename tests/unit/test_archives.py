@@ -161,7 +161,10 @@ def test_all_forms_are_read_as_python_reads_them(tmp_path, form):
         (long(tarfile.GNUTYPE_LONGNAME, b"x/../../y\0") + A, "leads out"),
         (POSIX, "leads out"),
         (long(tarfile.GNUTYPE_LONGNAME, b"x" * 70_000) + A, "which is not read"),
-        (long(tarfile.GNUTYPE_LONGNAME, b"x" * 40_000) + long(tarfile.GNUTYPE_LONGLINK, b"y" * 40_000) + A, "is not read"),
+        (
+            long(tarfile.GNUTYPE_LONGNAME, b"x" * 40_000) + long(tarfile.GNUTYPE_LONGLINK, b"y" * 40_000) + A,
+            "is not read",
+        ),
         (pax(b"path=" + b"x" * 70_000) + A, "which is not read"),
         (long(tarfile.GNUTYPE_LONGNAME, b"x") * 5 + A, "without end"),
         (pax(b"a=b") * 1000, "without end"),

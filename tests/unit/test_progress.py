@@ -320,6 +320,13 @@ def test_batch_ends_with_a_summary():
     ]
 
 
+def test_only_failure_of_a_batch_is_told_once():
+    """The command ends with it."""
+    stream = io.StringIO()
+    batch(stream=stream).view.end_batch(REPORT, dry_run=False, names_failures=False)
+    assert "No." not in stream.getvalue() and SUMMARY in stream.getvalue()
+
+
 def test_batch_does_not_say_that_it_knows_all_when_it_does_not():
     """A dry run reads no manifest that counts as a pull, and does not know what the service would move."""
     stream = io.StringIO()

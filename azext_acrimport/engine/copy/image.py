@@ -47,15 +47,13 @@ AT_MOST = 16
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An image of which all is known that must be done. ``bytes_at_most``: of blobs that the target may lack.
-
-    ``counted``: the result's blobs and bytes tell what would happen to each.
+    """An image of which all is known that must be done. ``counted``: the result's blobs and bytes tell what would
+    happen to each.
     """
 
     request: CopyRequest
     result: ItemResult
     attachments: tuple[Attachment, ...]
-    bytes_at_most: int
     counted: bool
 
 
@@ -362,7 +360,7 @@ class ImageCopy:
         decisive = shared.count_above is not None and at_most > shared.count_above
         if shared.driver.inline or decisive:
             return
-        self._agreed = shared.go_on(Planned(self.request, self.result, (), at_most, False))
+        self._agreed = shared.go_on(Planned(self.request, self.result, (), False))
         if self._agreed:
             self._begin_blobs(missing)
 
@@ -381,7 +379,7 @@ class ImageCopy:
         if counted:
             before = replace(result.blobs), replace(result.bytes)
             await self._bringing.foresee(missing)
-        if not shared.go_on(Planned(self.request, result, self.attachments.all, at_most, counted)):
+        if not shared.go_on(Planned(self.request, result, self.attachments.all, counted)):
             result.quota = self.request.source.quota
             return False
         if counted:

@@ -26,7 +26,7 @@ MAX_EXTENDED_IN_ALL = 16 * 1024 * 1024
 # A long name, a long link and one set of pax records is all that stands before any member.
 MAX_EXTENSIONS = 4
 
-REGULAR, DIRECTORY, HARD_LINK, SYMBOLIC_LINK = b"0", b"5", b"1", b"2"
+HARD_LINK, SYMBOLIC_LINK, DIRECTORY = b"1", b"2", b"5"
 # Devices, pipes and directories have no content, whatever their size says; nor have links.
 WITHOUT_CONTENT = frozenset({HARD_LINK, SYMBOLIC_LINK, DIRECTORY, b"3", b"4", b"6"})
 LONG_NAME, LONG_LINK, PAX, SOLARIS_PAX, GLOBAL_PAX, SPARSE = b"L", b"K", b"x", b"X", b"g", b"S"
