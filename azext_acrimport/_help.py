@@ -170,8 +170,9 @@ examples:
     text: |
         az acr import-batch --name newregistry \
           --source oldregistry.azurecr.io --referrers all
-  - name: One repository of a registry that you name by its resource ID
+  - name: One repository of a registry that is closed to the public; by its ID
     text: |
+        id=$(az acr show --name closedregistry --query id --output tsv)
         az acr import-batch --name myregistry --registry $id \
           --source app/web --tags v1
   - name: Look first, also at how many pulls Docker Hub still allows

@@ -63,6 +63,7 @@ REPOSITORIES = {
     "ghcr.io": {"contoso/app": ["1.0"], "contoso/charts/app": ["1.2.3"]},
     "registry.corp:5000": {"team/tool": ["2.0"]},
     "plain": {"team/app": ["1.0"]},
+    "closedregistry.azurecr.io": {"app/web": ["v1"]},
     "oldregistry.azurecr.io": {"team/one": ["1"], "team/two": ["1", "2"]},
 }
 FILES = {
