@@ -12,6 +12,7 @@ from knack.log import get_logger
 from ..engine import Denied, EngineError, Firewall, ItemResult, NetworkError, Planned, TlsError
 from ..job.embedded import copy_here
 from ..job.job import Job, Outcome
+from ..output.advice import advice_for
 from ..output.catalogue import ServiceError
 from ..progress.view import ProgressView
 from ..service.image import import_by_service
@@ -202,7 +203,7 @@ def _or_by_service(job: Job, outcome: Outcome, view: ProgressView) -> Outcome:
     error = outcome.item.error
     if error is None or not Facts(job, error).is_shut_out or job.options.dry_run or job.deadline.over:
         return outcome
-    logger.warning("%s Trying once with the registry's own import service.", error.message)
+    logger.warning("%s Trying once with the registry's own import service.", advice_for(error)[1])
     second = import_by_service(job, REFUSED, view)
     return outcome if says_less(second.item.error, error) else second
 
@@ -216,7 +217,7 @@ def _or_embedded(job: Job, refusal: EngineError | None, row: Row, view: Progress
         return outcome
     if error is None or not is_elsewhere(error) or job.deadline.over:
         return outcome
-    logger.warning("The import service failed: %s Trying once through this machine.", error.message)
+    logger.warning("The import service failed: %s Trying once through this machine.", advice_for(error)[1])
     item = _copied_here(job, lambda planned: True, view)
     return Outcome(item, "embedded", after(error))
 

@@ -138,7 +138,7 @@ def _table(rows: list[Row], within: str = "") -> list[Row]:
         del wide["DIGEST"]
         whole = [OrderedDict((title, row[title]) for title in wide) for row in whole]
         room = max(_room(wide, width), least)
-    front = within if within and len(within) + wide["TARGET"] <= room else ""
+    front = within if len(within) + max(columns(row["TARGET"]) for row in whole) <= room else ""
     for row in whole:
         row["TARGET"] = fitted(f"{front}{row['TARGET']}", room)
     return whole

@@ -122,7 +122,7 @@ class ProgressView:
             with self._lock:
                 self._operations[key] = began, said
 
-        heard("asked")
+        heard("no answer yet")
         try:
             yield heard
         finally:

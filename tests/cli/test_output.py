@@ -114,6 +114,7 @@ def test_tables_fit_on_a_terminal_of_eighty_columns(drawn):
     name = "library/hello-world:latest"
     well, badly = _told(name, **how), _told(name, "failed", TagConflict(name, "a", "b"), **how)
     assert drawn(100, tables.result_rows, well)[2].startswith(f"myregistry.azurecr.io/{name} ")
+    assert drawn(80, tables.result_rows, _told("web:1", **how))[2].startswith("myregistry.azurecr.io/web:1 ")
     rows = {
         "well": drawn(80, tables.result_rows, well),
         "badly": drawn(80, tables.result_rows, badly),
