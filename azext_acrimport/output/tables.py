@@ -128,14 +128,16 @@ def _table(rows: list[Row], within: str = "") -> list[Row]:
     ``within``: what stands before all names if it fits.
     """
 
+    if not rows:
+        return []
     titles = list(OrderedDict.fromkeys(title for row in rows for title in row))
     titles = [title for title in titles if any(row.get(title) for row in rows)]
     whole = [OrderedDict((title, row.get(title) or "-") for title in titles) for row in rows]
     wide = {title: max(len(title) + BESIDE_TITLE, *(columns(row[title]) for row in whole)) for title in titles}
     width, least = _width(), min(wide["TARGET"], SHORTEST_NAME)
     room = _room(wide, width)
-    if room < least and width < COLUMNS and "DIGEST" in wide:
-        del wide["DIGEST"]
+    if room < least and width < COLUMNS:
+        wide.pop("DIGEST", None)
         whole = [OrderedDict((title, row[title]) for title in wide) for row in whole]
         room = max(_room(wide, width), least)
     front = within if len(within) + max(columns(row["TARGET"]) for row in whole) <= room else ""

@@ -122,6 +122,8 @@ def test_tables_fit_on_a_terminal_of_eighty_columns(drawn):
     }
     for lines in rows.values():
         assert max(map(len, lines)) <= 80 and all(line.startswith(f"{name} ") for line in lines[2:])
+    assert tables.batch_rows({"items": []}) == []
+    assert drawn(30, tables.result_rows, well | {"operation": "https://x/y"})[2].startswith(name[-23:].rjust(24, "…"))
     assert "DIGEST" in rows["well"][0] and "DIGEST" not in rows["badly"][0]
     assert rows["badly"][2].endswith("target-tag-conflict")
     plan = drawn(80, tables.result_rows, _told(f"team/{'long' * 20}:1", "planned", **how))
