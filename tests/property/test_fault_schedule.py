@@ -206,7 +206,7 @@ def test_schedule_is_long():
     assert len(SCHEDULE) >= 300
 
 
-@pytest.mark.leaves_uploads
+@pytest.mark.leaves_uploads  # whose requests were hit
 @pytest.mark.parametrize(("step", "kind", "times"), SCHEDULE)
 def test_trouble_leaves_the_tag_complete_or_as_it_was(tmp_path, step, kind, times):
     """And says which side it was."""
@@ -238,6 +238,8 @@ def test_trouble_leaves_the_tag_complete_or_as_it_was(tmp_path, step, kind, time
             assert result.error.origin == side or "silence" in kind  # where a busy machine is silent as well
             if named:
                 tree(target, "app", "1")
+        if side == "source" and "silence" not in kind:
+            assert not target.storage.repository("app").uploads
         weather[side].clear()
         assert copy(here.address, there.address, jobs, 10).error is None
     assert everything(target, "app", "1") == everything(source, "app", "1")

@@ -13,7 +13,7 @@ import re
 import secrets
 import time
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from . import tokens
 from .acr_metadata import DELETED, Metadata
@@ -274,6 +274,7 @@ class Acr:
             response = self.content(request)
         except OSError:
             self._lost_uploads.add(identifier)
+            call(self.content, "DELETE", f"{request.path}?{urlencode(request.query)}")
             raise
         if identifier and response.status >= 400 and b"BLOB_UPLOAD_RANGE_INVALID" not in response.body:
             self._lost_uploads.add(identifier)

@@ -251,7 +251,9 @@ class Registry:
         refusal = self._refused_chunk(request, name, identifier, session)
         if refusal:
             return refusal
-        self._receive(request, name, identifier, session)
+        self._receive(request, session)
+        if self.storage.repositories[name].uploads.get(identifier) is not session:
+            return self._lost(name, identifier)  # it was cancelled meanwhile
         if request.method == "PATCH":
             session.states = [upload_state(name, identifier, session.size)]
             return Response(202, self._session_headers(request, name, identifier))
@@ -273,15 +275,12 @@ class Registry:
             return failure(416, "RANGE_INVALID", **self._session_headers(request, name, identifier))
         return None
 
-    def _receive(self, request: Request, name: str, identifier: str, session: UploadSession) -> None:
-        try:
-            with session.path.open("ab") as stream:
-                while block := request.body.read():
-                    stream.write(block)
-                    session.size += len(block)
-        except OSError:
-            self.storage.drop_upload(name, identifier)
-            raise
+    def _receive(self, request: Request, session: UploadSession) -> None:
+        """A client that goes away leaves what it has sent, and the session."""
+        with session.path.open("ab") as stream:
+            while block := request.body.read():
+                stream.write(block)
+                session.size += len(block)
 
     def _begin_upload(self, request: Request, name: str) -> Response:
         mount, origin = request.param("mount"), request.param("from")
@@ -294,7 +293,7 @@ class Registry:
             refusal = self._refused_chunk(request, name, identifier, session)
             if refusal:
                 return refusal
-            self._receive(request, name, identifier, session)
+            self._receive(request, session)
             return self._finish_upload(request, name, identifier)
         return Response(202, self._session_headers(request, name, identifier))
 

@@ -15,12 +15,16 @@ from typing import Any
 import pytest
 import urllib3.connection
 
-from azext_acrimport.engine.cancellation import Cancellation
+from azext_acrimport.engine.cancellation import PARTING, Cancellation
+from azext_acrimport.engine.copy import driver
+from azext_acrimport.engine.registry import upload
 from azext_acrimport.engine.transport.transport import Transport
 from tests.sandbox.storage import Storage
 
 # Seconds for threads to come to their end: they have been told, and the machine may be busy.
 FAREWELL = 5.0
+# And for uploads to be cancelled: longer than people would wait, since a slow machine is no fault.
+PATIENCE = 30.0
 
 
 class Leftovers:
@@ -40,14 +44,16 @@ class Leftovers:
             self._sockets.add(made)
             return made
 
-        self._cancelled = False
+        self._hurried = False
         end = Cancellation.cancel
 
-        def cancelled(cancellation: Cancellation) -> None:
-            self._cancelled = True
-            end(cancellation)
+        def cancelled(cancellation: Cancellation, grace: float = 0.0) -> None:
+            self._hurried |= grace < PARTING
+            end(cancellation, grace)
 
         patch.setattr(Cancellation, "cancel", cancelled)
+        for module in (driver, upload):
+            patch.setattr(module, "PARTING", PATIENCE)
         patch.setattr(urllib3.connection.connection, "create_connection", noted)
         patch.setattr(tempfile, "tempdir", str(folder))
 
@@ -64,8 +70,7 @@ class Leftovers:
     def check(self, *, sessions: bool = True) -> None:
         """Whatever is left is a fault. ``sessions``: whether uploads that are open count.
 
-        They never do where something was cancelled, as by an import that fails while many blobs are on their way: it
-        takes no time for farewells.
+        They never do where somebody was in a hurry: the user, or a run that had waited for its farewells in vain.
         """
         deadline = time.monotonic() + FAREWELL
         ours = [thread for thread in threading.enumerate() if thread.name.startswith("acrimport")]
@@ -76,7 +81,7 @@ class Leftovers:
             transport.close()
         assert not [made for made in self._sockets if made.fileno() >= 0], "connections are left"
         assert not list(self._folder.iterdir()), "temporary files are left"
-        if sessions and not self._cancelled:
+        if sessions and not self._hurried:
             open_uploads = [
                 f"{name}/{identifier}"
                 for storage in self._storages

@@ -19,13 +19,16 @@ from azext_acrimport.engine import (
     NotFound,
     RateLimited,
     RegistryClient,
+    RegistryError,
     RegistryRepository,
     ServerError,
     Truncated,
     UploadLost,
 )
+from azext_acrimport.engine.cancellation import FAREWELL
 from azext_acrimport.engine.registry import upload as upload_module
 from azext_acrimport.engine.waiting import Attempts, Postponed
+from tests.support.leftovers import PATIENCE
 from tests.support.scripted import Script, answer, transport
 
 RAW = bytes(range(256)) * 4
@@ -337,6 +340,51 @@ def test_registry_that_asks_for_quiet_gets_it():
     with pytest.raises(RateLimited):
         target.put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW)))
     assert target._client.transport.cancellation.waits == []
+
+
+def test_upload_by_chunks_is_cancelled_where_it_has_got_to(monkeypatch):
+    """At the Location that the last chunk was answered with: an older one may be good for nothing."""
+    monkeypatch.setattr(upload_module, "CHUNK_BYTES", 400)
+    registry = Uploads(lambda number, sent: answer(400) if sent.method == "PATCH" and registry.received else None)
+    script = Script(registry)
+    target = repository(script, "target")
+    target._client.too_large = 1
+    with pytest.raises(RegistryError):
+        target.put_blob(BLOB, Body(BLOB, lambda: io.BytesIO(RAW)))
+    assert [sent.method for sent in script.sent] == ["POST", "PATCH", "PATCH", "DELETE"]
+    assert script.sent[-1].url.endswith("?_state=400")
+
+
+class Broken(io.BytesIO):
+    """A source that fails at its first byte."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Nothing."""
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "longest"),
+    [
+        (NetworkError("s.test", "timeout", "it is silent", origin="source"), PATIENCE),
+        (RateLimited("s.test", origin="source", status=429), PATIENCE),
+        (KeyboardInterrupt(), FAREWELL),
+    ],
+    ids=["silent source", "source that wants quiet", "Ctrl-C"],
+)
+def test_upload_that_its_source_or_its_user_ends_is_cancelled(error, longest):
+    """In as many seconds as that may take: the target has done nothing, but who presses Ctrl-C does not wait for it."""
+    script = Script(Uploads())
+    target = repository(script, "target")
+    with pytest.raises(type(error)) as caught:
+        target.put_blob(BLOB, Body(BLOB, lambda: Broken(error)))
+    assert caught.value is error
+    assert [sent.method for sent in script.sent] == ["POST", "DELETE"]
+    assert max(script.sent[-1].options["timeout"]) == pytest.approx(longest)
 
 
 def test_worker_does_not_wait_to_cancel_an_upload():

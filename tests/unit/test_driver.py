@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from azext_acrimport.engine import Cancellation, Cancelled
+from azext_acrimport.engine import Cancellation
 from azext_acrimport.engine.copy.driver import Driver, gather
 
 
@@ -80,16 +80,3 @@ def test_end_does_not_wait_for_what_hangs():
     assert done(2, never.wait, cancellation=cancellation) == []
     assert time.monotonic() - started < 5
     never.set()
-
-
-def test_cancellation_wakes_and_ends_waits():
-    """Whoever waits, and whoever is stuck in a read that knows how to be woken."""
-    cancellation, woken = Cancellation(), []
-    with cancellation.waking(lambda: woken.append("inner")):
-        cancellation.cancel()
-    assert woken == ["inner"]
-    for call in (cancellation.check, lambda: cancellation.wait(60)):
-        with pytest.raises(Cancelled):
-            call()
-    with pytest.raises(Cancelled), cancellation.waking(lambda: None):
-        pass

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from ..cancellation import Cancellation
+from ..cancellation import FAREWELL, PARTING, Cancellation
 from ..content.store import Source, Target
 from ..content.stream import Spare
 from ..errors import Cancelled, EngineError, Origin
@@ -41,9 +41,8 @@ ERRANDS = 64
 HELPERS = 4
 # More large blobs than these fill the line by themselves, and each is slow because of the others.
 FEW = 2
-# How long, in seconds, an interrupted or failed run waits for its workers: Ctrl-C is to be answered within one second,
-# and az needs some of it.
-FAREWELL = 0.4
+# Seconds between two looks at whether all has ended.
+LOOK = 0.01
 
 
 class Driver:
@@ -84,7 +83,7 @@ class Driver:
             with self.cancellation.waking(lambda: self._from_outside(self._stop)):
                 self._loop.run_until_complete(task)
         except (KeyboardInterrupt, Cancelled):
-            self.cancellation.cancel()
+            self.cancellation.cancel(FAREWELL)
         finally:
             ticking.cancel()
             self._say_farewell()
@@ -227,7 +226,7 @@ class Driver:
             self.cancellation.check()
             return piece.attempts.postponing(piece.work), None
         except KeyboardInterrupt:
-            self.cancellation.cancel()
+            self.cancellation.cancel(FAREWELL)
             return None, Cancelled()
         except BaseException as error:
             return None, error
@@ -272,10 +271,14 @@ class Driver:
 
     def _say_farewell(self) -> None:
         """What is under way may still end, and counts: a tag may be among it. Then everything is closed."""
-        self._stop()
-        if self._begun:
-            self.cancellation.cancel()  # nothing that is under way is wanted any longer
-        self._loop.run_until_complete(self._ends())
+        try:
+            self._stop()
+            if self._begun:
+                self.cancellation.cancel(PARTING)  # nothing that is under way is wanted any longer
+            self._loop.run_until_complete(self._ends())
+        except KeyboardInterrupt:  # whoever is in a hurry now has heard why it fails, or has asked for the end before
+            self.cancellation.cancel()
+            self._give_up()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0))
@@ -283,12 +286,18 @@ class Driver:
         self._loop.close()
 
     def _give_up(self) -> None:
+        """What is still under way when the time for farewells is over."""
+        if self._begun and not self.cancellation.over:
+            self._loop.call_later(LOOK, self._give_up)
+            return
+        if self._begun:
+            self.cancellation.cancel()
         for piece in tuple(self._begun.values()):
             self._end(piece, None, Cancelled())
 
     async def _ends(self) -> None:
         while self._begun:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(LOOK)
         if others := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(others, timeout=FAREWELL)
 

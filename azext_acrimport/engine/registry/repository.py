@@ -222,13 +222,15 @@ class RegistryRepository:
 
     def _has_blob(self, descriptor: Descriptor, session: str | None) -> bool:
         """As ``has_blob``; the upload that is open already is cancelled when it is of no use."""
-        useless = True
         try:
-            useless = self.has_blob(descriptor)
-            return useless
-        finally:
-            if session and useless:
-                self._upload.cancel(session)
+            has = self.has_blob(descriptor)
+        except BaseException as error:
+            if session:
+                self._upload.cancel(session, error)
+            raise
+        if session and has:
+            self._upload.cancel(session)
+        return has
 
     def put_manifest(self, digest: Digest, media_type: str, raw: bytes) -> None:
         """As ``Target.put_manifest``."""

@@ -10,12 +10,12 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-bl
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from urllib.parse import urlencode
 
 from ..auth.scope import Scope
+from ..cancellation import FAREWELL, PARTING
 from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.stream import Body, VerifyingReader
@@ -32,6 +32,15 @@ logger = logging.getLogger(__name__)
 # held in memory for each job, so it is not larger than the goal of 150 MB for a process allows with twelve transfers.
 CHUNK_BYTES = 8 * 1024 * 1024
 OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+class _Session:
+    """An upload that is open. ``location``: the address at which it goes on, another one after each chunk."""
+
+    __slots__ = ("location",)
+
+    def __init__(self, location: str) -> None:
+        self.location = location
 
 
 class BlobUpload:
@@ -97,77 +106,85 @@ class BlobUpload:
         """
         query = urlencode({"mount": digest, "from": from_repository})
         scopes = (*self._scopes, Scope.pull(from_repository))
-        answer = self._client.fetch("POST", f"{self._start}?{query}", scopes=scopes, accept={201, 202})
+        with self._client.transport.cancellation.keeping():
+            answer = self._client.fetch("POST", f"{self._start}?{query}", scopes=scopes, accept={201, 202})
         if answer.status == 201 and not answer.says_what:
             raise self._untrue("the answer to a mount is not that of a registry")
         return self._location(answer) if answer.status == 202 else ""
 
-    def cancel(self, location: str) -> None:
-        """Best effort, and not when time is short: a session that stays open is the registry's to clean up.
+    def cancel(self, location: str, error: BaseException | None = None) -> None:
+        """Best effort, and only for a moment: a session that stays open is the registry's to clean up.
 
-        An Azure container registry wants the right to delete for it, which an import does not ask for.
+        ``error``: why. A host that does not answer, or that asks for quiet, is not asked one thing more. An Azure
+        container registry wants the right to delete for it, which an import does not ask for.
         """
         client = self._client
-        if client.transport.cancellation.requested:
+        blames = isinstance(error, EngineError) and error.origin == client.transport.origin
+        if blames and (isinstance(error, RateLimited) or getattr(error, "reason", "") == "timeout"):
             return
         if client.acr and not client.tokens.allow(Scope(self._repository, ("delete",))):
             return
-        # there is no coming back to it: a token that another thread is fetching is waited for, quiet is kept
-        with contextlib.suppress(EngineError, Postponed), Attempts.holding():
-            self._client.fetch("DELETE", location, scopes=self._scopes, accept={200, 202, 204}, retry=False)
+        seconds = FAREWELL if isinstance(error, KeyboardInterrupt) else PARTING
+        try:
+            # there is no coming back to it: a token that another thread is fetching is waited for, quiet is kept
+            with client.transport.cancellation.parting(seconds), Attempts.holding():
+                client.fetch("DELETE", location, scopes=self._scopes, accept={200, 202, 204}, retry=False)
+        except (EngineError, Postponed) as failed:
+            logger.debug("an upload stays open: %s", failed)
 
     def _attempt(self, body: Body, chunked: bool, location: str) -> None:
-        if not location:
-            location = self._location(
-                self._client.fetch("POST", self._start, scopes=self._scopes, accept={202}, retry=False)
-            )
+        session = _Session(location or self._opened())
         try:
             with Attempts.holding():
                 if chunked and body.descriptor.size:
-                    self._send_chunks(location, body)
+                    self._send_chunks(session, body)
                 else:
-                    self._finish(location, body, body if body.descriptor.size else b"")
+                    self._finish(session, body, body if body.descriptor.size else b"")
         except BaseException as error:
             if isinstance(error, (NetworkError, ServerError)) and error.origin == self._client.transport.origin:
                 self._doubtful.add(body.descriptor.digest)
                 if isinstance(error, NetworkError) and body.descriptor.size > CHUNK_BYTES and not chunked:
                     self._cut.add(body.descriptor.digest)
-            # a host that does not answer, or that asks for quiet, is not asked one thing more
-            silent = isinstance(error, NetworkError) and error.reason == "timeout"
-            if not silent and not isinstance(error, RateLimited):
-                self.cancel(location)
+            self.cancel(session.location, error)
             raise
 
-    def _send_chunks(self, location: str, body: Body) -> None:
+    def _opened(self) -> str:
+        """The address of a new upload; whoever cancels meanwhile lets its answer come, so that it can be cancelled."""
+        with self._client.transport.cancellation.keeping():
+            answer = self._client.fetch("POST", self._start, scopes=self._scopes, accept={202}, retry=False)
+        return self._location(answer)
+
+    def _send_chunks(self, session: _Session, body: Body) -> None:
         """PATCH after PATCH, each at the Location that the one before it gave, and the PUT that closes it.
 
         Whoever is asked to wait after the first of them waits: what has been sent is not worth less than a thread.
         """
         reader = body.open()
         try:
-            location, done = self._send_chunk(location, reader, 0)
+            done = self._send_chunk(session, reader, 0)
             with Attempts.staying():
                 while done < body.descriptor.size:
-                    location, done = self._send_chunk(location, reader, done)
-                self._finish(location, body, b"")
+                    done = self._send_chunk(session, reader, done)
+                self._finish(session, body, b"")
         finally:
             reader.close()
 
-    def _send_chunk(self, location: str, reader: VerifyingReader, done: int) -> tuple[str, int]:
-        """Where the next one goes, and how many bytes are there then."""
+    def _send_chunk(self, session: _Session, reader: VerifyingReader, done: int) -> int:
+        """How many bytes are there then."""
         chunk = bytearray()
         while len(chunk) < CHUNK_BYTES and (block := reader.read(CHUNK_BYTES - len(chunk))):
             chunk += block
         headers = {**OCTETS, "Content-Range": f"{done}-{done + len(chunk) - 1}"}
         accept = {201, 202, 204}
         answer = self._client.fetch(
-            "PATCH", location, scopes=self._scopes, accept=accept, headers=headers, body=chunk, retry=False
+            "PATCH", session.location, scopes=self._scopes, accept=accept, headers=headers, body=chunk, retry=False
         )
-        return self._location(answer, location), done + len(chunk)
+        session.location = self._location(answer, session.location)
+        return done + len(chunk)
 
-    def _finish(self, location: str, body: Body, content: Body | bytes) -> None:
-        separator = "&" if "?" in location else "?"
-        url = f"{location}{separator}{urlencode({'digest': str(body.descriptor.digest)})}"
+    def _finish(self, session: _Session, body: Body, content: Body | bytes) -> None:
+        separator = "&" if "?" in session.location else "?"
+        url = f"{session.location}{separator}{urlencode({'digest': str(body.descriptor.digest)})}"
         answer = self._client.fetch(
             "PUT", url, scopes=self._scopes, accept={201, 204}, headers=OCTETS, body=content, retry=False
         )
