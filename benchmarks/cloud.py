@@ -3,7 +3,8 @@
 
 The source's tokens come from another host, and its blobs from a third one; the target is its own token service. The
 names are in a hosts file that only the measured programs see, which needs root on Linux (``unshare``). Beside our
-engine run those peers that are on PATH, and, with ``--before FOLDER``, the engine of another checkout.
+engine run those peers that are on PATH, with ``--before FOLDER`` the engine of another checkout, and with ``--learned``
+ours once more, with the memory of an earlier run that had only looked.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -66,12 +68,15 @@ def main() -> int:
         "--delay", type=float, default=0.025, help="seconds each way; long ones show round trips exactly"
     )
     parser.add_argument("--before", type=Path, help="a checkout whose engine runs beside ours")
+    parser.add_argument("--learned", action="store_true", help="ours also with what an earlier run has learned")
     parser.add_argument("--referrers", action="store_true", help="ours brings along what vouches for the images")
     parser.add_argument("--timeline", type=Path, help="write the last run of each tool to this folder, as pictures")
     options = parser.parse_args()
     commands = {name: tools.TOOLS[name] for name in options.tools.split(",")}
     if options.before:
         commands["before"] = lambda work: ours_of(options.before, work)
+    if options.learned:
+        commands["learned"] = lambda work: [*tools.ours(work), "--memory", str(work.folder / "memory")]
     chart.ROWS.update(ROWS)
     results = {}
     with tempfile.TemporaryDirectory(dir=registries.memory_folder()) as folder:
@@ -121,7 +126,11 @@ class Bench:
                 return
             if self._options.referrers and any("engine_copy" in word for word in words):
                 words.append("--referrers")
-            words = [ALONE[0], *ALONE[1:], str(road.hosts), *words]
+            words = [*ALONE, str(road.hosts), *words]
+            if measured.tool == "learned":
+                subprocess.run([*words, "--dry-run"], env=work.environment(), stdout=subprocess.DEVNULL, check=True)
+                time.sleep(0.1 + self._options.delay)
+                os.truncate(road.log, 0)
             started = time.monotonic()
             compare.run(words, work, measured, 300)
             time.sleep(0.1 + self._options.delay)  # what the fronts have still to write down

@@ -9,6 +9,7 @@ existing tag is moved. Prints one line an image; exit code 0 only when every ima
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("target", metavar="DST", nargs="?")
     parser.add_argument("--list", metavar="FILE", help="lines SRC DST; # starts a comment")
     parser.add_argument("--jobs", type=int, help="how many transfers at once (default: the engine's own choice)")
+    parser.add_argument("--memory", metavar="FILE", type=Path, help="what earlier runs have learned, in JSON")
     parser.add_argument("--referrers", action="store_true", help="bring along what vouches for the images")
     parser.add_argument("--dry-run", action="store_true", help="only find out what would be done")
     options = parser.parse_args()
@@ -37,7 +39,10 @@ def main() -> int:
     except (engine.InvalidReference, ValueError, OSError) as error:
         parser.error(str(error))
     started = time.monotonic()
-    results = copy_all(pairs, options.jobs, dry_run=options.dry_run, referrers=options.referrers)
+    services = Services(options.memory) if options.memory else None
+    results = copy_all(pairs, options.jobs, dry_run=options.dry_run, referrers=options.referrers, services=services)
+    if services:
+        services.save()
     for result in results:
         if result.error:
             print(f"{result.status}: {result.source}: {result.error} [{result.error.code}]", file=sys.stderr)
@@ -78,11 +83,16 @@ def copy(source: engine.Reference, target: engine.Reference, jobs: int | None) -
 
 
 def copy_all(
-    pairs: list[Pair], jobs: int | None, *, dry_run: bool = False, referrers: bool = False
+    pairs: list[Pair],
+    jobs: int | None,
+    *,
+    dry_run: bool = False,
+    referrers: bool = False,
+    services: engine.TokenServices | None = None,
 ) -> list[engine.ItemResult]:
     """The whole use of the engine, as a program without az would write it."""
     cancellation = engine.Cancellation()
-    places = Places(cancellation)
+    places = Places(cancellation, services)
     requests = [
         engine.CopyRequest(
             places.repository("source", source),
@@ -100,10 +110,36 @@ def copy_all(
         places.close()
 
 
+class Services(engine.TokenServices):
+    """What earlier runs have learned of how registries let us in; the az side keeps that with more care."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known = json.loads(path.read_text()) if path.exists() else {}
+
+    def of(self, host: str) -> tuple[str, str] | None:
+        """As ``TokenServices.of``."""
+        found = self._known.get(host)
+        return tuple(found) if found else None
+
+    def learned(self, host: str, url: str, service: str) -> None:
+        """As ``TokenServices.learned``."""
+        self._known[host] = url, service
+
+    def forget(self, host: str) -> None:
+        """As ``TokenServices.forget``."""
+        self._known.pop(host, None)
+
+    def save(self) -> None:
+        """For the next run."""
+        self._path.write_text(json.dumps(self._known))
+
+
 class Places:
     """Repositories that nobody signs in to: one transport a side, one client a registry."""
 
-    def __init__(self, cancellation: engine.Cancellation) -> None:
+    def __init__(self, cancellation: engine.Cancellation, services: engine.TokenServices | None = None) -> None:
+        self._services = services
         self._transports = {
             "source": engine.Transport("source", cancellation=cancellation),
             "target": engine.Transport("target", cancellation=cancellation),
@@ -123,7 +159,9 @@ class Places:
             client = self._clients.get((origin, reference.registry))
             if client is None:
                 transport = self._transports[origin]
-                client = engine.RegistryClient(reference.registry, reference.host, transport, lambda: engine.ANONYMOUS)
+                client = engine.RegistryClient(
+                    reference.registry, reference.host, transport, lambda: engine.ANONYMOUS, services=self._services
+                )
                 self._clients[origin, reference.registry] = client
             self._repositories[key] = engine.RegistryRepository(client, reference.repository)
         return self._repositories[key]

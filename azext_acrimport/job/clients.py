@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .._options import SignIn
-from ..engine import Cancellation, CredentialError, Origin, Quota, RegistryClient, RegistryRepository
+from ..engine import Cancellation, CredentialError, Origin, Quota, RegistryClient, RegistryRepository, TokenServices
 from ..output import problem
 from ..output.waits import Waits
 from ..registries.credentials import Identity, provider
@@ -26,12 +26,21 @@ MAX_SECRET_BYTES = 65_536
 class Clients:
     """A context manager: at its end, and at that of the deadline, nothing is connected any more."""
 
-    def __init__(self, cli_ctx: Any, identity: Identity, deadline: Deadline, sign_ins: Mapping[str, SignIn]) -> None:
+    def __init__(
+        self,
+        cli_ctx: Any,
+        identity: Identity,
+        deadline: Deadline,
+        sign_ins: Mapping[str, SignIn],
+        services: TokenServices,
+    ) -> None:
+        """``services``: what earlier azs have left."""
         self.cancellation = Cancellation(Waits())
         self.deadline = deadline
         self._cli_ctx = cli_ctx
         self._identity = identity
         self._sign_ins = sign_ins
+        self._services = services
         self._stack = ExitStack()
         self._making = threading.Lock()
         self._clients: dict[tuple[Origin, str], RegistryClient] = {}
@@ -59,7 +68,15 @@ class Clients:
             raise problem.user_name_needed(registry.host)
         given = provider(self._identity, registry, repository, origin, sign_in.username, secret)
         client = self._stack.enter_context(
-            side(self._cli_ctx, origin, registry, given, self.cancellation, plain_http=sign_in.plain_http)
+            side(
+                self._cli_ctx,
+                origin,
+                registry,
+                given,
+                self.cancellation,
+                self._services,
+                plain_http=sign_in.plain_http,
+            )
         )
         other = self._clients.get(("source" if origin == "target" else "target", registry.host))
         if other:

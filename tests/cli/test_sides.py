@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from azext_acrimport._options import ImportOptions, SourceImage
-from azext_acrimport.engine import Cancellation, Reference, TimedOut, parse_location
+from azext_acrimport.engine import Cancellation, Reference, TimedOut, TokenServices, parse_location
 from azext_acrimport.job import sides as sides_module
 from azext_acrimport.job.clients import Clients
 from azext_acrimport.job.sides import Sides
@@ -64,7 +64,7 @@ def test_one_registry_counts_both_sides_together(cli_ctx, job_from, source, toge
     with job_from(source).connected() as (request, _):
         here, there = request.source._client, request.destinations[0].store._client
     assert (here.referrers_pace is there.referrers_pace) is together
-    with Clients(cli_ctx, Identity(cli_ctx, Deadline()), Deadline(), {}) as clients:
+    with Clients(cli_ctx, Identity(cli_ctx, Deadline()), Deadline(), {}, TokenServices()) as clients:
         here, there = clients.client("source", source), clients.client("target", TARGET)
     assert (here.referrers_pace is there.referrers_pace) is together
 

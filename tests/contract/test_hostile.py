@@ -7,11 +7,14 @@ import contextlib
 import gzip
 import io
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+import trustme
+import urllib3.connection
 
 from azext_acrimport.engine import (
     AuthError,
@@ -29,9 +32,11 @@ from azext_acrimport.engine import (
     RegistryClient,
     RegistryRepository,
     RetryPolicy,
+    TokenServices,
     Transport,
     copy_images,
 )
+from azext_acrimport.engine.auth.scope import Scope
 from azext_acrimport.engine.transport import addresses, connection, response
 from azext_acrimport.engine.transport.transport import TransportOptions
 from tests.sandbox.server import Listener, Request, Response
@@ -339,6 +344,41 @@ def test_realm_that_leads_inside_is_not_asked(names):
         error = tried("realm", server.port, "public.test")
     assert "private address 10.1.2.3" in str(error)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("address", INSIDE)
+def test_remembered_realm_that_leads_inside_is_not_connected_to(address, names, monkeypatch, tmp_path):
+    """Not even ahead of any question; the registry is asked as if nothing were remembered."""
+    names |= {"public.test": ["127.0.0.1"], "innocent.test": [address]}
+    connected: list[str] = []
+    connect = urllib3.connection.connection.create_connection
+
+    def noted(place: tuple[str, int], *args: object, **options: object) -> socket.socket:
+        connected.append(place[0])
+        if place[0] != "127.0.0.1":
+            raise OSError("nobody is to go there")
+        return connect(place, *args, **options)
+
+    monkeypatch.setattr(urllib3.connection.connection, "create_connection", noted)
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.issue_cert("public.test", "innocent.test").configure_cert(context)
+    asked: list[str] = []
+
+    def handler(request: Request) -> Response:
+        asked.append(f"{request.host} {request.path}")
+        return Response(200)
+
+    with Listener(handler, tls=context) as server:
+        host = f"public.test:{server.port}"
+        services = TokenServices()
+        services.of = lambda host: (f"https://innocent.test:{server.port}/token", "x")
+        way = Transport("source", TransportOptions(verify=str(tmp_path / "ca.pem"), retry=RetryPolicy(attempts=1)))
+        with contextlib.closing(way):
+            client = RegistryClient(host, host, way, Credential, services=services)
+            assert client.fetch("GET", "/v2/app/tags/list", scopes=[Scope.pull("app")], accept={200}).status == 200
+    assert asked == [f"{host} /v2/app/tags/list"]
+    assert set(connected) == {"127.0.0.1"}
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="only one loopback address answers there")

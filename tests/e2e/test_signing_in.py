@@ -194,3 +194,40 @@ def test_audience_can_be_configured(sandbox, az):
     assert az("acr", "import", "-n", "armonly", "--source", "mcr.microsoft.com/hello-world").code == 0
     statuses = [e["status"] for e in sandbox.log.find(since=mark, host="armonly.azurecr.io", path="/oauth2/exchange")]
     assert statuses == [200]
+
+
+def refusals(sandbox, mark: int, host: str) -> int:
+    """How many questions there were answered with 401."""
+    return sum(entry["status"] == 401 for entry in sandbox.log.find(since=mark, host=host, path="/v2/.*"))
+
+
+@pytest.mark.parametrize("command", ["import", "import-batch"])
+def test_next_az_is_let_in_at_once(sandbox, az, command):
+    """What one has learned, the next one knows; not with one job, which asks the same each time."""
+    seen = []
+    for number, options in enumerate([(), (), ("--jobs", "1")]):
+        mark, repository = sandbox.log.mark(), f"let-in/{command}-{number}"
+        words = ("--source", "docker.io/library/hello-world:latest", *options)
+        name = ("-t", f"{repository}:1") if command == "import" else ("--prefix", f"{repository}/")
+        result = az("acr", command, "-n", "myregistry", *words, *name)
+        assert result.code == 0, result.stderr
+        seen.append([refusals(sandbox, mark, host) for host in (TARGET, "registry-1.docker.io")])
+    assert seen == [[1, 1], [0, 0], [1, 1]]
+
+
+def test_memory_that_is_poisoned_gets_no_secret(sandbox, az):
+    """Another host's address is written where the registries' own stood: nothing is sent there, and it is mended."""
+    private = "--source docker.io/sandboxuser/private:1.0 -u sandboxuser -p hub-secret --force".split()
+    assert az("acr", "import", "-n", "myregistry", *private, "-t", "poisoned:1").code == 0
+    memory = az.config / "acrimport-realms.json"
+    learned = memory.read_text()
+    evil = "https://registry.contoso.com/oauth2/token x"
+    memory.write_text(json.dumps(dict.fromkeys(json.loads(learned), evil)))
+    mark = sandbox.log.mark()
+    result = az("acr", "import", "-n", "myregistry", *private, "-t", "poisoned:2")
+    assert result.code == 0, result.stderr
+    assert sandbox.log.find(since=mark, host="auth.docker.io")
+    assert not sandbox.log.find(since=mark, host="registry.contoso.com")
+    assert json.loads(memory.read_text()) == json.loads(learned)
+    for secret in ("hub-secret", "eyJ"):
+        assert secret not in learned

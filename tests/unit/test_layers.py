@@ -17,7 +17,7 @@ ENGINE = {
     "content": "digest document platform descriptor reference manifest stream store",
     "transport": """redaction addresses failures retry response refusal connection adapter
         transport""",
-    "auth": "challenge scope credential token renewal provider",
+    "auth": "challenge scope credential token realm remembered service renewal provider foresight",
     "registry": "quota client pages listing acr download ranges upload manifests referrers repository",
     "files": "location folder gzipped headers tar layout archive",
     "copy": """request measure report progress limits queues workers loop driver once readings blobs platforms tags
@@ -38,7 +38,8 @@ MODULES = [(package, module) for package, modules in ENGINE.items() for module i
 AZ_SIDE = {
     "progress": "amounts pipeline speed drawing screen plan lastword view batch",
     "output": "catalogue problem advice errors logs waits result tables",
-    "registries": "deadline hosts arm directory docker_config connections credentials naming blob_places",
+    "registries": """deadline hosts arm directory docker_config connections credentials naming memory blob_places
+        token_services""",
     "job": "job embedded sides parallel clients",
     "service": "operation request targets referrers image wait",
     "batch": "versions regexes selection wanted marked schema targets lists foreign document shards report",

@@ -1,32 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""Authorization for one registry: from its challenge and our credential to the header of the next request.
-
-Bearer tokens: https://distribution.github.io/distribution/spec/auth/token/ and .../oauth/
-The exchange of an Entra token: https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md
-"""
+"""Authorization for one registry: from its challenge and our credential to the header of the next request."""
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from urllib.parse import urlencode, urljoin, urlsplit
 
-from ..errors import AuthError, Denied, Firewall, NetworkError, RegistryError, Rejected, Unauthorized
-from ..transport import addresses
-from ..transport.response import Answer
+from ..errors import AuthError, Denied, Firewall, RegistryError, Rejected, Unauthorized
 from ..transport.transport import Transport
 from ..waiting import SingleFlight
 from .challenge import Challenge
 from .credential import Credential, CredentialProvider
+from .realm import Realm
+from .remembered import TokenServices, is_worth_remembering
 from .scope import Scope
-from .token import MAX_TOKEN_BYTES, Token
+from .service import TokenService, basic
+from .token import Token
 
 __all__ = ["TokenProvider"]
-
-CLIENT_ID = "acrimport"
 
 
 class TokenProvider:
@@ -35,23 +28,35 @@ class TokenProvider:
     Different sets are fetched at the same time, and a token that is here waits for none of them.
     """
 
-    def __init__(self, registry: str, transport: Transport, provide: CredentialProvider, *, acr: bool = False) -> None:
-        """``acr``: an Azure container registry, which is its own token service."""
+    def __init__(
+        self,
+        registry: str,
+        transport: Transport,
+        provide: CredentialProvider,
+        services: TokenServices,
+        *,
+        acr: bool = False,
+    ) -> None:
+        """``services``: told where tokens are fetched. ``acr``: an Azure container registry, its own token service."""
         self._registry = registry
         self._acr = acr
         self._transport = transport
         self._provide = provide
+        self._services = services
+        self._service = TokenService(registry, transport)
         self._credential: Credential | None = None
+        # who we were going to be before the registry has asked
+        self._early: Credential | None = None
         # of the first credential, when another one has taken its place: that is what a person can mend
         self._first_refusal: Callable[[], Unauthorized] | None = None
         # who we are for single repositories, where the registry let the first one in, but not there
         self._instead: dict[tuple[str, ...], Credential] = {}
-        self._challenge: Challenge | None = None
-        self._realm = ""
+        # whether the registry wants to know who we are; a realm without that is only presumed
+        self._wants = False
+        # None where it wants user name and password with each request
+        self._realm: Realm | None = None
         # the registry's own hosts: itself, and where those of the chain say that it is at home
         self._homes = {registry}
-        # the URL of the request that was answered with the challenge
-        self._asked_at = ""
         self._tokens: dict[tuple[Scope, ...], Token] = {}
         # which sets of scopes have a token that says something of a repository
         self._covering: dict[str, set[tuple[Scope, ...]]] = {}
@@ -104,7 +109,32 @@ class TokenProvider:
 
     def authorization(self, scopes: Iterable[Scope]) -> str | None:
         """The header's value, or None while the registry has not asked for any. Raises what fetching raises."""
-        return self._header(Scope.merged(scopes), ()) if self._challenge else None
+        return self._header(Scope.merged(scopes), ()) if self._wants else None
+
+    def presumed(self, realm: Realm, scopes: Iterable[Scope]) -> str | None:
+        """The header's value before the registry has asked for any, if this realm is still its own.
+
+        Raises what fetching raises; nobody but the first of the chain is spoken for, and nothing is tried again.
+        """
+        if not self._wants and self._realm is None:
+            self._realm = realm
+        return self._header(Scope.merged(scopes), ()) if self._realm else None
+
+    def believe(self) -> None:
+        """The registry has let us in with a header that was ``presumed``."""
+        if self._realm and not self._wants:
+            self._realm, self._wants = replace(self._realm, presumed=False), True
+
+    def forget_presumed(self) -> None:
+        """It has not, or there was none: all is as before."""
+        if self._wants or self._realm is None:
+            return
+        self._services.forget(self._registry)
+        with self._lock:
+            self._realm = self._refresh = None
+            self._tokens.clear()
+            self._covering.clear()
+            self._early, self._credential = self._credential, None
 
     def learn(self, challenges: Sequence[Challenge], url: str) -> Challenge | None:
         """After a 401 at ``url``: how to sign in. Bearer where it is offered; None, and nothing new, without any.
@@ -113,13 +143,24 @@ class TokenProvider:
         """
         usable = [c for c in challenges if c.scheme == "bearer" and c.parameters.get("realm")]
         usable += [c for c in challenges if c.scheme == "basic"]
-        if not usable and self._challenge is None:
+        if not usable and not self._wants:
             offered = ", ".join(c.scheme for c in challenges) or "nothing"
             raise self._error(f"it asks for a sign-in, but in no way that acrimport knows ({offered})")
         if usable:
-            realm = self._checked_realm(usable[0], url) if usable[0].scheme == "bearer" else ""
-            self._realm, self._asked_at, self._challenge = realm, url, usable[0]
+            self._realm, self._wants = self._named(usable[0], url), True
         return usable[0] if usable else None
+
+    def _named(self, challenge: Challenge, url: str) -> Realm | None:
+        if challenge.scheme != "bearer":
+            return None
+        named, service = challenge.parameters["realm"], challenge.parameters.get("service", "")
+        try:
+            realm = Realm.checked(named, service, url, self._transport.origin)
+        except ValueError as error:
+            raise self._error(str(error)) from None
+        if is_worth_remembering(realm.url, service):
+            self._services.learned(self._registry, realm.url, service)
+        return realm
 
     def renewed(self, challenge: Challenge | None, scopes: Iterable[Scope], rejected: str | None) -> str | None:
         """After ``learn``: another header than the rejected one, or None when there is nothing else to try."""
@@ -179,42 +220,31 @@ class TokenProvider:
         self._instead.pop(_repositories(wanted), None)
         return told
 
-    def _checked_realm(self, challenge: Challenge, url: str) -> str:
-        """Where tokens are fetched. A registry may name another host, but not a less safe place than itself."""
-        try:
-            realm = addresses.join(url, challenge.parameters["realm"], self._transport.origin)
-        except NetworkError:
-            raise self._error("its token service has no usable address") from None
-        own, parts = urlsplit(url), urlsplit(realm)
-        if parts.scheme not in ("https", "http") or (parts.scheme == "http" and own.scheme == "https"):
-            raise self._error(f"its token service is not at an https address ({parts.scheme}://{parts.netloc})")
-        if parts.scheme == "http" and parts.hostname != own.hostname:
-            raise self._error(f"its token service is at another host without TLS ({parts.netloc})")
-        if addresses.is_private(parts.netloc) and not addresses.is_private(own.netloc):
-            raise self._error(f"its token service is at a private address ({parts.netloc})")
-        return realm
-
     def _header(self, wanted: tuple[Scope, ...], asked: tuple[Scope, ...]) -> str | None:
-        credential = self._signed_in(wanted)
-        if self._challenge is None or self._challenge.scheme == "basic":
-            return _basic(credential) if credential.password else None
+        credential, realm = self._signed_in(wanted), self._realm
+        if realm is None:
+            return basic(credential) if credential.password else None
 
         def fetched() -> Token:
             # what the registry has just asked for comes first: some token services look at the first scope only
-            token = self._fetch(Scope.merged((*asked, *wanted)), wanted)
+            token = self._fetch(realm, Scope.merged((*asked, *wanted)), wanted)
             with self._lock:
-                self._tokens[wanted] = token
-                for scope in wanted:
-                    self._covering.setdefault(scope.repository, set()).add(wanted)
+                if not realm.presumed or realm is self._realm:  # else the registry has said meanwhile who is right
+                    self._tokens[wanted] = token
+                    for scope in wanted:
+                        self._covering.setdefault(scope.repository, set()).add(wanted)
             return token
 
-        token: Token = self._usable(wanted) or self._flights.do(wanted, lambda: self._usable(wanted), fetched)
+        # nobody waits for a service that was only presumed when the registry has named another one
+        flight = wanted, realm.url, realm.service
+        token: Token = self._usable(wanted) or self._flights.do(flight, lambda: self._usable(wanted), fetched)
         return token.header
 
     def _signed_in(self, scopes: tuple[Scope, ...]) -> Credential:
         def provided() -> Credential:
-            self._credential = self._provide()
-            return self._credential
+            credential = self._early or self._provide()
+            self._credential, self._early = credential, None
+            return credential
 
         credential: Credential = self._credential or self._flights.do("who", lambda: self._credential, provided)
         return self._instead.get(_repositories(scopes), credential)
@@ -243,26 +273,23 @@ class TokenProvider:
         for scope in scopes:
             self._covering.get(scope.repository, set()).discard(scopes)
 
-    def _fetch(self, scopes: tuple[Scope, ...], wanted: tuple[Scope, ...]) -> Token:
+    def _fetch(self, realm: Realm, scopes: tuple[Scope, ...], wanted: tuple[Scope, ...]) -> Token:
         """For ``scopes``, speaking for whom ``wanted`` says. Raises Unauthorized when nobody is left to speak for."""
-        assert self._challenge
-        service, realm = self._challenge.parameters.get("service", ""), self._realm
-        fields = [("service", service)] if service else []
         credential, reused = self._signed_in(wanted), self._refresh
         self._check_own(credential, realm)  # each time: another challenge may have named another realm meanwhile
         try:
             if credential.entra_token:
-                refresh_token = self._exchanged(service, realm).value
+                refresh_token = self._exchanged(realm).value
             else:
                 refresh_token = credential.refresh_token
             if refresh_token:
-                fields += [("grant_type", "refresh_token"), ("client_id", CLIENT_ID)]
-                fields += [("scope", " ".join(map(str, scopes))), ("refresh_token", refresh_token)]
-                return self._post(realm, fields, "access_token", "token")
-            return self._get(credential, realm, fields + [("scope", str(scope)) for scope in scopes])
+                return self._service.renewed(realm, credential, refresh_token, scopes)
+            return self._service.token(realm, credential, scopes)
         except Firewall:
             raise
         except (Unauthorized, Denied, Rejected) as error:
+            if realm.presumed:
+                raise
             refusal = partial(
                 Unauthorized,
                 self._transport.names.get(self._registry, self._registry),
@@ -276,7 +303,7 @@ class TokenProvider:
                 mode=credential.mode,
             )
             if self._replaced(credential, reused, wanted, refusal):
-                return self._fetch(scopes, wanted)
+                return self._fetch(realm, scopes, wanted)
             raise self._told(refusal(), wanted, credential.mode) from None
 
     def _replaced(
@@ -306,73 +333,34 @@ class TokenProvider:
 
         return known() is not None or bool(self._flights.do(id(refused), known, replacement))
 
-    def _check_own(self, credential: Credential, realm: str) -> None:
-        """An Azure container registry's credentials are for itself: no realm elsewhere is shown one of them.
-
-        Raises AuthError.
-        """
-        parts = urlsplit(realm)
-        if credential.entra_token:
-            kept, safe = "an Entra token", parts.scheme == "https"
-        elif self._acr and (credential.password or credential.refresh_token):
-            kept, safe = "a credential of an Azure container registry", True
-        else:
-            return
+    def _check_own(self, credential: Credential, realm: Realm) -> None:
+        """Raises AuthError for a realm that must not be shown the credential."""
         self._homes.add(credential.exchange)
-        if not safe or parts.netloc not in self._homes:
-            raise self._error(f"{kept} is not sent to {parts.scheme}://{parts.netloc}")
+        if reason := realm.keeps_out(credential, self._homes, acr=self._acr):
+            raise self._error(reason)
 
-    def _get(self, credential: Credential, realm: str, fields: list[tuple[str, str]]) -> Token:
-        headers = {"Authorization": _basic(credential)} if credential.password else {}
-        separator = "&" if urlsplit(realm).query else "?"
-        answer = self._ask("GET", f"{realm}{separator}{urlencode(fields)}", headers)
-        return Token.from_answer(answer, "token", "access_token", host=self._registry)
-
-    def _post(self, url: str, fields: list[tuple[str, str]], *members: str) -> Token:
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        answer = self._ask("POST", url, headers, urlencode(fields).encode())
-        return Token.from_answer(answer, *members, host=self._registry)
-
-    def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
-        return self._transport.fetch(
-            method,
-            url,
-            accept={200},
-            limit=MAX_TOKEN_BYTES,
-            headers=headers,
-            body=body,
-            mode=self.mode,
-            sent_by=self._asked_at,
-        )
-
-    def _exchanged(self, service: str, realm: str) -> Token:
+    def _exchanged(self, realm: Realm) -> Token:
         """The registry's refresh token for our Entra token; the provider is asked again when it has run out."""
 
         def known() -> Token | None:
             return self._refresh if self._refresh and not self._refresh.expired else None
 
-        token: Token = self._flights.do("exchange", known, lambda: self._exchange(service, realm))
+        token: Token = self._flights.do(("exchange", realm.url), known, lambda: self._exchange(realm))
         return token
 
-    def _exchange(self, service: str, realm: str) -> Token:
+    def _exchange(self, realm: Realm) -> Token:
         if self._refresh:
             self._credential = self._provide()
         credential = self._signed_in(())
         self._check_own(credential, realm)
-        fields = [("grant_type", "access_token"), ("service", service)]
-        fields += [("tenant", credential.tenant)] if credential.tenant else []
-        fields += [("access_token", credential.entra_token)]
-        self._refresh = self._post(urljoin(realm, "/oauth2/exchange"), fields, "refresh_token")
-        return self._refresh
+        token = self._service.exchanged(realm, credential)
+        if not realm.presumed or realm is self._realm:
+            self._refresh = token
+        return token
 
     def _error(self, reason: str) -> AuthError:
         name = self._transport.names.get(self._registry, self._registry)
         return AuthError(name, reason, origin=self._transport.origin)
-
-
-def _basic(credential: Credential) -> str:
-    pair = f"{credential.username}:{credential.password}".encode()
-    return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 
 def _following(refused: Credential) -> Credential | None:

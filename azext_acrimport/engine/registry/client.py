@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 from ..auth.challenge import Challenge
 from ..auth.credential import CredentialProvider
+from ..auth.foresight import Foresight
 from ..auth.provider import TokenProvider
+from ..auth.remembered import TokenServices
 from ..auth.renewal import Admissions, Renewal
 from ..auth.scope import Scope
 from ..content.descriptor import MAX_SIZE
@@ -43,6 +45,7 @@ class RegistryClient:
     ``host`` serves the API (registry-1.docker.io), ``registry`` is its name to people (docker.io). ``acr``: an Azure
     container registry, which can tell more; ``soft_delete``: one that keeps deleted manifests for some days.
     ``too_large``: bytes from which on it takes no blob in one request, as far as that has been found out.
+    ``services``: what earlier runs have learned of how it lets us in.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class RegistryClient:
         *,
         acr: bool = False,
         soft_delete: bool = False,
+        services: TokenServices | None = None,
     ) -> None:
         self.registry = registry
         self.host = host
@@ -63,7 +67,9 @@ class RegistryClient:
         self.referrers_pace = Pace(*ACR_REFERRERS, registry)
         self.meter = QuotaMeter() if registry == DOCKER_HUB else None
         self.transport = transport
-        self.tokens = TokenProvider(host, transport, provide, acr=acr)
+        services = services or TokenServices()
+        self.tokens = TokenProvider(host, transport, provide, services, acr=acr)
+        self._foresight = Foresight(host, transport, self.tokens, services)
         transport.names[host] = registry
         self._base = ""
         self._admissions = Admissions()
@@ -243,8 +249,10 @@ class RegistryClient:
             header = refused.headers.get("WWW-Authenticate", "")
             return answer, self.tokens.learn(Challenge.parse_all(header), url), refused
 
-        asked = self._met_by(lambda: ask(None)) if ours else None
-        authorization = self.tokens.authorization(scopes) if ours and not asked else None
+        if only_enter and not self._is_met and self._foresight.header(self.base, scopes):
+            return None
+        met = self._met_by(lambda: self._foresight.first(ask, self.base, scopes)) if ours else None
+        authorization, asked = met or (self.tokens.authorization(scopes) if ours else None, None)
         while True:
             answer, challenge, refused = asked or ask(authorization)
             if refused is None:

@@ -110,16 +110,17 @@ class Transport:
         for adapter in self._adapters.values():
             adapter.close()
 
-    def open_ahead(self, url: str, count: int) -> None:
+    def open_ahead(self, url: str, count: int, *, sent_by: str = "") -> None:
         """Begin to open connections to this host until there have been so many: requests that come soon find them.
 
         Not through a proxy, of which each has its own way. What goes wrong is heard by the requests themselves.
+        ``sent_by``: as in ``open``.
         """
         options, host = self.options, addresses.parted(url)[1]
         if self._exchange or self._closed or self._proxies_for(url) or self.cancellation.requested:
             return
         with contextlib.suppress(OSError):
-            self._adapter(url, url).open_ahead(
+            self._adapter(sent_by or url, url).open_ahead(
                 url, *self._trust(host), count, min(options.connect_timeout, self.cancellation.left or 300.0)
             )
 

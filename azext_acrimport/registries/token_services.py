@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""Where registries have their tokens fetched, from one az to the next: a small file in az's configuration folder.
+
+With it the first request to a registry carries its token, instead of being refused first. What is read here is only a
+text: whether anything is sent there is the engine's to judge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from ..engine import TokenServices
+from .memory import Memory
+
+NAME = "acrimport-realms.json"
+MAX_ENTRIES = 200
+
+
+class RememberedServices(TokenServices):
+    """An entry is the realm, a blank, and the service, by host."""
+
+    def __init__(self, folder: str) -> None:
+        self._memory = Memory(folder, NAME, MAX_ENTRIES)
+
+    def of(self, host: str) -> tuple[str, str] | None:
+        """As ``TokenServices.of``."""
+        url, blank, service = self._memory.get(host).partition(" ")
+        return (url, service) if blank else None
+
+    def learned(self, host: str, url: str, service: str) -> None:
+        """As ``TokenServices.learned``."""
+        self._memory.put(host, f"{url} {service}")
+
+    def forget(self, host: str) -> None:
+        """As ``TokenServices.forget``."""
+        self._memory.put(host, "")
+
+    def save(self) -> None:
+        """As ``Memory.save``."""
+        self._memory.save()
+
+
+@contextlib.contextmanager
+def services_for(cli_ctx: Any, jobs: int | None) -> Iterator[TokenServices]:
+    """What earlier azs have left, and at its end what this one leaves. Nothing with one job, which begins nothing
+    before it is needed.
+    """
+    if jobs == 1:
+        yield TokenServices()
+        return
+    services = RememberedServices(cli_ctx.config.config_dir)
+    try:
+        yield services
+    finally:
+        services.save()

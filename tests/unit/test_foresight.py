@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: MIT
+"""What an earlier run has learned of how a registry lets us in: a hint, and what it must not be able to do."""
+
+from __future__ import annotations
+
+import base64
+import threading
+
+import pytest
+
+from azext_acrimport.engine import (
+    ANONYMOUS,
+    Credential,
+    Denied,
+    NotFound,
+    RegistryClient,
+    ServerError,
+    TokenServices,
+    Unauthorized,
+)
+from azext_acrimport.engine.auth import foresight
+from azext_acrimport.engine.auth.scope import Scope
+from tests.support.scripted import Script, Sent, answer, transport
+
+HOST = "registry.test"
+OWN = f"https://{HOST}/token"
+ELSEWHERE = "https://auth.test/token"
+PASSWORD = Credential("user name and password", username="bob", password="canary")
+REFRESH = Credential("identity token", refresh_token="canary")
+ENTRA = Credential("az login identity", entra_token="canary")
+SECRETS = ("canary", base64.b64encode(b"bob:canary").decode())
+PULL = (Scope.pull("app"),)
+
+
+class Memory(TokenServices):
+    """As the az side keeps it, in a dictionary."""
+
+    def __init__(self, **known: tuple[str, str]) -> None:
+        self.known = {HOST: known["it"]} if known else {}
+
+    def of(self, host: str) -> tuple[str, str] | None:
+        """As ``TokenServices.of``."""
+        return self.known.get(host)
+
+    def learned(self, host: str, url: str, service: str) -> None:
+        """As ``TokenServices.learned``."""
+        self.known[host] = url, service
+
+    def forget(self, host: str) -> None:
+        """As ``TokenServices.forget``."""
+        self.known.pop(host, None)
+
+
+class World(Script):
+    """A registry with a token service at ``realm``. ``begun``: to which hosts connections were begun before."""
+
+    def __init__(self, realm: str = OWN, **answers) -> None:
+        super().__init__(self._answer)
+        self.realm = realm
+        self.registry = answers.get("registry", lambda sent: answer())
+        self.refused = answers.get("refused", [])
+        self.begun: list[str] = []
+
+    def _answer(self, sent: Sent):
+        url = sent.url.partition("?")[0]
+        if url in self.refused:
+            return answer(401)
+        if url == self.realm or (url.startswith(f"https://{HOST}/") and "/v2/" not in url):
+            member = b"refresh_token" if "exchange" in url else b"access_token"
+            return answer(body=b'{"%b": "of-%b"}' % (member, url.encode().replace(b"/", b"-").replace(b":", b"-")))
+        if not url.startswith(f"https://{HOST}/v2/"):
+            return answer(body=b'{"token": "forged"}')
+        if not sent.headers.get("Authorization", "").startswith("Bearer of-"):
+            return answer(401, {"WWW-Authenticate": f'Bearer realm="{self.realm}",service="the-service"'})
+        return self.registry(sent)
+
+    def client(self, memory: TokenServices | None, credential: Credential = ANONYMOUS, **options) -> RegistryClient:
+        """A client that has this memory. ``provided`` counts how often it has asked who we are."""
+        self.provided = 0
+
+        def provide() -> Credential:
+            self.provided += 1
+            return credential
+
+        side = transport(self)
+        side.open_ahead = lambda url, count, sent_by="": self.begun.append(url)
+        return RegistryClient(HOST, HOST, side, provide, services=memory, **options)
+
+    @property
+    def ways(self) -> list[str]:
+        """Each request in short: where, and with what."""
+        return [f"{s.url.partition('?')[0]} {s.headers.get('Authorization', '-')[:8]}" for s in self.sent]
+
+
+def get(of: RegistryClient, method: str = "GET") -> int:
+    """One request."""
+    return of.fetch(method, "/v2/app/manifests/1", scopes=PULL, accept={200}).status
+
+
+MANIFEST = f"https://{HOST}/v2/app/manifests/1"
+
+
+def test_what_was_learned_is_told():
+    """With what the registry said, made absolute; nothing of a registry that wants no token, or by plain http."""
+    memory = Memory()
+    assert get(World().client(memory)) == 200
+    assert memory.known == {HOST: (OWN, "the-service")}
+    memory = Memory()
+    relative = [answer(401, {"WWW-Authenticate": 'Bearer realm="/t"'}), answer(body=b'{"token": "t"}'), answer()]
+    get(RegistryClient(HOST, HOST, transport(Script(relative)), lambda: ANONYMOUS, services=memory))
+    assert memory.known == {HOST: (f"https://{HOST}/t", "")}
+    unusual = Memory()
+    long = f'Bearer realm="{OWN}/{"x" * 500}"', f'Bearer realm="{OWN}",service="{"s" * 300}"'
+    for scheme, header in [("http", 'Bearer realm="/t"'), *(("https", it) for it in ('Basic realm="x"', *long))]:
+        answers = [answer(401, {"WWW-Authenticate": header}), answer(body=b'{"token": "t"}'), answer(), answer()]
+        of = RegistryClient(HOST, HOST, transport(Script(answers)), lambda: PASSWORD, services=unusual)
+        of._base = f"{scheme}://{HOST}"
+        get(of)
+    assert unusual.known == {}
+
+
+@pytest.mark.parametrize(
+    ("realm", "credential"),
+    [(OWN, ANONYMOUS), (OWN, PASSWORD), (OWN, REFRESH), (OWN, ENTRA), (ELSEWHERE, ANONYMOUS)],
+    ids=["nobody", "password", "refresh token", "Entra token", "nobody, elsewhere"],
+)
+def test_first_request_carries_its_token(realm, credential):
+    """No refusal; the connection to the registry is begun before the token is there, and the memory stays as it was."""
+    memory, world = Memory(it=(realm, "the-service")), World(realm)
+    of = world.client(memory, credential)
+    assert get(of) == get(of) == 200
+    assert world.ways[-2:] == [f"{MANIFEST} Bearer o"] * 2
+    assert [way.partition(" ")[0] for way in world.ways[:-2]] == (
+        [f"https://{HOST}/oauth2/exchange", OWN] if credential is ENTRA else [realm]
+    )
+    assert "service=the-service" in (world.sent[-3].url + world.sent[-3].body.decode())
+    assert world.begun[0] == f"https://{HOST}/v2/"
+    assert memory.known == {HOST: (realm, "the-service")}
+
+
+def test_who_enters_asks_nothing_yet():
+    """The token is there; what is asked of the registry is open, and the next request carries it."""
+    world = World()
+    of = world.client(Memory(it=(OWN, "")))
+    assert of.enter("HEAD", "/v2/app/manifests/1", scopes=PULL, accept={200}, headers={}) is None
+    assert get(of) == 200
+    assert world.ways == [f"{OWN} -", f"{MANIFEST} Bearer o"]
+
+
+def test_answer_that_nothing_is_there_is_an_answer():
+    """To look for a new tag is the first request to most targets."""
+    world = World(registry=lambda sent: answer(404 if sent.method == "HEAD" else 200))
+    of = world.client(Memory(it=(OWN, "")))
+    with pytest.raises(NotFound):
+        get(of, "HEAD")
+    get(of)
+    assert world.ways == [f"{OWN} -", *[f"{MANIFEST} Bearer o"] * 2]
+
+
+@pytest.mark.parametrize("credential", [PASSWORD, REFRESH, ENTRA], ids=["password", "refresh token", "Entra token"])
+@pytest.mark.parametrize("acr", [True, False])
+def test_no_secret_leaves_for_a_realm_that_is_only_remembered(credential, acr):
+    """Not even a question: only a connection is begun, until the registry has named it itself."""
+    memory, world = Memory(it=("https://evil.test/token", "the-service")), World()
+    assert get(world.client(memory, credential, acr=acr)) == 200
+    assert not [sent for sent in world.sent if "evil" in sent.url]
+    assert world.ways[0] == f"{MANIFEST} -"
+    assert memory.known == {HOST: (OWN, "the-service")}
+
+
+def test_password_goes_to_another_host_when_the_registry_has_named_it():
+    """As Docker Hub has it. The connection was begun beside the one to the registry."""
+    world = World(ELSEWHERE)
+    assert get(world.client(Memory(it=(ELSEWHERE, "the-service")), PASSWORD)) == 200
+    assert world.ways == [f"{MANIFEST} -", f"{ELSEWHERE} Basic Ym", f"{MANIFEST} Bearer o"]
+    assert world.begun == [f"https://{HOST}/v2/", ELSEWHERE]
+    assert world.provided == 1  # that may have been a credential helper
+
+
+@pytest.mark.parametrize("credential", [ANONYMOUS, PASSWORD, ENTRA], ids=["nobody", "password", "Entra token"])
+@pytest.mark.parametrize(
+    ("realm", "service"),
+    [
+        (f"http://{HOST}/token", "s"),
+        ("http://evil.test/token", "s"),
+        ("ftp://evil.test/token", "s"),
+        ("//evil.test/token", "s"),
+        ("/token", "s"),
+        ("", ""),
+        ("https://", "s"),
+        ("https://[::1", "s"),
+        ("https://127.0.0.1/token", "s"),
+        ("https://[::1]/token", "s"),
+        ("https://10.1.2.3/token", "s"),
+        ("https://169.254.169.254/token", "s"),
+        ("https://0x7f000001/token", "s"),
+        ("https://localhost/token", "s"),
+        ("https://bob:pw@evil.test/token", "s"),
+        (f"https://{HOST}@evil.test/token", "s"),
+        (f"https://{HOST}\\@evil.test/token", "s"),
+        (f"https://{HOST}/token\r\nX-Evil: 1", "s"),
+        (f"https://{HOST}/" + "x" * 500, "s"),
+        (OWN, "s" * 300),
+        (OWN, "s\r\nX-Evil: 1"),
+        (OWN, "s\u202e"),
+    ],
+)
+def test_memory_that_somebody_has_poisoned_does_nothing(realm, service, credential):
+    """The registry is asked as without it, nothing is sent or connected anywhere else, and the memory is mended."""
+    memory, world = Memory(it=(realm, service)), World()
+    assert get(world.client(memory, credential)) == 200
+    assert world.ways[0] == f"{MANIFEST} -"
+    assert {sent.url.split("/")[2] for sent in world.sent} == {HOST}
+    assert world.begun == []
+    assert memory.known == {HOST: (OWN, "the-service")}
+
+
+def test_token_of_somebody_else_is_of_no_use_to_him():
+    """Whoever is asked for nobody's token learns what is asked for, and no more; the registry says who is right."""
+    memory, world = Memory(it=("https://evil.test/token", "the-service")), World()
+    assert get(world.client(memory)) == 200
+    assert world.ways == [
+        "https://evil.test/token -", f"{MANIFEST} Bearer f", f"{OWN} -", f"{MANIFEST} Bearer o",
+    ]  # fmt: skip
+    assert memory.known == {HOST: (OWN, "the-service")}
+
+
+def test_registry_that_has_moved_its_tokens_is_believed():
+    """Its own challenge wins, for a secret, too."""
+    memory, world = Memory(it=(f"https://{HOST}/old", "the-service")), World()
+    world.refused.append(f"https://{HOST}/old")
+    assert get(world.client(memory, PASSWORD)) == 200
+    assert world.ways == [
+        f"https://{HOST}/old Basic Ym", f"{MANIFEST} -", f"{OWN} Basic Ym", f"{MANIFEST} Bearer o",
+    ]  # fmt: skip
+    assert memory.known == {HOST: (OWN, "the-service")}
+
+
+def test_refusal_by_a_remembered_realm_is_nobodys_end():
+    """Nobody else of the chain is tried for it: the registry may have another one, which takes the first."""
+    asked: list[str] = []
+    world = World()
+    world.refused.append(f"https://{HOST}/old")
+    of = world.client(
+        Memory(it=(f"https://{HOST}/old", "")),
+        Credential("first", username="bob", password="canary", otherwise=lambda: asked.append("next")),
+    )
+    assert get(of) == 200
+    assert (asked, of.tokens.mode) == ([], "first")
+
+
+def test_what_has_failed_is_forgotten_and_not_tried_again():
+    """Also where the registry lets everybody in by now; and nothing waits for a service that is down."""
+    memory, script = Memory(it=(OWN, "the-service")), Script([answer(503), answer(), answer()])
+    of = RegistryClient(HOST, HOST, transport(script), lambda: ANONYMOUS, services=memory)
+    assert get(of) == get(of) == 200
+    assert [sent.url.partition("?")[0] for sent in script.sent] == [OWN, MANIFEST, MANIFEST]
+    assert (memory.known, of.transport.cancellation.waits, of.tokens.asked) == ({}, [], False)
+
+
+def test_memory_that_does_not_forget_is_asked_once():
+    """Two that enter before anybody was let in."""
+    memory, script = Memory(it=(OWN, "")), Script([answer(503), answer(503), answer(503), answer(503)])
+    memory.forget = lambda host: None
+    of = RegistryClient(HOST, HOST, transport(script, attempts=1), lambda: ANONYMOUS, services=memory)
+    for _ in range(2):
+        with pytest.raises(ServerError):
+            of.enter("HEAD", "/v2/app/manifests/1", scopes=PULL, accept={200}, headers={})
+    assert [sent.url.partition("?")[0] for sent in script.sent] == [OWN, MANIFEST, MANIFEST]
+
+
+@pytest.mark.parametrize("refusal", [503, 401])
+def test_realm_that_was_right_is_as_good_as_one_that_was_named(refusal):
+    """What goes wrong there later is tried again, or is the end of one credential, and not of all."""
+    world = World()
+    nobody = Credential("anonymous")
+    of = world.client(Memory(it=(OWN, "")), Credential("first", "bob", "canary", otherwise=lambda: nobody))
+    assert get(of) == 200
+    really, left = world.answers, [refusal]
+    world.answers = lambda sent: answer(left.pop()) if left and OWN in sent.url else really(sent)
+    assert of.fetch("GET", "/v2/other/manifests/1", scopes=(Scope.pull("other"),), accept={200}).status == 200
+    assert of.tokens.mode == ("first" if refusal == 503 else "first, then anonymous")
+    assert not [way for way in world.ways if "/v2/" in way and "Bearer" not in way]
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_whatever_the_registry_does_not_like_is_asked_without_it(status):
+    """Once more, as without a memory: then the word of the registry counts."""
+    memory, world = Memory(it=(f"https://{HOST}/old", "the-service")), World()
+    world.registry = lambda sent: answer(status if "old" in sent.headers["Authorization"] else 200)
+    assert get(world.client(memory)) == 200
+    assert world.ways[2:] == [f"{MANIFEST} -", f"{OWN} -", f"{MANIFEST} Bearer o"]
+    world.registry = lambda sent: answer(403)
+    with pytest.raises(Denied):
+        get(world.client(memory))
+
+
+def test_refusal_that_offers_nothing_is_asked_without_it():
+    """Some say nothing of a token that they do not know; and who is refused in the end hears it as without a memory."""
+    world = World()
+    world.registry = lambda sent: answer(401 if "old" in sent.headers["Authorization"] else 200)
+    assert get(world.client(Memory(it=(f"https://{HOST}/old", "")))) == 200
+    world.registry = lambda sent: answer(401, {"WWW-Authenticate": f'Bearer realm="{OWN}"'})
+    with pytest.raises(Unauthorized):
+        get(world.client(Memory(it=(OWN, ""))))
+
+
+def test_token_service_that_dawdles_is_not_waited_for(monkeypatch):
+    """What it gives in the end is not used, either: the registry has said meanwhile who is right."""
+    monkeypatch.setattr(foresight, "PATIENCE", 0.0)
+    monkeypatch.setattr("tests.support.scripted.Patience.now", lambda self: 1.0)
+    asked, free = threading.Event(), threading.Event()
+    memory, world = Memory(it=(f"https://{HOST}/slow", "the-service")), World()
+    really = world._answer
+
+    def slow(sent: Sent):
+        if "/slow" in sent.url:
+            asked.set()
+            assert free.wait(30)
+        return really(sent)
+
+    world.answers = slow
+    before = set(threading.enumerate())
+    of = world.client(memory)
+    assert get(of) == 200
+    (late,) = set(threading.enumerate()) - before
+    assert asked.wait(30)
+    free.set()
+    late.join()
+    assert get(of) == 200
+    assert world.sent[-1].headers["Authorization"] == "Bearer of-https---registry.test-token"
+    assert memory.known == {HOST: (OWN, "the-service")}
+
+
+def test_engine_remembers_nothing_by_itself():
+    """Who uses it as a library passes a memory in, or there is none."""
+    world = World()
+    assert get(world.client(None)) == 200
+    assert world.ways[0] == f"{MANIFEST} -"
+    assert TokenServices().of(HOST) is None
