@@ -90,14 +90,17 @@ def test_many_images(places, kind, jobs):
     assert source.asked() == target.asked() == {"HEAD manifest": COUNT}
 
 
-def test_new_tag_of_blobs_that_are_there(places):
-    """Nothing is read again but the manifest."""
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_new_tag_of_blobs_that_are_there(places, jobs):
+    """Nothing is read again but the manifest; with several jobs small blobs are asked for before that is known."""
     source, target, here, there = places
-    run(["app:0"], here, there, 4)
+    run(["app:0"], here, there, jobs)
     source.asked(), target.asked()
     reference = Reference.parse(f"{here}/app:0")
-    assert copy_all([(reference, Reference.parse(f"{there}/app:again"))], 4)[0].blobs.existing == 3
-    assert source.asked() == {"HEAD manifest": 1, "GET manifest": 1}
+    assert copy_all([(reference, Reference.parse(f"{there}/app:again"))], jobs)[0].blobs.existing == 3
+    asked = source.asked()
+    assert asked.pop("GET blob", 0) <= (0 if jobs == 1 else 3)
+    assert asked == {"HEAD manifest": 1, "GET manifest": 1}
     assert target.asked() == {"HEAD manifest": 2, "POST upload": 3, "PUT manifest": 1}
 
 

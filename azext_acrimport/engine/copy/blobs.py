@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import nullcontext
 from weakref import WeakValueDictionary
 
 from ..content.descriptor import Descriptor
@@ -59,6 +60,9 @@ class Blobs:
         self._shown: dict[str, set[bytes]] = {}
         # registries that have opened an upload where a mount was asked for
         self._no_mount: set[str] = set()
+        # repositories of targets that had a blob before anybody has brought it: they may have others, too
+        self._stocked: set[str] = set()
+        self._at_it = 0
 
     def forgive(self) -> None:
         """Before what has failed is tried once more."""
@@ -124,12 +128,23 @@ class Blobs:
 
         body = source.blob(blob).observed(observe, driver.cancellation, driver.spare)
         size = blob.size if moves else 0
+        self._at_it += 1
+        # to be asked for at its source while the target is asked for the upload: a round trip. With many blobs the line
+        # is busy anyway, and a thread for each costs CPU
+        few = self._at_it <= driver.transfers and not driver.inline
+        ahead = few and not place and key_of(target) not in self._stocked
+
+        def work() -> Outcome:
+            with body.begun() if ahead else nullcontext(body) as content:
+                return target.bring_blob(blob, content, origin)
+
         try:
-            outcome = await driver.call(
-                lambda: target.bring_blob(blob, body, origin), lanes, rank, size=size, wanted=needed
-            )
+            outcome = await driver.call(work, lanes, rank, size=size, wanted=needed)
         finally:
+            self._at_it -= 1
             totals.still(key)
+        if outcome == "existing":
+            self._stocked.add(key_of(target))
         if origin and outcome == "copied":
             self._no_mount.add(target.registry)
         if outcome == "copied":

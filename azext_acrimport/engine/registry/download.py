@@ -5,19 +5,31 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Iterable
 
 from ..auth.scope import Scope
 from ..cancellation import Cancellation, Wait
 from ..content.descriptor import Descriptor
-from ..content.stream import BLOCK_BYTES
-from ..errors import Denied, Disallowed, Firewall, ManifestError, NetworkError, NotFound, RegistryError
+from ..content.stream import BLOCK_BYTES, ByteStream
+from ..errors import (
+    Cancelled,
+    Denied,
+    Disallowed,
+    EngineError,
+    Firewall,
+    ManifestError,
+    NetworkError,
+    NotFound,
+    RegistryError,
+)
 from ..transport.response import Answer, Response
-from ..waiting import Attempts
+from ..transport.transport import REDIRECTS
+from ..waiting import Ahead, Attempts, Postponed
 from .client import RegistryClient
 
-__all__ = ["BlobDownload", "read_piece"]
+__all__ = ["BlobDownload", "EarlyDownload", "read_piece"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +63,27 @@ class BlobDownload:
         self._came = 0
         self._took = 0.0
         self._response: Response | None = None
+        # where the registry has sent us, and we have not gone yet
+        self._leads_to = ""
+
+    def ask(self) -> None:
+        """Ask the registry for it, once, and go nowhere else yet. Raises EngineError, and Postponed instead of a wait.
+
+        Most registries answer with the address of a storage host: so nothing has come of what may never be wanted.
+        """
+        accept = {200, *REDIRECTS}
+        response = self._client.open("GET", self._path, scopes=self._scopes, accept=accept, retry=False)
+        if response.status == 200:
+            self._response = response
+            return
+        response.close()
+        if location := response.headers.get("Location", ""):
+            self._leads_to = self._client.locate(location, response.url)
 
     def start(self) -> None:
         """Open it, where a wait may still be a reason to come back later."""
-        self._response = self._opened()
+        if self._response is None:
+            self._response = self._followed() or self._opened()
 
     def read(self, size: int = BLOCK_BYTES, /) -> bytes:
         """The next block; empty at the end, also at an early one that could not be mended."""
@@ -104,6 +133,19 @@ class BlobDownload:
             self._response.close()
             self._response = None
 
+    def _followed(self) -> Response | None:
+        """Whatever goes wrong on the way that was shown, the registry is asked for it anew, as often as it takes."""
+        location, self._leads_to = self._leads_to, ""
+        if not location:
+            return None
+        try:
+            return self._client.open("GET", location, scopes=self._scopes, accept={200}, retry=False)
+        except Cancelled:
+            raise
+        except EngineError as error:
+            logger.debug("%s; asked for anew", error)
+            return None
+
     def _opened(self) -> Response:
         headers = {"Range": f"bytes={self._done}-"} if self._done else {}
         accept = {200, 206} if self._done else {200}
@@ -144,6 +186,43 @@ class BlobDownload:
             f"the download of a blob ended after {self._done} of {self._size} bytes",
             origin=self._client.transport.origin,
         )
+
+
+class EarlyDownload:
+    """Asked for in a thread of its own, while somebody finds out whether it is wanted. An ``Early``."""
+
+    def __init__(self, download: BlobDownload, cancellation: Cancellation) -> None:
+        self._download = download
+        self._cancellation = cancellation
+        self._lock = threading.Lock()
+        self._has_answer = self._is_taken = self._is_declined = False
+        self._asking = Ahead(self._ask)
+
+    def take(self) -> ByteStream:
+        """As ``Early.take``. What went wrong when it was asked for is nobody's business: it is asked for anew."""
+        self._asking.result(self._cancellation.check)
+        self._download.start()
+        self._is_taken = True
+        return self._download
+
+    def decline(self) -> None:
+        """As ``Early.decline``."""
+        if self._is_taken:
+            return
+        with self._lock:  # either of the two sees that the other one is through
+            self._is_declined, has_answer = True, self._has_answer
+        if has_answer:
+            self._download.close()
+
+    def _ask(self) -> None:
+        try:
+            Attempts().postponing(self._download.ask)
+        except (EngineError, Postponed) as error:
+            logger.debug("%s, before it was wanted", error)
+        with self._lock:
+            self._has_answer, is_declined = True, self._is_declined
+        if is_declined:
+            self._download.close()
 
 
 def read_piece(

@@ -28,7 +28,7 @@ from ..errors import (
 from ..waiting import Ahead
 from .acr import METADATA_ACTIONS, check_writable
 from .client import RegistryClient
-from .download import BlobDownload, read_piece
+from .download import BlobDownload, EarlyDownload, read_piece
 from .manifests import Manifests
 from .pages import next_page
 from .ranges import HUGE_BYTES, RangedDownload
@@ -39,7 +39,8 @@ __all__ = ["RegistryRepository"]
 
 logger = logging.getLogger(__name__)
 
-# Sending so much again costs no more than asking first.
+# Sending so much again costs no more than asking first; and where a registry answers with the blob itself, no more than
+# that is on its way in vain.
 SMALL_BYTES = 4 * 1024 * 1024
 
 # The most that registries are known to give at once.
@@ -109,12 +110,13 @@ class RegistryRepository:
     def blob(self, descriptor: Descriptor) -> Body:
         """As ``Source.blob``."""
         place = self._client, self.repository, descriptor, self._scopes
-        wide = descriptor.size > HUGE_BYTES
+        wide, small = descriptor.size > HUGE_BYTES, 0 < descriptor.size <= SMALL_BYTES
         return Body(
             descriptor,
             lambda: _started(BlobDownload(*place)),
             origin=self._origin,
             wide_opener=(lambda spare: _started(RangedDownload(*place, spare))) if wide else None,
+            early=(lambda: EarlyDownload(BlobDownload(*place), self._client.transport.cancellation)) if small else None,
         )
 
     @property
