@@ -21,7 +21,7 @@ ENGINE = {
     "registry": "quota client pages listing acr download ranges upload manifests referrers repository",
     "files": "location folder gzipped headers tar layout archive",
     "copy": """request measure report progress limits queues workers loop driver once readings blobs platforms tags
-        referrers tree missing puts bringing image images""",
+        referrers resolution tree missing puts bringing image images""",
 }
 # and only these packages besides
 MAY_KNOW = {

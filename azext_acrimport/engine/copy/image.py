@@ -21,7 +21,7 @@ from ..content.store import Source, Target
 from ..errors import Cancelled, EngineError, Origin
 from .blobs import Blobs
 from .bringing import Bringing
-from .driver import Driver, both, gather
+from .driver import Driver, gather
 from .limits import Kind
 from .missing import Missing, levels, missing_at, own_missing
 from .platforms import select
@@ -32,6 +32,7 @@ from .readings import Readings
 from .referrers import QUESTIONS, Attachment, Attachments, put_cosigned
 from .report import ItemResult
 from .request import CopyRequest, Destination
+from .resolution import AT_FIRST, Resolution
 from .tags import Tags, put_tag
 from .tree import Tree
 
@@ -39,9 +40,8 @@ __all__ = ["ImageCopy", "Planned", "Shared"]
 
 T = TypeVar("T")
 
-# Connections a side for an image of which nothing is known yet but that it must be brought: most have so few blobs.
-AT_FIRST = 6
-# And for one whose blobs are known: more at once fill a line by themselves, and a greeting costs a millisecond of CPU.
+# Connections a side for an image whose blobs are known: more at once fill a line by themselves, and a greeting costs a
+# millisecond of CPU.
 AT_MOST = 16
 
 
@@ -127,7 +127,9 @@ class ImageCopy:
             self._share.end()
 
     async def _run(self) -> None:
-        await self._resolve()
+        self._root = await Resolution(
+            self, self._tags, self._tree.given, enters=self._enters, expect=self._expect
+        ).run()
         async with self.readings.turn(self.request.source):
             if not await self._plan():
                 return
@@ -183,21 +185,6 @@ class ImageCopy:
         """Whether this run has put the manifest there, for this image or another one."""
         return self._shared.stored.has(place, digest)
 
-    async def _resolve(self) -> None:
-        """What the source's tag names, and what each target tag names."""
-        named = [self._named_by(destination, tag) for destination in self.destinations for tag in destination.tags]
-        told, _ = await both(self._enter(), self._of_targets(gather(*named)))
-        if not told:
-            await self._named_or_read()
-        self.result.digest = self.result.source_digest = self._root.digest
-
-    async def _named_by(self, destination: Destination, tag: str) -> None:
-        store = destination.store
-        found = await self.ask("target", store, "read", lambda: store.find(tag))
-        self._tags.names(destination, tag, found.digest if found else None)
-        if found is None:
-            self._expect(AT_FIRST)
-
     def _expect(self, requests: int) -> None:
         """Have both sides open their connections before they are needed; with one job there is never a second one."""
         if not self._shared.driver.inline:
@@ -205,43 +192,6 @@ class ImageCopy:
             self.request.source.expect(requests + (QUESTIONS if self.request.referrers else 0))
             for destination in self.destinations:
                 destination.store.expect(requests)
-
-    async def _enter(self) -> bool:
-        """Of many images the first one has us let in at the source while the target is asked; whether that told all."""
-        if not self._enters:
-            return False
-        source, identifier = self.request.source, self.request.identifier
-        found = await self.ask("source", source, "read", lambda: source.enter(identifier))
-        if found:
-            self._root = _pinned(found, identifier)
-        return found is not None
-
-    async def _of_targets(self, named: Coroutine[Any, Any, object]) -> None:
-        """What they name. Where one refuses, the source may do so, too: that is said first, as it is to be mended."""
-        try:
-            await named
-        except EngineError:
-            if self._enters:
-                await self._named_by_source()
-            raise
-
-    async def _named_by_source(self) -> None:
-        source, identifier = self.request.source, self.request.identifier
-        resolved = await self.ask("source", source, "read", lambda: source.resolve(identifier))
-        self._root = _pinned(resolved, identifier)
-
-    async def _named_or_read(self) -> None:
-        """Where no target has the tag yet, the manifest will be needed: one request for its digest and itself."""
-        source, identifier = self.request.source, self.request.identifier
-        needless = self._tags.named(*self.destinations) or self.readings.shares_digests(source)
-        if needless or self.request.platforms or ":" in identifier:
-            await self._named_by_source()
-            return
-        self._root, raw = await self.ask("source", source, "read", lambda: source.read(identifier))
-        self.result.digest = self.result.source_digest = self._root.digest
-        manifest = Manifest.parse(raw, self._root.media_type, self._root.digest)
-        self._tree.given[self._root.digest] = manifest
-        self.readings.learn(source, manifest, self._root.media_type)
 
     async def _select_platforms(self) -> None:
         """Only some of them: from here on the smaller index is the image."""
@@ -437,11 +387,3 @@ class ImageCopy:
         except BaseException:
             self._over = True
             raise
-
-
-def _pinned(resolved: Descriptor, identifier: str) -> Descriptor:
-    """When the user named a digest it is that one, whatever algorithm the registry prefers to state."""
-    try:
-        return Descriptor(resolved.media_type, Digest.parse(identifier), -1)
-    except ValueError:
-        return resolved
