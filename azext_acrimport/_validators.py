@@ -98,9 +98,10 @@ def validate_credentials(namespace: Any) -> None:
     for option, value in (("--username", namespace.username), ("--password", namespace.password)):
         # az has put the content of a file that it could read in the place of its name
         if value and value.startswith("@"):
+            otherwise = f" A password that itself begins with @ goes into the variable {PASSWORD_VARIABLE}."
             raise ValueError(
                 f"{option}: the file '{value[1:]}' cannot be read.",
-                f"Check its name. A password that itself begins with @ goes into the variable {PASSWORD_VARIABLE}.",
+                f"Check its name.{otherwise if option == '--password' else ''}",
             )
     from_environment = not _is_layout(getattr(namespace, "source_image", ""))
     if namespace.username is None and namespace.password is None and from_environment:

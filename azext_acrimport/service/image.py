@@ -29,7 +29,7 @@ from ..engine import (
 )
 from ..job.job import Job, Outcome, with_facts
 from ..output import problem
-from ..output.catalogue import ServiceError
+from ..output.catalogue import TIMED_OUT, ServiceError
 from ..progress.view import ProgressView
 from ..registries.deadline import Deadline
 from .operation import Operation
@@ -61,7 +61,9 @@ def import_by_service(job: Job, reason: str, view: ProgressView, patience: float
         if job.options.referrers and item.digest and not job.options.dry_run and not settled:
             _bring_referrers(job, item, item.digest, deadline, view)
     except EngineError as error:
-        item.end_with(error)
+        # its own time may be over while it is still being asked: then it is the service that was too slow
+        late = isinstance(error, TimedOut) and patience is not None and not job.deadline.over
+        item.end_with(ServiceError(TIMED_OUT, "arm", "") if late else error)
     item.seconds = time.monotonic() - started
     return outcome
 

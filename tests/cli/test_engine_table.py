@@ -7,13 +7,23 @@ from types import SimpleNamespace
 
 import pytest
 
-from azext_acrimport.engine import Cancelled, Denied, Firewall, ItemResult, NetworkError, TlsError, Unauthorized
+from azext_acrimport.engine import (
+    Cancelled,
+    Denied,
+    Firewall,
+    ItemResult,
+    NetworkError,
+    TimedOut,
+    TlsError,
+    Unauthorized,
+)
 from azext_acrimport.imports import choice
 from azext_acrimport.imports.choice import LARGE, TABLE, Facts
 from azext_acrimport.job.job import Outcome
 from azext_acrimport.output.catalogue import CATALOGUE, OWN, TIMED_OUT, ServiceError, understand
 from azext_acrimport.registries.deadline import Deadline
 from azext_acrimport.registries.directory import Registry
+from azext_acrimport.service.image import import_by_service
 
 TARGET = Registry("target.azurecr.io", is_acr=True, resource_id="/t")
 SOURCE = Registry("source.azurecr.io", is_acr=True, resource_id="/s")
@@ -175,6 +185,21 @@ def test_other_engine_is_tried_where_the_catalogue_says_so(row, monkeypatch):
 def test_troubles_that_are_the_services_own(words):
     """By what it says: written once more here, so that an emptied catalogue is noticed."""
     assert understand(words).known.elsewhere
+
+
+@pytest.mark.parametrize(
+    ("patience", "left", "elsewhere"), [(1.0, 100.0, True), (1.0, 0.0, False), (None, 100.0, False)]
+)
+def test_service_that_is_too_slow_to_begin_leaves_the_rest_to_the_other_engine(patience, left, elsewhere):
+    """Its patience may end before there is an operation; where all the time is over, nobody has a rest."""
+
+    def connected():
+        raise TimedOut(1.0)
+
+    target, place = SimpleNamespace(is_acr=True), SimpleNamespace(name="a:1")
+    job = SimpleNamespace(target=target, targets=[place], reference="r.test/a:1", connected=connected)
+    job.deadline = Deadline(left)
+    assert choice.is_elsewhere(import_by_service(job, "", None, patience).item.error) is elsewhere
 
 
 def test_no_other_engine_when_time_is_over(monkeypatch):

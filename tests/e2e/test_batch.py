@@ -42,6 +42,7 @@ def states(result) -> list[tuple[str, str]]:
     return [(", ".join(item["targets"]), item["status"]) for item in result.json["items"]]
 
 
+@pytest.mark.timeout(400)  # a machine that does much else takes minutes for a thousand images
 def test_five_hundred_tags_move_each_blob_once(sandbox, az, hub):
     """Read once, sent once, mounted everywhere else; again it is one question a side for each tag."""
     base = images.layer("base of all", 30_000)
