@@ -183,8 +183,8 @@ def _batch_arguments(c: Any) -> None:
         type=file_type,
         completer=FilesCompleter(),
         arg_group=SOURCE,
-        help="A YAML file, or a plain list: one source a line, and behind it a name in the target if it is another "
-        "one. Files of image-syncer, skopeo sync and regsync are read as well. - is standard input.",
+        help="A YAML file, or a plain list: one source a line, followed by its name in the target if it is to have "
+        "another one. Files of image-syncer, skopeo sync and regsync are read as well. - is standard input.",
     )
     c.argument(
         "tags",
