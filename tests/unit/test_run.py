@@ -20,6 +20,7 @@ from azext_acrimport.engine import (
     Destination,
     Digest,
     Quota,
+    ServerError,
     copy_images,
 )
 from azext_acrimport.engine.copy import driver as driver_module
@@ -64,6 +65,37 @@ def test_same_image_for_two_repositories_is_read_once(jobs):
     assert source.count("blob") == len(INDEX.blobs)
     assert complete(first, INDEX.digest) and complete(second, INDEX.digest)
     assert sorted(item.blobs.mounted for item in report.items) == [0, len(INDEX.blobs)]
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize("together", [True, False])
+def test_progress_counts_what_a_registry_gets_once(jobs, together):
+    """Though two repositories want it: the second mounts it, and nothing of it moves."""
+    source, first = stores()
+    second, heard = MemoryStore("target.test", "other"), []
+    first.neighbours["other"], second.neighbours["new"] = second, first
+    both = tuple(Destination(target, ("1",)) for target in (first, second))
+    requests = [CopyRequest(source, "1", each) for each in ([both] if together else [(one,) for one in both])]
+    assert copy_images(requests, Cancellation(), jobs=jobs, on_progress=heard.append).ok
+    assert (heard[-1].bytes_done, heard[-1].bytes_total) == (INDEX.blob_bytes, INDEX.blob_bytes)
+    assert heard[-1].blobs_done == heard[-1].blobs_total == 2 * len(INDEX.blobs)
+
+
+def test_progress_counts_anew_what_has_failed():
+    """Whoever was to bring it has given up."""
+    source, target = stores()
+    heard, failed = [], []
+
+    def fail_once(method: str, _: str) -> None:
+        if method == "put_blob" and not failed:
+            failed.append(method)
+            raise ServerError("target.test", origin="target", status=503)
+
+    target.before = fail_once
+    stores_of_both = target, MemoryStore("other.test")  # one image alone is not tried again
+    requests = [CopyRequest(source, "1", (Destination(store, ("1",)),)) for store in stores_of_both]
+    assert copy_images(requests, Cancellation(), jobs=1, on_progress=heard.append).ok and failed
+    assert heard[-1].bytes_done == heard[-1].bytes_total == 2 * INDEX.blob_bytes
 
 
 @pytest.mark.parametrize("jobs", [1, 4])

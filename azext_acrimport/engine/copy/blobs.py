@@ -51,6 +51,8 @@ class Blobs:
         self._held = _Holders()
         self._foreseen = _Holders()
         self._under_way = UnderWay(driver.promise)
+        # by registry: digests of which somebody is to bring the bytes
+        self._expected: dict[str, set[bytes]] = {}
         # whether those who wait for what is being brought still want it: it goes on for them, too
         self._waiting: WeakValueDictionary[tuple[str, Digest], _Waiting] = WeakValueDictionary()
         # by registry and repository of the target, digest, and source
@@ -72,6 +74,21 @@ class Blobs:
         """With these errors a blob could not be brought that has come from elsewhere since."""
         failed = self._failed.items()
         return [error for (registry, _, digest, _), error in failed if self._held.any(registry, digest)]
+
+    def expected(self, blob: Descriptor, target: Target) -> int:
+        """Bytes that are to move for it. A registry gets a blob once: whoever wants it as well waits, and mounts it.
+
+        More than 0 are to be settled.
+        """
+        expected, digest = self._expected.setdefault(target.registry, set()), _packed(blob.digest)
+        if digest in expected or self._held.any(target.registry, blob.digest):
+            return 0
+        expected.add(digest)
+        return blob.size
+
+    def settle(self, blob: Descriptor, target: Target, *_: object) -> None:
+        """It has come, or whoever was to bring it has given up."""
+        self._expected[target.registry].discard(_packed(blob.digest))
 
     async def bring(
         self, blob: Descriptor, target: Target, source: Source, rank: Rank, wanted: Callable[[], bool]

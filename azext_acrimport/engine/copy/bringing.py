@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from ..content.descriptor import Descriptor
@@ -61,10 +62,13 @@ class Bringing:
             for blob in lack.blobs.values()
             if (lack.destination.key, blob.digest) not in self._begun
         ]
-        self._share.expect(len(new), sum(blob.size for _, blob in new), 0)
-        for destination, blob in new:
-            task = self._driver.start(guarded(self._bring(destination, blob)))
+        sizes = [self._blobs.expected(blob, destination.store) for destination, blob in new]
+        self._share.expect(len(new), sum(sizes), 0)
+        for (destination, blob), size in zip(new, sizes, strict=True):
+            task = self._driver.start(guarded(self._bring(destination, blob, size)))
             task.add_done_callback(_heard)
+            if size:
+                task.add_done_callback(partial(self._blobs.settle, blob, destination.store))
             self._begun[destination.key, blob.digest] = task
         return len(new)
 
@@ -86,10 +90,10 @@ class Bringing:
         outcome = await self._blobs.foresee(blob, destination.store, self._source, self._asking_rank)
         self.tally(outcome, blob)
 
-    async def _bring(self, destination: Destination, blob: Descriptor) -> None:
+    async def _bring(self, destination: Destination, blob: Descriptor, expected: int) -> None:
         outcome = await self._blobs.bring(blob, destination.store, self._source, self._moving_rank, self._goes_on)
         self.tally(outcome, blob)
-        self._share.blob_done(blob.size)
+        self._share.blob_done(expected)
 
 
 def _heard(task: asyncio.Task[None]) -> None:

@@ -23,8 +23,8 @@ class Progress:
     """A moment of a run; made in the calling thread, at most a few times a second.
 
     Bytes are blob bytes and absolute: ``bytes_done`` goes back when a transfer has to start anew. Totals are of what
-    has been planned so far. ``active`` holds the transfers that are under way, each with its digest, the bytes done and
-    the bytes in all.
+    has been planned so far; what a registry gets for several images counts once. ``active`` holds the transfers that
+    are under way, each with its digest, the bytes done and the bytes in all.
     """
 
     bytes_done: int
