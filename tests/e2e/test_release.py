@@ -21,7 +21,7 @@ from tests.conftest import ROOT, build_wheel
 from tests.support.az import Az
 
 # az brings 60 MB; a page of text more is no matter, a picture or the sandbox by mistake would be
-MOST_BYTES = 310_000
+MOST_BYTES = 320_000
 VERSION = re.search('^VERSION = "(.+)"$', (ROOT / "setup.py").read_text(), re.MULTILINE)[1]
 LATER = "999.0"
 
