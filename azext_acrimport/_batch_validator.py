@@ -211,7 +211,7 @@ def _sign_ins(namespace: Any, file: WantedFile, hosts: set[str], given: bool) ->
         if host in hosts and sign_in.file and (wrong := _unusable(sign_in.file)):
             raise ValueError(
                 f"registries.{host}.passwordFile: {sign_in.file} {wrong}.",
-                "Its path begins where the batch file is. Put the password into it, and nothing else.",
+                "The path is relative to the batch file. Put the password into the file, and nothing else.",
             )
     return sign_ins
 
