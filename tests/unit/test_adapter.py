@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import ssl
 import weakref
@@ -10,9 +11,12 @@ import weakref
 import pytest
 import requests
 import trustme
+import urllib3.connection
 from urllib3.connectionpool import HTTPSConnectionPool
 
+from azext_acrimport.engine import Cancellation, Cancelled, Transport
 from azext_acrimport.engine.transport.adapter import BlockAdapter
+from tests.sandbox.server import Listener, Response
 
 
 def test_context_is_made_once(tmp_path):
@@ -62,3 +66,22 @@ def test_file_of_authorities_that_is_not_there(tmp_path):
     """As requests says it, which is what az users search for."""
     with pytest.raises(OSError, match="TLS CA certificate bundle"):
         BlockAdapter().cert_verify(HTTPSConnectionPool("r.test"), "https://r.test/", str(tmp_path / "no.pem"), None)
+
+
+def test_request_that_is_cancelled_while_it_connects_is_not_sent(monkeypatch):
+    """There was no socket to wake; and nobody would wake it any more."""
+    cancellation, asked, connect = Cancellation(), [], urllib3.connection.connection.create_connection
+
+    def late(*args, **options):
+        made = connect(*args, **options)
+        cancellation.cancel()
+        return made
+
+    monkeypatch.setattr(urllib3.connection.connection, "create_connection", late)
+    with (
+        Listener(lambda request: asked.append(request) or Response(200)) as listener,
+        contextlib.closing(Transport("target", cancellation=cancellation)) as transport,
+        pytest.raises(Cancelled),
+    ):
+        transport.fetch("GET", f"http://{listener.address}/", accept={200})
+    assert asked == []

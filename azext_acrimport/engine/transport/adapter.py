@@ -110,6 +110,7 @@ class _Patient:
         super()._validate_conn(conn)  # type: ignore[misc]
         if conn.is_closed:
             conn.connect()
+            self.cancellation.check()  # whoever has cancelled meanwhile has found nothing to wake
         conn.timeout = min(self.patience, self.cancellation.left or self.patience)
 
     def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
