@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import threading
 import time
 from collections import Counter
@@ -272,8 +273,11 @@ class TestSlowHosts:
         def restart() -> None:
             reached.wait(30)
             listener.stop()
-            time.sleep(3)
-            restarted.append(Listener(target, port=listener.port))
+            with socket.socket() as kept:  # nobody else gets the port meanwhile, and nobody listens
+                kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                kept.bind(("127.0.0.1", listener.port))
+                time.sleep(3)
+                restarted.append(Listener(target, port=listener.port))
 
         restarted: list[Listener] = []
         thread = threading.Thread(target=restart)

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,10 @@ def repository(side: str, address: str, cancellation: Cancellation, **options: f
 
 @contextlib.contextmanager
 def silent() -> Iterator[str]:
-    """Takes connections, and says nothing."""
+    """Takes connections, and says nothing for half a minute: by then nobody may be waiting for it."""
     ended = threading.Event()
+    in_vain = threading.Timer(30, ended.set)
+    in_vain.start()
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.05)
 
@@ -67,7 +70,9 @@ def silent() -> Iterator[str]:
         thread.start()
         try:
             yield f"127.0.0.1:{server.getsockname()[1]}"
+            assert not ended.is_set()
         finally:
+            in_vain.cancel()
             ended.set()
             thread.join()
 
@@ -81,6 +86,9 @@ def test_target_that_pauses_while_a_body_is_sent_is_not_given_up(monkeypatch, ch
     asked = []
 
     def slow(request: Request) -> Response:
+        if not asked:  # from now on
+            transport = target._client.transport
+            transport.options = replace(transport.options, connect_timeout=0.5, read_timeout=0.9)
         asked.append(request.method)
         if request.method in ("PATCH", "PUT") and len(asked) != 3:
             request.body.read(1000)
@@ -91,7 +99,7 @@ def test_target_that_pauses_while_a_body_is_sent_is_not_given_up(monkeypatch, ch
 
     blob = Descriptor("x", Digest.of(raw), len(raw))
     with Listener(slow) as listener:
-        target = repository("target", listener.address, Cancellation(), connect_timeout=0.5, read_timeout=0.9)
+        target = repository("target", listener.address, Cancellation())
         target._client.too_large = 1 if chunked else target._client.too_large
         source = MemoryStore()
         source.blobs[str(blob.digest)] = raw
@@ -133,13 +141,10 @@ def test_deadline_ends_every_wait(jobs, side):
     with silent() as address:
         there = repository(side, address, cancellation)
         source, target = (there, store) if side == "source" else (store, there)
-        started = time.monotonic()
         with cancellation.within(0.7):
             request = CopyRequest(source, "1", (Destination(target, ("1",)),))
             item = copy_images([request], cancellation, jobs=jobs).items[0]
-        elapsed = time.monotonic() - started
     assert (item.status, item.error.code, cancellation.expired) == ("cancelled", "cancelled", True)
-    assert elapsed < 5  # a read timeout would be a minute
 
 
 def test_whoever_cancels_ends_a_wait_for_an_answer_at_once():
@@ -148,13 +153,10 @@ def test_whoever_cancels_ends_a_wait_for_an_answer_at_once():
     with silent() as address:
         timer = threading.Timer(0.3, cancellation.cancel)
         timer.start()
-        started = time.monotonic()
         request = CopyRequest(store, "1", (Destination(repository("target", address, cancellation), ("1",)),))
         item = copy_images([request], cancellation, jobs=1).items[0]
-        elapsed = time.monotonic() - started
         timer.join()
     assert item.status == "cancelled"
-    assert elapsed < 5  # a read timeout would be a minute
 
 
 @pytest.mark.parametrize("jobs", [1, 4])

@@ -176,7 +176,7 @@ def copy(source: str, target: str, jobs: int, patience: float):
     """One import with force, with hardly any patience, in seconds."""
     cancellation = Cancellation()
     options = TransportOptions(
-        retry=RetryPolicy(attempts=3, base=0.001), connect_timeout=5, read_timeout=patience, upload_timeout=patience
+        retry=RetryPolicy(attempts=3, base=0.001), connect_timeout=60, read_timeout=patience, upload_timeout=patience
     )
     stores = []
     for origin, host in (("source", source), ("target", target)):
@@ -187,12 +187,16 @@ def copy(source: str, target: str, jobs: int, patience: float):
     return copy_images([request], cancellation, jobs=jobs).items[0]
 
 
+def be_impatient(patch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a slow body for longer than a part of a second."""
+    patch.setattr(download_module, "PROGRESS_SECONDS", 0.25)
+    patch.setattr(response_module, "SLICE_SECONDS", 0.05)
+    patch.setattr(response_module, "SMALL_BODY_SECONDS", 0.25)
+
+
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nobody waits for a slow body for longer than a part of a second; a layer is three chunks."""
-    monkeypatch.setattr(download_module, "PROGRESS_SECONDS", 0.25)
-    monkeypatch.setattr(response_module, "SLICE_SECONDS", 0.05)
-    monkeypatch.setattr(response_module, "SMALL_BODY_SECONDS", 0.25)
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A layer is three chunks, and no pause is long."""
     monkeypatch.setattr(upload_module, "CHUNK_BYTES", 1024)
     monkeypatch.setattr(limits_module, "LONGEST_PAUSE", 0.05)
     monkeypatch.setattr(limits_module, "KNOCK", 0.05)
@@ -209,7 +213,8 @@ def test_schedule_is_long():
 @pytest.mark.leaves_uploads  # whose requests were hit
 @pytest.mark.parametrize(("step", "kind", "times"), SCHEDULE)
 def test_trouble_leaves_the_tag_complete_or_as_it_was(tmp_path, step, kind, times):
-    """And says which side it was."""
+    """And says which side it was; where time decides, a busy machine may be as slow as the fault."""
+    slow = kind == "slow" or "silence" in kind
     side, method, path, skip, troubles = STEPS[step]
     number = sum(map(ord, step + kind)) + times
     jobs, tagged = 1 + 2 * (number % 2), number % 3 == 0
@@ -226,7 +231,10 @@ def test_trouble_leaves_the_tag_complete_or_as_it_was(tmp_path, step, kind, time
         Listener(weather["source"].around(signed_in(source))) as here,
         Listener(weather["target"].around(signed_in(target))) as there,
     ):
-        result = copy(here.address, there.address, jobs, 0.3 if "silence" in kind else 10)
+        with pytest.MonkeyPatch.context() as patch:
+            if slow:
+                be_impatient(patch)
+            result = copy(here.address, there.address, jobs, 0.3 if "silence" in kind else 60)
         assert fault.seen > skip, "it did not happen"
         named = tag_digest(target, "app", "1")
         if result.error is None:
@@ -235,11 +243,11 @@ def test_trouble_leaves_the_tag_complete_or_as_it_was(tmp_path, step, kind, time
             assert compared(target, "app", "1") == compared(source, "app", "1")
         else:
             assert named in ((OLD.digest if tagged else None), IMAGE.digest)
-            assert result.error.origin == side or "silence" in kind  # where a busy machine is silent as well
+            assert result.error.origin == side or slow
             if named:
                 tree(target, "app", "1")
-        if side == "source" and "silence" not in kind:
+        if side == "source" and not slow:
             assert not target.storage.repository("app").uploads
         weather[side].clear()
-        assert copy(here.address, there.address, jobs, 10).error is None
+        assert copy(here.address, there.address, jobs, 60).error is None
     assert everything(target, "app", "1") == everything(source, "app", "1")

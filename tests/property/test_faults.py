@@ -66,7 +66,7 @@ def may_keep_sessions(fault: Fault) -> bool:
 def copy(source: str, target: str, jobs: int):
     """One import with force, with hardly any patience."""
     cancellation = Cancellation()
-    options = TransportOptions(retry=RetryPolicy(attempts=3, base=0.001), read_timeout=5, upload_timeout=5)
+    options = TransportOptions(retry=RetryPolicy(attempts=3, base=0.001), read_timeout=60, upload_timeout=60)
     sides = [Transport(origin, options, cancellation) for origin in ("source", "target")]
     stores = [
         RegistryRepository(RegistryClient(host, host, side, lambda: ANONYMOUS), "app")

@@ -38,7 +38,7 @@ def place(request, tmp_path):
     together = [threading.Barrier(1)]
 
     def answer(asked: Request) -> Response:
-        together[0].wait(10)
+        together[0].wait(30)
         return Response(200, {}, b"well")
 
     context, options = None, TransportOptions(plain_http_hosts=frozenset({"127.0.0.1"}))
