@@ -21,9 +21,8 @@ from azext_acrimport.engine.registry import upload
 from azext_acrimport.engine.transport.transport import Transport
 from tests.sandbox.storage import Storage
 
-# Seconds for threads to come to their end: they have been told, and the machine may be busy.
-FAREWELL = 5.0
-# And for uploads to be cancelled: longer than people would wait, since a slow machine is no fault.
+# Seconds for threads to come to their end, and for uploads to be cancelled: they have been told, and the machine may be
+# busy.
 PATIENCE = 30.0
 
 
@@ -72,7 +71,7 @@ class Leftovers:
 
         They never do where somebody was in a hurry: the user, or a run that had waited for its farewells in vain.
         """
-        deadline = time.monotonic() + FAREWELL
+        deadline = time.monotonic() + PATIENCE
         ours = [thread for thread in threading.enumerate() if thread.name.startswith("acrimport")]
         for thread in ours:
             thread.join(max(0.0, deadline - time.monotonic()))
