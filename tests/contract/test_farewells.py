@@ -134,6 +134,14 @@ class Scene:
 
 
 @pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A process that was begun in the background does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     """With the three held before their first byte."""
     made = Scene(Registry(Storage(tmp_path / "source")), Registry(Storage(tmp_path / "target")))
@@ -302,6 +310,7 @@ def ctrl_c(_: Cancellation) -> None:
     ],
     ids=["time", "cancelled", "deadline", "interrupted"],
 )
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_target_that_does_not_answer_a_farewell_keeps_nobody(scene, monkeypatch, hurry):
     """Neither for longer than farewells may take, nor when the user will not wait for them; it has failed before."""
     for module in (driver_module, upload_module):
