@@ -179,7 +179,7 @@ def test_service_that_never_ends_is_given_up(sandbox, az, new):
     sandbox.world.service_faults = [ServiceFault(hangs=True)]
     sandbox.world.service_pause = 1
     started = time.monotonic()
-    result = az(*words(new, "--timeout", "2"))
+    result = az(*words(new, "--timeout", "8"))
     assert time.monotonic() - started < 30
     assert (result.code, result.json["error"]["code"], result.json["error"]["side"]) == (1, "arm-timeout", "arm")
     assert "az acr import-wait" in result.stderr
