@@ -50,11 +50,13 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
 
 @pytest.fixture(autouse=True)
 def fair_weather(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No fault outlives its test."""
+    """No fault outlives its test, nor what it has pulled at Docker Hub: the next one has the whole of its quota."""
     yield
     if "sandbox" in request.fixturenames:
-        request.getfixturevalue("sandbox").faults.clear()
-        request.getfixturevalue("sandbox").refused_here.clear()
+        sandbox = request.getfixturevalue("sandbox")
+        sandbox.faults.clear()
+        sandbox.refused_here.clear()
+        sandbox.hub.pulls = 0
 
 
 @pytest.fixture
