@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from azext_acrimport._options import ImportOptions, SourceImage
@@ -21,10 +23,10 @@ TENANTS = {"ours": "tenant", "another of ours": "tenant", "theirs": "tenant of t
 
 
 @pytest.fixture
-def job_from(cli_ctx, monkeypatch):
-    """A function from a source to the job of an import from there."""
+def sides_of(cli_ctx, monkeypatch):
+    """A function from a source to both sides of an import from there."""
 
-    def job_from(source: Registry):
+    def sides_of(source: Registry) -> Sides:
         reference = Reference(source.host, "app", "1")
         monkeypatch.setattr(sides_module.Directory, "find_target", lambda *_: TARGET)
         monkeypatch.setattr(sides_module, "source_of", lambda *_: (reference, source, "app:1"))
@@ -47,9 +49,15 @@ def job_from(cli_ctx, monkeypatch):
             platforms=(),
             referrers=True,
         )
-        return Sides(cli_ctx, options, Deadline()).find()
+        return Sides(cli_ctx, options, Deadline())
 
-    return job_from
+    return sides_of
+
+
+@pytest.fixture
+def job_from(sides_of):
+    """A function from a source to the job of an import from there."""
+    return lambda source: sides_of(source).find()
 
 
 @pytest.mark.parametrize(("source", "same"), [(NEAR, True), (FAR, False)], ids=["one tenant", "two"])
@@ -67,6 +75,17 @@ def test_one_registry_counts_both_sides_together(cli_ctx, job_from, source, toge
     with Clients(cli_ctx, Identity(cli_ctx, Deadline()), Deadline(), {}, TokenServices()) as clients:
         here, there = clients.client("source", source), clients.client("target", TARGET)
     assert (here.referrers_pace is there.referrers_pace) is together
+
+
+def test_both_sides_know_what_earlier_azs_have_left(cli_ctx, sides_of, monkeypatch):
+    """Of one image, and of many."""
+    services = TokenServices()
+    monkeypatch.setattr(sides_module, "services_for", lambda *_: nullcontext(services))
+    with Clients(cli_ctx, Identity(cli_ctx, Deadline()), Deadline(), {}, services) as clients:
+        many = [clients.client("source", NEAR), clients.client("target", TARGET)]
+    with sides_of(NEAR) as sides, sides.find().connected() as (request, _):
+        one = [request.source._client, request.destinations[0].store._client]
+    assert [of._foresight._services is services for of in (*many, *one)] == [True] * 4
 
 
 def test_archive_is_looked_through_within_the_deadline(cli_ctx, monkeypatch):

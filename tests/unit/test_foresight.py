@@ -147,6 +147,35 @@ def test_who_enters_asks_nothing_yet():
     assert world.ways == [f"{OWN} -", f"{MANIFEST} Bearer o"]
 
 
+def test_of_many_that_come_at_once_none_is_refused():
+    """One goes first, with its token, and the others after it, each with its own."""
+    world = World()
+    of = world.client(Memory(it=(OWN, "")))
+    path = "/v2/app-{}/manifests/1"
+    threads = [
+        threading.Thread(
+            target=of.fetch, args=("GET", path.format(n)), kwargs={"scopes": [Scope.pull(f"app-{n}")], "accept": {200}}
+        )
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(way for way in world.ways if "/v2/" in way) == [
+        f"https://{HOST}{path.format(n)} Bearer o" for n in range(8)
+    ]
+
+
+def test_docker_hub_is_asked_at_once():
+    """There the digest is asked for in any case: a look at what a tag names is not counted, a reading is."""
+    world = World()
+    of = RegistryClient("docker.io", HOST, transport(world), lambda: ANONYMOUS, services=Memory(it=(OWN, "")))
+    answered = of.enter("HEAD", "/v2/app/manifests/1", scopes=PULL, accept={200}, headers={})
+    assert answered and answered.status == 200
+    assert world.ways == [f"{OWN} -", f"{MANIFEST} Bearer o"]
+
+
 def test_answer_that_nothing_is_there_is_an_answer():
     """To look for a new tag is the first request to most targets."""
     world = World(registry=lambda sent: answer(404 if sent.method == "HEAD" else 200))

@@ -83,7 +83,11 @@ class RegistryClient:
     def base(self) -> str:
         """``https://host``; ``http://host`` only where plain http is allowed and https is not spoken."""
         if not self._base:
-            self._base = self._flights.do("base", lambda: self._base or None, self._probed)
+            self._flights.do("base", lambda: self._base or None, self._found_base)
+        return self._base
+
+    def _found_base(self) -> str:
+        self._base = self._probed()  # before the others are told: else one that comes now would ask again
         return self._base
 
     def _probed(self) -> str:
@@ -249,7 +253,8 @@ class RegistryClient:
             header = refused.headers.get("WWW-Authenticate", "")
             return answer, self.tokens.learn(Challenge.parse_all(header), url), refused
 
-        if only_enter and not self._is_met and self._foresight.header(self.base, scopes):
+        # where readings are counted, what is open is always asked: it is HEAD
+        if only_enter and not self._is_met and not self.meter and self._foresight.header(self.base, scopes):
             return None
         met = self._met_by(lambda: self._foresight.first(ask, self.base, scopes)) if ours else None
         authorization, asked = met or (self.tokens.authorization(scopes) if ours else None, None)
