@@ -88,11 +88,17 @@ def opens(request: Request) -> bool:
 def test_both_sides_are_asked_at_once(world):
     """The target answers only when the source was asked, too; and each blob is asked for, and sent, once."""
     source, before, imported = world
-    asked = threading.Event()
+    asked, seen = threading.Event(), []
+
+    def wait(request: Request) -> None:
+        if opens(request):
+            asked.wait(30)
+            seen.append(asked.is_set())
+
     source.before = lambda request: asked.set()
-    before.append(lambda request: opens(request) and asked.wait(30) and None)
+    before.append(wait)
     imported()
-    assert asked.is_set()
+    assert seen == [True] * BLOBS
     assert (len(set(source.asked)), len(source.asked), len(source.sent)) == (BLOBS, BLOBS, BLOBS)
 
 
