@@ -12,6 +12,7 @@ from tests.sandbox.entra import access_token
 from tests.sandbox.server import call
 from tests.sandbox.world import OTHER_SUBSCRIPTION, READER
 from tests.support.content import tag_digest
+from tests.support.once import once
 
 # all lines are run before the first test: eighty imports
 pytestmark = pytest.mark.timeout(600)
@@ -81,6 +82,12 @@ def asked(sandbox, extensions, tmp_path_factory):
 
     Of each for each line the result, the importImage requests, and what is at the target then.
     """
+    folder = tmp_path_factory.getbasetemp()
+    return once(folder, "same-request", lambda: all_lines(sandbox, extensions, tmp_path_factory))
+
+
+def all_lines(sandbox, extensions, tmp_path_factory):
+    """As ``asked``."""
     from tests.support.az import Az
 
     digest = tag_digest(sandbox.content(SOURCE), "app/web", "v1")
