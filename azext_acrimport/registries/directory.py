@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from knack.log import get_logger
@@ -19,6 +20,25 @@ from .arm import asking, management_client
 from .hosts import home_of, is_acr_host, suffix_of
 
 logger = get_logger(__name__)
+
+# As ARM tells it: one of everything that is read.
+STATUS = {"status": "enabled"}
+EXAMPLE = {
+    "id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/example",
+    "sku": {"name": "Premium"},
+    "properties": {
+        "loginServer": "example.azurecr.io",
+        "publicNetworkAccess": "Enabled",
+        "roleAssignmentMode": "LegacyRegistryPermissions",
+        "networkRuleSet": {"defaultAction": "Allow"},
+        "policies": {
+            "exportPolicy": STATUS,
+            "azureADAuthenticationAsArmPolicy": STATUS,
+            "softDeletePolicy": STATUS,
+            "quarantinePolicy": STATUS,
+        },
+    },
+}
 
 # Subscriptions that are listed at once when a source is in none that az works with just now.
 AT_ONCE = 16
@@ -191,7 +211,9 @@ class Directory:
     def _client(self, subscription: str | None) -> Any:
         """Made by one thread at a time: az imports the SDK on the way."""
         with self._making:
-            return management_client(self._cli_ctx, subscription)
+            client = management_client(self._cli_ctx, subscription)
+            prepare_models()
+            return client
 
     def _subscriptions(self) -> list[dict[str, Any]]:
         from azure.cli.core._profile import Profile
@@ -216,6 +238,17 @@ class Directory:
     def _not_found(self, name: str, side: str, looked_in: str) -> RegistryNotFound:
         suffix = "" if is_registry_host(name) else suffix_of(self._cli_ctx)
         return problem.registry_not_found(name, side, looked_in, f"{name}{suffix}" if suffix else "")
+
+
+@cache
+def prepare_models() -> None:
+    """The SDK finds out what a model holds when the first one is made, and two threads that do so at once get it wrong.
+
+    The models of older az know it from the start; they are elsewhere, and not imported just for this.
+    """
+    model = getattr(sys.modules.get("azure.mgmt.containerregistry.models"), "Registry", None)
+    if isinstance(model, type) and issubclass(model, Mapping):
+        _from_arm(model(EXAMPLE))
 
 
 def _named(name: str, listed: Iterable[Registry]) -> Registry | None:

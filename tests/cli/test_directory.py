@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +18,8 @@ from azext_acrimport.registries import connections, directory
 from azext_acrimport.registries.directory import Directory, Registry
 from azext_acrimport.registries.hosts import home_of, is_acr_host
 from azext_acrimport.registries.naming import targets_of
+
+ROOT = Path(__file__).parent.parent.parent
 
 ACTIVE, OTHER, THIRD = "active", "other", "third"
 
@@ -277,3 +283,40 @@ def test_every_authority_of_a_host_is_trusted(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     authorities, certificate = connections._certificates("registry.corp:5000", "source")
     assert ([path.name for path in authorities], certificate) == (["a.crt", "ca.crt", "z.crt"], None)
+
+
+# Each child is a fresh process that has not made a model yet; the threads change as often as they can.
+TWO_AT_ONCE = """
+import os, sys, threading
+from azure.mgmt.containerregistry.models import Registry as Model
+from azext_acrimport.registries import directory
+
+def look():
+    begun.wait()
+    try:
+        assert directory._from_arm(Model(directory.EXAMPLE)).host == "example.azurecr.io"
+    except BaseException as error:
+        wrong.append(error)
+
+sys.setswitchinterval(1e-6)
+bad = 0
+for _ in range(200):
+    if os.fork() == 0:
+        directory.prepare_models()
+        wrong, begun = [], threading.Barrier(2)
+        threads = [threading.Thread(target=look) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        os._exit(len(wrong))
+    bad += os.waitstatus_to_exitcode(os.wait()[1]) > 0
+sys.exit(bad)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are forked")
+def test_both_sides_may_be_looked_up_at_once():
+    """Without what is prepared one in twenty went wrong, in a traceback."""
+    done = subprocess.run([sys.executable, "-c", TWO_AT_ONCE], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")

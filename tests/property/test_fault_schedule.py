@@ -93,7 +93,7 @@ BODIES: dict[str, Trouble] = {
     **{f"wrong {name} byte": {"damage": damaged(place)} for name, place in PLACES.items()},
     "short": {"damage": lambda body: body[:-1]},
     "long": {"damage": lambda body: body + b" "},
-    "slow": {"pause": 0.01},
+    "slow": {"pause": 0.003},
 }
 SENT: dict[str, Trouble] = {
     f"reset when the {name} byte has come": {"before": broken(place)} for name, place in PLACES.items()
