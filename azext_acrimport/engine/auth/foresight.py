@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from ..errors import AuthError, Cancelled, Denied, EngineError, NotFound, Rejected, Unauthorized
+from ..errors import AuthError, Cancelled, Denied, EngineError, NotFound, Rejected, TimedOut, Unauthorized
 from ..transport.transport import Transport
 from ..waiting import Ahead
 from .provider import TokenProvider
@@ -27,10 +27,6 @@ PATIENCE = 5.0
 # To a registry that lets us in with its first answer: an image's blobs may be asked for with the next question, when it
 # would be too late to begin them.
 CONNECTIONS = 6
-
-
-class _TooSlow(Exception):
-    pass
 
 
 class Foresight:
@@ -63,13 +59,13 @@ class Foresight:
         def check() -> None:
             transport.cancellation.check()
             if transport.cancellation.now() >= until:
-                raise _TooSlow
+                raise TimedOut(PATIENCE)
 
         try:
             return ahead.result(check)
         except Cancelled:
             raise
-        except (EngineError, _TooSlow):
+        except EngineError:
             self._was_wrong()
             return None
 
