@@ -9,12 +9,12 @@ import random
 import re
 import signal
 import threading
-import time
 
 import pytest
 
 from tests.sandbox import images
 from tests.support.content import tag_digest, tree
+from tests.support.until import until
 
 TARGET = "myregistry.azurecr.io"
 MCR = "mcr.microsoft.com"
@@ -28,14 +28,6 @@ def push(sandbox, name: str) -> None:
     shared = images.layer(f"{name} shared", 200_000)
     for tag in range(COUNT):
         images.image(f"{name} {tag}", (100_000,), shared=[shared]).push(sandbox.content(MCR), name, str(tag))
-
-
-def until(holds) -> None:
-    """Wait for what the stand-in shows only after it has answered; not for ever."""
-    end = time.monotonic() + 30
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert holds()
 
 
 def held(sandbox, name: str, after: int) -> tuple[threading.Event, threading.Event]:

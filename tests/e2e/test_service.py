@@ -15,6 +15,7 @@ from tests.sandbox import images
 from tests.sandbox.server import Response
 from tests.sandbox.world import AzureRegistry, ServiceFault
 from tests.support.content import tag_digest, tree
+from tests.support.until import until
 
 TARGET = "myregistry.azurecr.io"
 MCR = "mcr.microsoft.com"
@@ -192,9 +193,7 @@ def test_ctrl_c_says_that_the_service_goes_on(sandbox, az, new):
     sandbox.world.service_pause = 1
     mark = sandbox.log.mark()
     process = az.start(*words(new))
-    deadline = time.monotonic() + 30
-    while not sandbox.log.find(since=mark, path=".*/operationResults/") and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: sandbox.log.find(since=mark, path=".*/operationResults/"))
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=20)

@@ -16,6 +16,7 @@ from requests.adapters import HTTPAdapter
 from azext_acrimport.engine import ANONYMOUS, Cancellation, NetworkError, RegistryClient, Transport, TransportOptions
 from azext_acrimport.engine.auth.scope import Scope
 from tests.sandbox.server import Listener, Request, Response
+from tests.support.until import until
 
 
 @pytest.fixture
@@ -101,8 +102,7 @@ def test_connection_that_was_closed_meanwhile_is_not_used(place, connected):
     url, options, _, listener = place
     transport = Transport("source", options)
     transport.open_ahead(url, 2)
-    while len(listener._server.connections) < 2:
-        threading.Event().wait(0.01)  # it has not begun to serve them yet
+    until(lambda: len(listener._server.connections) >= 2)  # it may not have begun to serve them yet
     for made in list(listener._server.connections):
         made.shutdown(socket.SHUT_RDWR)
     for opened in opened_ahead(transport):
