@@ -34,9 +34,10 @@ class Work:
         return self.authority is None
 
     def environment(self) -> dict[str, str]:
-        """Ours, with the CA under the names that Go and requests read."""
+        """Ours, with the CA under the names that Go and requests read; what Python compiles is kept."""
         names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-        return {**os.environ, **({name: str(self.authority) for name in names} if self.authority else {})}
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**kept, **({name: str(self.authority) for name in names} if self.authority else {})}
 
     def file(self, name: str, text: str) -> str:
         """Write a file for this run; its path."""

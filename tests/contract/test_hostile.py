@@ -37,7 +37,7 @@ from azext_acrimport.engine import (
     copy_images,
 )
 from azext_acrimport.engine.auth.scope import Scope
-from azext_acrimport.engine.transport import addresses, connection, response
+from azext_acrimport.engine.transport import addresses, connection, head, response
 from azext_acrimport.engine.transport.transport import TransportOptions
 from tests.sandbox.server import Listener, Request, Response
 from tests.support.dawdler import DAWDLERS, Dawdler
@@ -235,7 +235,7 @@ def test_nothing_is_waited_for_longer_than_it_is_wanted(what, jobs):
 @pytest.mark.parametrize("what", [name for name in DAWDLERS if name not in ("silence", "body of a redirect")])
 def test_answer_that_trickles_is_none(what, monkeypatch):
     """Nobody has asked for an end, and it comes all the same."""
-    monkeypatch.setattr(connection, "HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(head, "HEADER_SECONDS", 0.1)
     monkeypatch.setattr(response, "TRICKLE_SECONDS", 0.1)
     with Dawdler(*DAWDLERS[what]) as server, repository(server.address) as store:
         left = threading.Timer(30, server.over.set)

@@ -8,7 +8,7 @@ import io
 
 import pytest
 
-from azext_acrimport.engine.transport.connection import MAX_HEADERS, MAX_LINE, _Answer
+from azext_acrimport.engine.transport.head import MAX_HEADERS, MAX_LINE, MailHead
 
 OK = "HTTP/1.1 200 OK\r\n"
 HEADS = {
@@ -57,13 +57,13 @@ def head_of(kind: type[http.client.HTTPResponse], raw: bytes, method: str = "GET
 def test_heads_are_read_as_the_standard_library_does(name, method):
     """But for lines that end a mail's headers: what follows them stays unread there as well, and is no header."""
     raw = HEADS[name].encode("latin-1")
-    assert head_of(_Answer, raw, method) == head_of(http.client.HTTPResponse, raw, method)
+    assert head_of(MailHead, raw, method) == head_of(http.client.HTTPResponse, raw, method)
 
 
 def test_folded_header_is_one_line():
     """A line break never gets into a value."""
     raw = (OK + "x: one\r\n  two\r\n\tthree\r\nContent-Length: 0\r\n\r\n").encode()
-    assert head_of(_Answer, raw)[3] == [("x", "one two three"), ("Content-Length", "0")]
+    assert head_of(MailHead, raw)[3] == [("x", "one two three"), ("Content-Length", "0")]
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_folded_header_is_one_line():
 def test_what_is_no_head_is_refused(raw, error):
     """With the errors that are translated above."""
     with pytest.raises(error):
-        head_of(_Answer, raw.encode())
+        head_of(MailHead, raw.encode())
 
 
 def test_length_beyond_every_number_is_none():
     """It would take seconds to read as one, and Python refuses to."""
-    assert head_of(_Answer, (OK + f"Content-Length: {'9' * 60_000}\r\n\r\n").encode())[4] is None
+    assert head_of(MailHead, (OK + f"Content-Length: {'9' * 60_000}\r\n\r\n").encode())[4] is None

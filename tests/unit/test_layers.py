@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 ENGINE = {
     "": "foreign errors cancellation waiting __init__",
     "content": "digest document platform descriptor reference manifest stream store",
-    "transport": """redaction addresses failures retry response refusal connection adapter
-        transport""",
+    "transport": """redaction addresses failures retry head exchange response refusal connection
+        adapter transport""",
     "auth": "challenge scope credential token realm remembered service renewal provider foresight",
     "registry": "quota client pages listing acr download ranges upload manifests referrers repository",
     "files": "location folder gzipped headers tar layout archive",

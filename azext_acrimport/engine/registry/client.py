@@ -301,7 +301,7 @@ class RegistryClient:
         return found[0] if found else None
 
     def _is_ours(self, url: str) -> bool:
-        return urlsplit(url)[:2] == urlsplit(self.base)[:2]
+        return addresses.parted(url)[:2] == addresses.parted(self.base)[:2]
 
     def locate(self, location: str, url: str) -> str:
         """The absolute URL of a Location header, kept on this host and scheme where it names this host.

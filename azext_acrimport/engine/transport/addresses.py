@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
@@ -38,6 +39,7 @@ class Astray(Exception):
     """A name led to an address where it must not lead; why, in words. No OSError: it is not worth another try."""
 
 
+@lru_cache(maxsize=256)  # of one request it is asked six times, and of a host again and again
 def parted(url: str) -> tuple[str, str, str]:
     """Scheme, host with port, and all the rest, as ``urlsplit`` parts them, which costs ten times as much.
 
@@ -56,6 +58,7 @@ def is_loopback(host: str) -> bool:
     return name == "localhost" or name.endswith(".localhost") or (address is not None and address.is_loopback)
 
 
+@lru_cache(maxsize=256)
 def is_private(host: str) -> bool:
     """True for loopback, and for addresses (not names) that are private, link-local or otherwise not public."""
     address = _address(_name(host))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -14,6 +14,7 @@ from urllib3 import HTTPResponse
 
 from ..content.stream import BLOCK_BYTES
 from ..errors import ManifestError, NetworkError, Origin
+from .exchange import Received
 from .failures import network_error
 from .redaction import redact_url
 
@@ -49,7 +50,7 @@ class Answer(NamedTuple):
 class Response:
     """An answer whose body is still on the wire. Close it, or read it to its end."""
 
-    def __init__(self, answer: requests.Response, origin: Origin, url: str) -> None:
+    def __init__(self, answer: requests.Response | Received, origin: Origin, url: str) -> None:
         self._answer = answer
         self.origin: Origin = origin
         self.url = url
@@ -59,9 +60,9 @@ class Response:
         stated = answer.headers.get("Content-Length", "")
         # -1 where nothing is stated that could be a length
         self._length = int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 20 else -1
-        raw = answer.raw
+        raw: Any = answer.raw
         # as it comes, not when all of it is there; older ones, and recordings that are replayed, cannot do that
-        self._some = raw.read1 if isinstance(raw, HTTPResponse) and hasattr(raw, "read1") else raw.read
+        self._some = raw.read1 if isinstance(raw, (HTTPResponse, Received)) and hasattr(raw, "read1") else raw.read
         self._broken: NetworkError | None = None
         self.has_body = self._length != 0 and answer.request.method != "HEAD" and self.status not in (204, 304)
 
@@ -128,6 +129,8 @@ class Response:
 
     def close(self) -> None:
         """Give the connection back; end it when more than a little of the body is still to come, or it dawdles."""
+        if getattr(self._answer, "is_over", False):
+            return  # the connection may be somebody else's by now
         with contextlib.suppress(Exception):
             if self._broken is None and (not self.has_body or 0 <= self._length <= DRAINED_BYTES):
                 self._drain()

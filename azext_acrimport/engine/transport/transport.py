@@ -227,7 +227,7 @@ class Transport:
     def refusal(self, method: str, response: Response | Answer, mode: str = "") -> RegistryError:
         """The exception for an answer that was not wanted; reads its body."""
         body = self.whole(response).body
-        host = urlsplit(response.url).netloc
+        host = addresses.parted(response.url)[1]
         name = self.names.get(host, host)
         if response.status < 300:
             return ServerError(
@@ -259,7 +259,7 @@ class Transport:
             response.close()
             target = addresses.join(url, location, self.origin)
             addresses.check_redirect(first, url, target, self.origin)
-            if urlsplit(target)[:2] != urlsplit(url)[:2]:
+            if addresses.parted(target)[:2] != addresses.parted(url)[:2]:
                 headers.pop("Authorization", None)
             url = target
         raise NetworkError(urlsplit(first).netloc, "redirect", "it redirects without end", origin=self.origin)
