@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import socket
 import ssl
+import threading
 import weakref
 
 import pytest
@@ -16,6 +18,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 
 from azext_acrimport.engine import Cancellation, Cancelled, Transport
 from azext_acrimport.engine.transport.adapter import BlockAdapter
+from azext_acrimport.engine.transport.connection import LookUps
 from tests.sandbox.server import Listener, Response
 
 
@@ -85,3 +88,15 @@ def test_request_that_is_cancelled_while_it_connects_is_not_sent(monkeypatch):
     ):
         transport.fetch("GET", f"http://{listener.address}/", accept={200})
     assert asked == []
+
+
+def test_name_is_looked_up_once_for_all_who_connect(monkeypatch):
+    """While it is looked up; what was found is for nobody who comes later, nor under another name."""
+    asked, found = [], threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda name, *_: asked.append(name) or found.wait(10))
+    look_up = LookUps()
+    first, second, other = look_up("r.test"), look_up("r.test"), look_up("s.test")
+    found.set()
+    assert first is second is not other and first.result()
+    assert look_up("r.test").result()
+    assert sorted(asked) == ["r.test", "r.test", "s.test"]

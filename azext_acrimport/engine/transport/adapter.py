@@ -25,7 +25,7 @@ from ..cancellation import Cancellation
 from ..content.stream import BLOCK_BYTES
 from ..waiting import Ahead
 from .addresses import Reach, parted
-from .connection import Connection, PlainConnection, TlsConnection
+from .connection import Connection, LookUps, PlainConnection, TlsConnection
 from .exchange import Received, exchange, wake
 
 __all__ = ["BlockAdapter"]
@@ -73,6 +73,7 @@ class _Patient:
         super().__init__(*args, **options)
         # being opened, or open, and not asked anything yet; the first that was begun is the first to be used
         self.coming: deque[Coming] = deque()
+        self._look_up = LookUps()
         finalize(self, _end_all, self.coming)  # as urllib3 does it for those that are idle
 
     def _new_conn(self) -> Any:
@@ -88,6 +89,7 @@ class _Patient:
         """A connection that knows whom it works for, and is not open yet."""
         conn = super()._new_conn()  # type: ignore[misc]
         conn.cancellation, conn.reach, conn.met = self.cancellation, self.reach, self.met
+        conn.look_up = self._look_up
         return conn
 
     def open_ahead(self, count: int, timeout: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,19 +18,23 @@ from ..waiting import Ahead
 from .addresses import Astray, Reach, check_address
 from .head import MailHead
 
-__all__ = ["Connection", "PlainConnection", "TlsConnection"]
+__all__ = ["Connection", "LookUps", "PlainConnection", "TlsConnection"]
 
 # Of a host that has more addresses the others are no better.
 MAX_ADDRESSES = 8
 
 
 class Connection(HTTPConnection):
-    """What has no value here is set by the pool. ``met``: told of host and port whether their address is public."""
+    """What has no value here is set by the pool. ``met``: told of host and port whether their address is public.
+
+    ``look_up``: begins to find out the addresses of a name, or has begun to.
+    """
 
     response_class = MailHead
     cancellation: Cancellation
     reach: Reach
     met: Callable[[str, int, bool], None]
+    look_up: Callable[[str], Ahead[list[Any]]]
 
     def _new_conn(self) -> socket.socket:
         """As urllib3 calls it: the first of the host's addresses that is within reach, and answers. Raises Astray."""
@@ -84,13 +89,31 @@ class Connection(HTTPConnection):
         return allowed
 
     def _looked_up(self, name: str) -> list[str]:
-        """Its addresses; in a thread of its own, since nothing can interrupt the system's resolver."""
-        work = Ahead(lambda: socket.getaddrinfo(name, self.port, allowed_gai_family(), socket.SOCK_STREAM))
         try:
-            return list(dict.fromkeys(str(entry[4][0]) for entry in work.result(self.cancellation.check)))
+            found = self.look_up(name).result(self.cancellation.check)
+            return list(dict.fromkeys(str(entry[4][0]) for entry in found))
         except (socket.gaierror, UnicodeError) as error:
             cause = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
             raise NameResolutionError(self.host, self, cause) from error
+
+
+class LookUps:
+    """Of a host: in a thread of its own, since nothing can interrupt the system's resolver.
+
+    Sixty-four who connect at once ask for it once. What was found is not kept: the next may be sent elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way: dict[str, Ahead[list[Any]]] = {}
+
+    def __call__(self, name: str) -> Ahead[list[Any]]:
+        with self._lock:
+            work = self._under_way.get(name)
+            if work is None or work.ended:
+                work = Ahead(lambda: socket.getaddrinfo(name, None, allowed_gai_family(), socket.SOCK_STREAM))
+                self._under_way[name] = work
+            return work
 
 
 class PlainConnection(Connection):
