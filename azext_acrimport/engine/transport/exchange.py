@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import socket
+import time
 from collections.abc import Mapping
 from http.client import HTTPException, IncompleteRead
 from typing import Any
@@ -24,6 +26,8 @@ __all__ = ["Received", "exchange", "wake"]
 
 # Such a body goes with the head, in one packet.
 TOGETHER_BYTES = 64 * 1024
+# What comes so slowly that no block is full after so many seconds is handed on as it is.
+SLICE_SECONDS = 5.0
 # The other side has closed before all was sent, and may have said why.
 CLOSED = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE})
 
@@ -112,25 +116,52 @@ class Received:
         self.headers: Any = head.headers
         self.request, self.raw, self.connection = request, self, conn
         self._pool, self._head, self._left = pool, head, head.length
+        self._is_fresh = True
+        self._error: OSError | None = None
         self.is_over = False
         if self._left == 0:
             self._end(head.will_close)
 
-    def read1(self, size: int, decode_content: bool = False) -> bytes:
+    def read1(self, size: int, decode_content: bool = False) -> bytes | bytearray:
         """What is there, at most so many bytes; waits for the first. Empty at the end. Raises IncompleteRead."""
         if self.is_over:
             return b""
         if self._head.chunked:
-            block = self._head.read1(size)
+            block: bytes | bytearray = self._head.read1(size)
         else:
             wanted = size if self._left is None else min(size, self._left)
-            block = self._head.fp.read1(wanted) if wanted else b""
+            block = self._head.fp.read1(wanted) if self._is_fresh else self._filled(wanted)
+            # all that came with the head is then read
+            self._is_fresh = self._is_fresh and wanted < io.DEFAULT_BUFFER_SIZE
             if self._left is not None:
-                if wanted and not block:
+                if not block:
                     raise IncompleteRead(b"", self._left)
                 self._left -= len(block)
         if not block or self._left == 0:
             self._end(self._head.will_close)
+        return block
+
+    def _filled(self, size: int) -> bytearray:
+        """So many bytes, fewer at the end or where they come slowly; a record of TLS has no more than 16 KiB.
+
+        What has come before something goes wrong is handed out, and the next call hears of it.
+        """
+        if self._error:
+            raise self._error
+        sock, block, done, until = self.connection.sock, bytearray(size), 0, time.monotonic() + SLICE_SECONDS
+        with memoryview(block) as view:
+            while done < size and time.monotonic() < until:
+                try:
+                    count = sock.recv_into(view[done:])
+                except OSError as error:
+                    if not done:
+                        raise
+                    self._error = error
+                    break
+                if not count:
+                    break
+                done += count
+        del block[done:]
         return block
 
     def shutdown(self) -> None:

@@ -62,7 +62,7 @@ class Response:
         self._length = int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 20 else -1
         raw: Any = answer.raw
         # as it comes, not when all of it is there; older ones, and recordings that are replayed, cannot do that
-        self._some = raw.read1 if isinstance(raw, (HTTPResponse, Received)) and hasattr(raw, "read1") else raw.read
+        self._some: Any = raw.read1 if isinstance(raw, (HTTPResponse, Received)) and hasattr(raw, "read1") else raw.read
         self._broken: NetworkError | None = None
         self.has_body = self._length != 0 and answer.request.method != "HEAD" and self.status not in (204, 304)
 
@@ -116,7 +116,8 @@ class Response:
 
     def _read(self, size: int) -> bytes:
         try:
-            return self._some(size, decode_content=False)
+            block: bytes = self._some(size, decode_content=False)
+            return block
         except Exception as error:
             raise network_error(error, urlsplit(self.url).netloc, self.origin) from None
 
