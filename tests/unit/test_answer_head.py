@@ -8,7 +8,7 @@ import io
 
 import pytest
 
-from azext_acrimport.engine.transport.head import MAX_HEADERS, MAX_LINE, MailHead
+from azext_acrimport.engine.transport.head import MAX_HEADERS, MAX_LINE, AnswerHead, MailHead
 
 OK = "HTTP/1.1 200 OK\r\n"
 HEADS = {
@@ -60,6 +60,24 @@ def test_heads_are_read_as_the_standard_library_does(name, method):
     assert head_of(MailHead, raw, method) == head_of(http.client.HTTPResponse, raw, method)
 
 
+@pytest.mark.parametrize("name", HEADS)
+def test_both_read_the_same(name):
+    """With and without urllib3, whose headers have every line of their own."""
+    raw = HEADS[name].encode("latin-1")
+    *said, headers, length, chunked, closing, rest = head_of(MailHead, raw)
+    joined: dict[str, str] = {}
+    for key, value in headers:
+        joined[key.lower()] = f"{joined[key.lower()]}, {value}" if key.lower() in joined else value
+    assert head_of(AnswerHead, raw) == (*said, joined.items(), length, chunked, closing, rest)
+
+
+@pytest.mark.parametrize("lengths", ["3\r\nContent-Length: 3", "3, 3"])
+def test_length_that_is_said_again_is_one(lengths):
+    """https://www.rfc-editor.org/rfc/rfc9110#section-8.6; two that differ are in the table of what is no head."""
+    raw = (OK + f"Content-Length: {lengths}\r\n\r\n").encode()
+    assert head_of(AnswerHead, raw)[4:7] == (3, False, False)
+
+
 def test_folded_header_is_one_line():
     """A line break never gets into a value."""
     raw = (OK + "x: one\r\n  two\r\n\tthree\r\nContent-Length: 0\r\n\r\n").encode()
@@ -71,18 +89,19 @@ def test_folded_header_is_one_line():
     [
         (OK + "x: 1\r\n" * (MAX_HEADERS + 1) + "\r\n", http.client.HTTPException),
         (OK + f"x: {'y' * MAX_LINE}\r\n\r\n", http.client.LineTooLong),
+        (OK + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n", http.client.HTTPException),
         ("HTTP/2 200 OK\r\n\r\n", http.client.UnknownProtocol),
         ("SSH-2.0-x\r\n\r\n", http.client.BadStatusLine),
         ("", http.client.RemoteDisconnected),
     ],
-    ids=["too many", "too long", "another version", "another protocol", "nothing"],
+    ids=["too many", "too long", "two lengths", "another version", "another protocol", "nothing"],
 )
 def test_what_is_no_head_is_refused(raw, error):
     """With the errors that are translated above."""
     with pytest.raises(error):
-        head_of(MailHead, raw.encode())
+        head_of(AnswerHead, raw.encode())
 
 
 def test_length_beyond_every_number_is_none():
     """It would take seconds to read as one, and Python refuses to."""
-    assert head_of(MailHead, (OK + f"Content-Length: {'9' * 60_000}\r\n\r\n").encode())[4] is None
+    assert head_of(AnswerHead, (OK + f"Content-Length: {'9' * 60_000}\r\n\r\n").encode())[4] is None

@@ -107,10 +107,12 @@ class AnswerHead(HTTPResponse):
             raise UnknownProtocol(version)
         self.code, self.reason, self.version = self.status, reason.strip(), 10 if version == "HTTP/1.0" else 11
         self.headers = self.msg = self.named(_lines(self.fp))
-        self.chunked = self.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        self.chunked = _said_once(self.headers.get("Transfer-Encoding", "")).lower() == "chunked"
         self.chunk_left, self.length = None, None
         self.will_close = self._check_close()
-        stated = self.headers.get("Content-Length", "")
+        stated = _said_once(self.headers.get("Content-Length", ""))
+        if "," in stated:
+            raise HTTPException("two lengths")
         if self.status in (204, 304) or self.status < 200 or self._method == "HEAD":
             self.length = 0
         elif stated.isascii() and stated.isdigit() and len(stated) < MAX_DIGITS and not self.chunked:
@@ -130,6 +132,12 @@ class MailHead(AnswerHead):
         message = HTTPMessage()
         message._headers = found  # type: ignore[attr-defined]
         return message
+
+
+def _said_once(value: str) -> str:
+    """What is said again is said once. https://www.rfc-editor.org/rfc/rfc9110#section-8.6"""
+    first, *others = value.split(",")
+    return first if all(other.strip() == first for other in others) else value
 
 
 def _lines(stream: Any) -> list[tuple[str, str]]:
