@@ -4,7 +4,7 @@
 The source's tokens come from another host, and its blobs from a third one; the target is its own token service. The
 names are in a hosts file that only the measured programs see, which needs root on Linux (``unshare``). Beside our
 engine run those peers that are on PATH, with ``--before FOLDER`` the engine of another checkout, and with ``--learned``
-ours once more, with the memory of an earlier run that had only looked.
+ours once more, with what a run before it has learned of the same hosts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -49,10 +48,8 @@ ROWS = {
 
 @dataclass
 class Road:
-    """Addresses as clients write them; ``log`` is new for each run."""
+    """``log`` is new for each run."""
 
-    source: str
-    target: str
     hosts: Path
     log: Path
 
@@ -118,19 +115,21 @@ class Bench:
 
     def _run(self, name: str, command: Callable[[tools.Work], list[str] | None], measured: compare.Measured) -> None:
         folder = Path(tempfile.mkdtemp(dir=self._folder))
-        with self._road(folder) as road:
-            parallel = self._options.parallel
-            work = tools.Work(tuple(self._tagged), road.source, road.target, self._authority, folder, parallel)
-            words = command(work)
-            if words is None:
-                return
-            if self._options.referrers and any("engine_copy" in word for word in words):
-                words.append("--referrers")
+        ports = {role: registries.free_port() for role in ROLES}
+        parallel = self._options.parallel
+        source, target = (f"{role}.bench:{ports[role]}" for role in ("hub", "acr"))
+        work = tools.Work(tuple(self._tagged), source, target, self._authority, folder, parallel)
+        words = command(work)
+        if words is None:
+            return
+        if self._options.referrers and any("engine_copy" in word for word in words):
+            words.append("--referrers")
+        if measured.tool == "learned":
+            with self._road(folder, ports) as road:
+                before = [*ALONE, str(road.hosts), *words]
+                subprocess.run(before, env=work.environment(), stdout=subprocess.DEVNULL, check=True)
+        with self._road(folder, ports) as road:
             words = [*ALONE, str(road.hosts), *words]
-            if measured.tool == "learned":
-                subprocess.run([*words, "--dry-run"], env=work.environment(), stdout=subprocess.DEVNULL, check=True)
-                time.sleep(0.1 + self._options.delay)
-                os.truncate(road.log, 0)
             started = time.monotonic()
             compare.run(words, work, measured, 300)
             time.sleep(0.1 + self._options.delay)  # what the fronts have still to write down
@@ -144,12 +143,10 @@ class Bench:
         shutil.rmtree(folder)
 
     @contextlib.contextmanager
-    def _road(self, folder: Path) -> Iterator[Road]:
+    def _road(self, folder: Path, ports: dict[str, int]) -> Iterator[Road]:
+        """Its target holds nothing yet, or what the row says that it holds. ``ports``: those that clients use."""
         with contextlib.ExitStack() as stack:
             hosts = {role: {"name": f"{role}.bench", "listens": registries.free_port()} for role in ROLES}
-            ports = {}
-            for role in ROLES:
-                ports[role] = registries.free_port()
             config = {
                 "content": str(self._storage.folder),
                 "tags": [[*pair, image.digest] for pair, image in self._tagged.items()],
@@ -166,7 +163,7 @@ class Bench:
                 registries.wait_for(hosts[role]["listens"], process)
                 stack.enter_context(registries.link_at(ports[role], hosts[role]["listens"], self._options.delay))
             (folder / "log").write_text("")
-            yield Road(f"hub.bench:{ports['hub']}", f"acr.bench:{ports['acr']}", folder / "hosts", folder / "log")
+            yield Road(folder / "hosts", folder / "log")
 
 
 if __name__ == "__main__":

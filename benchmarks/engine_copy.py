@@ -130,6 +130,14 @@ class Services(engine.TokenServices):
         """As ``TokenServices.forget``."""
         self._known.pop(host, None)
 
+    def storage(self, host: str) -> str:
+        """As ``TokenServices.storage``."""
+        return self._known.get(f"{host} blobs", "")
+
+    def learned_storage(self, host: str, url: str) -> None:
+        """As ``TokenServices.learned_storage``."""
+        self._known[f"{host} blobs"] = url
+
     def save(self) -> None:
         """For the next run."""
         self._path.write_text(json.dumps(self._known))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Where registries have their tokens fetched, from one az to the next: a small file in az's configuration folder.
+"""Where registries have tokens and blobs fetched, from one az to the next: a small file in az's configuration folder.
 
-With it the first request to a registry carries its token, instead of being refused first. What is read here is only a
-text: whether anything is sent there is the engine's to judge.
+With it the first request to a registry carries its token, instead of being refused first, and blobs find a connection
+open. What is read here is only a text: whether anything is sent there is the engine's to judge.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from .memory import Memory
 
 NAME = "acrimport-realms.json"
 MAX_ENTRIES = 200
+STORAGE = "blobs"
 
 
 class RememberedServices(TokenServices):
-    """An entry is the realm, a blank, and the service, by host."""
+    """An entry is the realm, a blank, and the service, by host; or where its blobs are, by host and a word."""
 
     def __init__(self, folder: str) -> None:
         self._memory = Memory(folder, NAME, MAX_ENTRIES)
@@ -36,6 +37,14 @@ class RememberedServices(TokenServices):
     def forget(self, host: str) -> None:
         """As ``TokenServices.forget``."""
         self._memory.put(host, "")
+
+    def storage(self, host: str) -> str:
+        """As ``TokenServices.storage``."""
+        return self._memory.get(f"{host} {STORAGE}")
+
+    def learned_storage(self, host: str, url: str) -> None:
+        """As ``TokenServices.learned_storage``."""
+        self._memory.put(f"{host} {STORAGE}", url)
 
     def save(self) -> None:
         """As ``Memory.save``."""

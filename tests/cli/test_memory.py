@@ -142,6 +142,21 @@ def test_where_tokens_are_fetched_is_left_to_the_next(tmp_path):
     assert RememberedServices(str(tmp_path)).of(HOST) is None
 
 
+def test_where_blobs_come_from_is_left_to_the_next(tmp_path):
+    """Beside where tokens are fetched."""
+    first = RememberedServices(str(tmp_path))
+    first.learned(HOST, *REALM)
+    first.learned_storage(HOST, "https://storage.test")
+    first.learned_storage("other.test", "")
+    first.save()
+    second = RememberedServices(str(tmp_path))
+    assert (second.storage(HOST), second.storage("other.test"), second.of(HOST)) == ("https://storage.test", "", REALM)
+    second.learned_storage(HOST, "")
+    second.save()
+    third = RememberedServices(str(tmp_path))
+    assert (third.storage(HOST), third.of(HOST)) == ("", REALM)
+
+
 def test_what_is_no_entry_is_none(tmp_path):
     """Anybody may have written it."""
     (tmp_path / NAME).write_text(json.dumps({HOST: REALM[0]}))

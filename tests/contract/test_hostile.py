@@ -347,7 +347,7 @@ def test_realm_that_leads_inside_is_not_asked(names):
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_remembered_realm_that_leads_inside_is_not_connected_to(address, names, monkeypatch, tmp_path):
+def test_what_is_remembered_and_leads_inside_is_not_connected_to(address, names, monkeypatch, tmp_path):
     """Not even ahead of any question; the registry is asked as if nothing were remembered."""
     names |= {"public.test": ["127.0.0.1"], "innocent.test": [address]}
     connected: list[str] = []
@@ -373,10 +373,16 @@ def test_remembered_realm_that_leads_inside_is_not_connected_to(address, names, 
         host = f"public.test:{server.port}"
         services = TokenServices()
         services.of = lambda host: (f"https://innocent.test:{server.port}/token", "x")
+        services.storage = lambda host: f"https://innocent.test:{server.port}"
         way = Transport("source", TransportOptions(verify=str(tmp_path / "ca.pem"), retry=RetryPolicy(attempts=1)))
         with contextlib.closing(way):
             client = RegistryClient(host, host, way, Credential, services=services)
             assert client.fetch("GET", "/v2/app/tags/list", scopes=[Scope.pull("app")], accept={200}).status == 200
+            client.expect(2)
+            pools = [pool for adapter in way._adapters.values() for pool in adapter._pools.values()]
+            for coming in [coming for pool in pools for coming in pool.coming]:
+                coming._opening._thread.join()
+            assert {pool.host for pool in pools} == {"public.test", "innocent.test"}
     assert asked == [f"{host} /v2/app/tags/list"]
     assert set(connected) == {"127.0.0.1"}
 

@@ -12,6 +12,8 @@ from azext_acrimport.engine import (
     ANONYMOUS,
     Credential,
     Denied,
+    Descriptor,
+    Digest,
     NotFound,
     RegistryClient,
     ServerError,
@@ -20,6 +22,7 @@ from azext_acrimport.engine import (
 )
 from azext_acrimport.engine.auth import foresight
 from azext_acrimport.engine.auth.scope import Scope
+from azext_acrimport.engine.registry.download import BlobDownload
 from tests.support.scripted import Script, Sent, answer, transport
 
 HOST = "registry.test"
@@ -37,6 +40,7 @@ class Memory(TokenServices):
 
     def __init__(self, **known: tuple[str, str]) -> None:
         self.known = {HOST: known["it"]} if known else {}
+        self.storages: dict[str, str] = {}
 
     def of(self, host: str) -> tuple[str, str] | None:
         """As ``TokenServices.of``."""
@@ -49,6 +53,14 @@ class Memory(TokenServices):
     def forget(self, host: str) -> None:
         """As ``TokenServices.forget``."""
         self.known.pop(host, None)
+
+    def storage(self, host: str) -> str:
+        """As ``TokenServices.storage``."""
+        return self.storages.get(host, "")
+
+    def learned_storage(self, host: str, url: str) -> None:
+        """As ``TokenServices.learned_storage``."""
+        self.storages[host] = url
 
 
 class World(Script):
@@ -367,3 +379,60 @@ def test_engine_remembers_nothing_by_itself():
     assert get(world.client(None)) == 200
     assert world.ways[0] == f"{MANIFEST} -"
     assert TokenServices().of(HOST) is None
+
+
+BLOB = Descriptor("x", Digest.of(b"blob"), 4)
+STORAGE = "https://storage.test"
+
+
+def read(of: RegistryClient, early: bool) -> bytes:
+    """One blob, asked for before it is wanted or when it is."""
+    download = BlobDownload(of, "app", BLOB, PULL)
+    if early:
+        download.ask()
+        download.start()
+    return download.read(4)
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_where_blobs_come_from_is_learned(early):
+    """It is where the registry has sent us the last time, and nowhere when it has given the blob itself."""
+    sent = answer(307, {"Location": f"{STORAGE}/blob?sig=secret"})
+    answers = [sent, answer(body=b"blob"), answer(body=b"blob")]
+    memory = Memory()
+    of = RegistryClient(HOST, HOST, transport(Script(answers)), lambda: ANONYMOUS, services=memory)
+    assert read(of, early) == b"blob"
+    assert memory.storages == {HOST: STORAGE}
+    assert read(of, early) == b"blob"
+    assert memory.storages == {HOST: ""}
+
+
+@pytest.mark.parametrize("origin", ["source", "target"])
+def test_connections_to_where_blobs_come_from_are_begun(origin):
+    """When an image is to be brought from there, and no more than a small one needs."""
+    memory, begun = Memory(), []
+    memory.storages[HOST] = STORAGE
+    side = transport(Script([]), origin=origin)
+    side.open_ahead = lambda url, count, sent_by="": begun.append((url, count, sent_by))
+    of = RegistryClient(HOST, HOST, side, lambda: ANONYMOUS, services=memory)
+    own = f"https://{HOST}/v2/"
+    of.base, of.expect(2), of.expect(16)
+    storage = [(STORAGE, 2, own), (STORAGE, 4, own)] if origin == "source" else [None, None]
+    assert begun == [
+        found for pair in zip([(own, 2, ""), (own, 16, "")], storage, strict=True) for found in pair if found
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://storage.test", "https://10.1.2.3", "https://u:p@storage.test", "ftp://storage.test", "/blobs", "https://"],
+)
+def test_where_no_redirect_may_lead_nothing_is_begun(url):
+    """Whoever has written it."""
+    memory, begun = Memory(), []
+    memory.storages[HOST] = url
+    side = transport(Script([]))
+    side.open_ahead = lambda url, count, sent_by="": begun.append(url)
+    of = RegistryClient(HOST, HOST, side, lambda: ANONYMOUS, services=memory)
+    of.base, of.expect(2)
+    assert begun == [f"https://{HOST}/v2/"]

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Where registries had their tokens fetched in earlier runs. A hint, and judged as a stranger's word."""
+"""Where registries had their tokens and blobs fetched in earlier runs. A hint, and judged as a stranger's word."""
 
 from __future__ import annotations
 
-from ..errors import Origin
+from ..errors import NetworkError, Origin
+from ..transport import addresses
 from .realm import Realm
 
-__all__ = ["TokenServices", "is_worth_remembering", "remembered_realm"]
+__all__ = ["TokenServices", "is_worth_remembering", "remembered_realm", "remembered_storage"]
 
 # Characters; those of the registries of the world have less than a tenth of that.
 MAX_REALM = 500
@@ -30,6 +31,13 @@ class TokenServices:
     def forget(self, host: str) -> None:
         """Be told that what is remembered of this registry was of no use."""
 
+    def storage(self, host: str) -> str:
+        """``https://`` and the host to which this registry has sent whoever read a blob; empty for none."""
+        return ""
+
+    def learned_storage(self, host: str, url: str) -> None:
+        """Be told: it has just done so; empty when it has given a blob itself."""
+
 
 def is_worth_remembering(url: str, service: str) -> bool:
     """By https, of a usual length, and nothing but what can be read."""
@@ -47,3 +55,16 @@ def remembered_realm(services: TokenServices, registry: str, base: str, origin: 
     except ValueError:
         return None
     return realm if realm.url == known[0] else None
+
+
+def remembered_storage(services: TokenServices, registry: str, base: str, origin: Origin) -> str:
+    """Where the registry at ``base`` keeps its blobs, if it passes what a redirect passes; empty for nowhere."""
+    url = services.storage(registry)
+    if not is_worth_remembering(url, ""):
+        return ""
+    try:
+        found = addresses.join(base, url, origin)
+        addresses.check_redirect(base, base, found, origin)
+    except NetworkError:
+        return ""
+    return url if url == found else ""

@@ -14,7 +14,7 @@ from ..auth.challenge import Challenge
 from ..auth.credential import CredentialProvider
 from ..auth.foresight import Foresight
 from ..auth.provider import TokenProvider
-from ..auth.remembered import TokenServices
+from ..auth.remembered import TokenServices, remembered_storage
 from ..auth.renewal import Admissions, Renewal
 from ..auth.scope import Scope
 from ..content.descriptor import MAX_SIZE
@@ -37,6 +37,8 @@ Answered = TypeVar("Answered", Answer, Response)
 Send = Callable[..., Answered]
 # An Azure container registry lets an identity ask for referrers 250 times a minute; we are not the only one to ask.
 ACR_REFERRERS = (200, 60.0)
+# To where a source keeps its blobs, before it has sent us there: as many as a small image has.
+STORAGE_CONNECTIONS = 4
 
 
 class RegistryClient:
@@ -70,6 +72,9 @@ class RegistryClient:
         services = services or TokenServices()
         self.tokens = TokenProvider(host, transport, provide, services, acr=acr)
         self._foresight = Foresight(host, transport, self.tokens, services)
+        self._services = services
+        # where its blobs come from, if that is another host; None: nobody has asked yet
+        self._storage: str | None = None
         transport.names[host] = registry
         self._base = ""
         self._admissions = Admissions()
@@ -111,6 +116,20 @@ class RegistryClient:
         """Be told that so many will come at once: connections are opened meanwhile."""
         if self._base:  # else it is not known yet how the host is spoken to
             self.transport.open_ahead(f"{self._base}/v2/", requests)
+            if self.transport.origin == "source" and (storage := self._storage_ahead()):
+                self.transport.open_ahead(storage, min(requests, STORAGE_CONNECTIONS), sent_by=f"{self._base}/v2/")
+
+    def _storage_ahead(self) -> str:
+        if self._storage is None:
+            self._storage = remembered_storage(self._services, self.host, self._base, self.transport.origin)
+        return self._storage
+
+    def was_led_to(self, url: str) -> None:
+        """Be told where a blob was: the next ones will be there, too."""
+        found = "" if self._is_ours(url) else "://".join(addresses.parted(url)[:2])
+        if found != self._storage:
+            self._storage = found
+            self._services.learned_storage(self.host, found)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -75,6 +75,7 @@ class BlobDownload:
         response = self._client.open("GET", self._path, scopes=self._scopes, accept=accept, retry=False)
         if response.status == 200:
             self._response = response
+            self._client.was_led_to(response.url)
             return
         response.close()
         if location := response.headers.get("Location", ""):
@@ -139,12 +140,14 @@ class BlobDownload:
         if not location:
             return None
         try:
-            return self._client.open("GET", location, scopes=self._scopes, accept={200}, retry=False)
+            response = self._client.open("GET", location, scopes=self._scopes, accept={200}, retry=False)
         except Cancelled:
             raise
         except EngineError as error:
             logger.debug("%s; asked for anew", error)
             return None
+        self._client.was_led_to(response.url)
+        return response
 
     def _opened(self) -> Response:
         headers = {"Range": f"bytes={self._done}-"} if self._done else {}
@@ -155,6 +158,7 @@ class BlobDownload:
             if error.status != 416:
                 raise
             raise self._cut() from None
+        self._client.was_led_to(response.url)
         try:
             start = self._offset(response)
             if start > self._done:
