@@ -1,11 +1,84 @@
 # SPDX-License-Identifier: MIT
-"""The wheel that ``az extension add`` installs. It declares no dependency: az brings all that the extension uses."""
+"""The wheel that ``az extension add`` installs. It declares no dependency: az brings all that the extension uses.
+
+Its modules are those of the repository with blank lines in place of comments and docstrings, a fifth of its size. Line
+numbers stay, so that a traceback names lines of the repository. What the engine offers as a library keeps its words.
+"""
+
+import ast
+import io
+import tokenize
+from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 VERSION = "1.0.0b1"
 URL = "https://github.com/acrimport/acrimport"
 DESCRIPTION = "Azure CLI extension: import container images and OCI artifacts from any registry, without Docker"
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+ENGINE = Path("azext_acrimport/engine")
+
+
+class BuildLean(build_py):
+    """Writes each module without the words that only who changes it reads."""
+
+    def build_module(self, module, module_file, package):
+        """As ever, except where the checkout itself is what gets installed."""
+        built = super().build_module(module, module_file, package)
+        if not self.editable_mode:
+            text = Path(module_file).read_text("utf-8")
+            Path(built[0]).write_bytes(lean(text, offered().get(Path(module_file), ())).encode())
+        return built
+
+
+def offered():
+    """Of the engine: the names that ``__init__`` imports, by the file that has them; "" is the module itself."""
+    init = ENGINE / "__init__.py"
+    imports = [node for node in ast.parse(init.read_text("utf-8")).body if isinstance(node, ast.ImportFrom)]
+    files = [(ENGINE / f"{node.module.replace('.', '/')}.py", node.names) for node in imports]
+    return {init: {""}} | {file: {name.name for name in names} for file, names in files}
+
+
+def lean(text, names):
+    """The module without comments, and without docstrings but those of these names and of their public members."""
+    lines = text.split("\n")
+    for (first, start), (last, end), new in sorted([*comments(text), *docstrings(text, names)], reverse=True):
+        rest = lines[last - 1][end:]
+        lines[first - 1 : last] = [lines[first - 1][:start] + new] + [""] * (last - first)
+        lines[last - 1] = (lines[last - 1] + rest).rstrip()
+    return "\n".join(lines)
+
+
+def comments(text):
+    """Start and end of each comment but the license, and nothing to stand in its place."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT and not token.string.startswith("# SPDX-"):
+            yield token.start, token.end, ""
+
+
+def docstrings(text, names):
+    """Start and end of each docstring that goes, and what stands in its place."""
+    tree, lines = ast.parse(text), text.encode().split(b"\n")
+
+    def place(line, column):
+        return line, len(lines[line - 1][:column].decode())  # ast counts bytes
+
+    named = [node for node in (tree, *tree.body) if isinstance(node, DOCUMENTED) and getattr(node, "name", "") in names]
+    members = [node for parent in named for node in parent.body if not getattr(node, "name", "_").startswith("_")]
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and node not in [*named, *members] and ast.get_docstring(node) is not None:
+            words = node.body[0]
+            start, end = place(words.lineno, words.col_offset), place(words.end_lineno, words.end_col_offset)
+            yield start, end, instead(node)
+
+
+def instead(node):
+    """What stands in the place of its docstring. A dataclass without one would make it up, at each start of az."""
+    if any("dataclass" in ast.unparse(made) for made in getattr(node, "decorator_list", ())):
+        return '"-"'
+    return "..." if len(node.body) == 1 and not isinstance(node, ast.Module) else ""
+
 
 setup(
     name="acrimport",
@@ -26,6 +99,7 @@ Its pages: {URL}
     url=URL,
     python_requires=">=3.10",
     packages=find_packages(include=["azext_acrimport*"]),
+    cmdclass={"build_py": BuildLean},
     package_data={"azext_acrimport": ["azext_metadata.json", "py.typed", "batch/schema.json"]},
     classifiers=[
         "Development Status :: 4 - Beta",
