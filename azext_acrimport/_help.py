@@ -43,11 +43,11 @@ examples:
   - name: From a registry in another subscription, by its resource ID
     text: |
         id=$(az acr show --name otherregistry --query id --output tsv \
-          --subscription "Other subscription")
+          --subscription "Other subscription") &&
         az acr import --name myregistry --source app/web:v1 --registry $id
   - name: From a registry that is closed to the public; by its ID the service gets in
     text: |
-        id=$(az acr show --name closedregistry --query id --output tsv)
+        id=$(az acr show --name closedregistry --query id --output tsv) &&
         az acr import --name myregistry --source app/web:v1 --registry $id
   - name: From a registry in another tenant, with a token or service principal of it
     text: |
@@ -90,10 +90,12 @@ examples:
     text: |
         az acr import --name myregistry --image app/web:v1 \
           --source docker-archive:app.tar
-  - name: One image of an OCI layout in an archive or a folder
+  - name: One image of an OCI layout in an archive
     text: |
         az acr import --name myregistry --image app/web:v1 \
           --source oci-archive:images.tar:v1
+  - name: One image of an OCI layout in a folder
+    text: |
         az acr import --name myregistry --image app/web:v1 \
           --source oci:images:v1
   - name: Look first; nothing is changed
@@ -112,7 +114,7 @@ examples:
     text: |
         operation=$(az acr import --name myregistry --no-wait \
           --source mcr.microsoft.com/hello-world:latest \
-          --query operation --output tsv)
+          --query operation --output tsv) &&
         az acr import-wait --operation "$operation"
   - name: Through the endpoint of one region; the resource group is named
     text: |
@@ -125,7 +127,7 @@ examples:
           --source localhost:5001/team/app:1.0
   - name: Into a registry of another cloud
     text: |
-        az cloud set --name AzureUSGovernment
+        az cloud set --name AzureUSGovernment &&
         az acr import --name myregistry \
           --source docker.io/library/hello-world:latest
 """
@@ -172,7 +174,7 @@ examples:
           --source oldregistry.azurecr.io --referrers all
   - name: One repository of a registry that is closed to the public; by its ID
     text: |
-        id=$(az acr show --name closedregistry --query id --output tsv)
+        id=$(az acr show --name closedregistry --query id --output tsv) &&
         az acr import-batch --name myregistry --registry $id \
           --source app/web --tags v1
   - name: Look first, also at how many pulls Docker Hub still allows

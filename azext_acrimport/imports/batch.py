@@ -169,7 +169,7 @@ class _Batch:
             return errors.batch_interrupted(complete, len(items))
         if len(failed) == len(items) == len(self._options.wanted) == 1:
             return failed[0].error
-        return problem.batch_incomplete(len(failed), len(items)) if failed else None
+        return problem.batch_incomplete(len(failed), len(items), dry_run=self._options.dry_run) if failed else None
 
 
 def _result(outcome: Outcome, registry: str, *, dry_run: bool) -> dict[str, Any]:

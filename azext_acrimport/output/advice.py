@@ -39,7 +39,6 @@ def advice_for(error: EngineError, *, many: bool = False, moved: bool = False) -
     """az's class, message and recommendation. ``many``: of ``az acr import-batch``, which has other options; ``moved``:
     something was copied before.
 
-
     An error of which the table knows no class is raised: a bug.
     """
     for kind in type(error).__mro__:
@@ -209,7 +208,9 @@ def _not_found(error: Any) -> Advice:
             f"--repository {repository}"
         )
     else:
-        advice = "Check repository and tag. An image without a tag in --source means the tag latest."
+        advice = f"Check repository and {'digest' if separator == '@' else 'tag'}."
+        if identifier == "latest":
+            advice += " An image without a tag in --source means the tag latest."
     return azclierror.ResourceNotFoundError, message, advice
 
 
@@ -287,7 +288,9 @@ def _registry_error(error: Any) -> Advice:
 def _layout_error(error: Any) -> Advice:
     kind = azclierror.ResourceNotFoundError if error.missing else azclierror.FileOperationError
     advice = "Write it as oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REPOSITORY:TAG]."
-    if os.path.isfile(error.path):
+    if not os.path.exists(error.path):
+        advice = f"Check the path{'' if os.path.isabs(error.path) else f'; it begins in {os.getcwd()}'}."
+    elif os.path.isfile(error.path):
         advice += f" To see what is in the archive: tar --list --file {_word(error.path)}"
     return kind, error.message, advice
 

@@ -120,8 +120,11 @@ class ReportNotWritten(Problem):
     kind = azclierror.FileOperationError
 
 
-def batch_incomplete(failed: int, count: int) -> BatchIncomplete:
+def batch_incomplete(failed: int, count: int, *, dry_run: bool) -> BatchIncomplete:
     """So many of so many."""
+    if dry_run:
+        of = f"{failed} of {counted(count, 'image')}"
+        return BatchIncomplete(f"{of} would not be imported.", "The result says why, and what to do first.")
     return BatchIncomplete(
         f"{failed} of {counted(count, 'image')} {'was' if failed == 1 else 'were'} not imported.",
         "The result says why. Run the same command again: it does only what is missing.",

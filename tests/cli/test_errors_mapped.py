@@ -176,6 +176,20 @@ def test_batch_tells_how_to_see_the_tags(path, words):
     assert many.endswith(words) and (many != one) is bool(words)
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("1.0", "Check repository and tag."),
+        ("latest", "Check repository and tag. An image without a tag in --source means the tag latest."),
+        ("sha256:" + "a" * 64, "Check repository and digest."),
+    ],
+)
+def test_advice_fits_what_was_asked_for(name, advice):
+    """Who has named a tag is not told of the one that is meant without."""
+    missing = engine.NotFound("docker.io", origin="source", path=f"/v2/a/b/manifests/{name}")
+    assert errors.to_azclierror(missing).recommendations == [advice]
+
+
 def test_batch_of_several_registries_is_not_told_to_pass_one_password():
     """It would be refused: a password is for one registry."""
     asked = engine.Unauthorized("r.test:5000", origin="source", mode="anonymous", path="/v2/a/manifests/1")

@@ -31,11 +31,14 @@ NOT_OURS = {"batch", "cmd", "acquire_policy_token", "change_reference", "subscri
 
 @pytest.mark.parametrize(("page", "text"), EXAMPLES)
 def test_help_example_is_parsed(page, text, parse, tmp_path, monkeypatch):
-    """The words of the example are options and values that exist; a password is never among them."""
+    """The words of the example are options and values that exist; a password is never among them. After wrong usage az
+    shows it on one line, which can be typed as well.
+    """
     monkeypatch.chdir(tmp_path)
     for name in ("token", "password"):
         (tmp_path / f"{name}.txt").write_text("secret")
     commands = COMMAND.findall(text.replace("\\\n", " "))
+    assert all(line.endswith(("\\", "|", "&&")) for line in text.strip().splitlines()[:-1])
     assert f"az {page} " in text and commands
     for command in commands:
         given = parse(command)

@@ -237,6 +237,14 @@ def test_two_sources_for_one_target_are_refused_before_anything_moves(sandbox, a
     assert not sandbox.log.find(since=mark, host=TARGET)
 
 
+def test_dry_run_says_what_would_fail(az):
+    """Not what has, and that the same again would mend."""
+    names = ("mcr.microsoft.com/hello-world:latest", "mcr.microsoft.com/hello-world:nowhere")
+    result = az(*BATCH, "--source", names[0], "--source", names[1], "--dry-run")
+    assert result.code == 1
+    assert "1 of 2 images would not be imported. [batch-incomplete]\nThe result says why, and" in result.stderr
+
+
 def test_dry_run_spends_no_pull_and_says_what_is_left(sandbox, az, hub):
     """It knows digests and tags, and what Docker Hub still allows."""
     push(hub, "quota/dry", "1", "2")

@@ -52,8 +52,13 @@ def test_docker_archive_keeps_its_name(sandbox, az, tmp_path):
 @pytest.mark.parametrize(
     ("source", "options", "code", "said"),
     [
-        ("oci:{}/nowhere", "-t app:1", 3, "there is no such folder"),
-        ("oci-archive:{}/nowhere.tar", "-t app:1", 3, "there is no such file"),
+        ("oci:{}/nowhere", "-t app:1", 3, "there is no such folder. [source-layout]\nCheck the path."),
+        (
+            "oci-archive:nowhere.tar",
+            "-t app:1",
+            3,
+            "there is no such file. [source-layout]\nCheck the path; it begins in /",
+        ),
         ("oci-archive:{}/two.tar", "-t app:1", 1, "it has one, two"),
         ("oci-archive:{}/two.tar:three", "-t app:1", 3, "it has one, two"),
         ("oci-archive:{}/text", "-t app:1", 1, "not a tar archive"),
