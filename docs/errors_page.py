@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from azext_acrimport import engine
@@ -33,6 +34,8 @@ What Azure says is matched against these, in this order. "Elsewhere": the embedd
 | Code | Meaning | What to do | Elsewhere |
 |---|---|---|---|
 """
+# What a docstring says of an attribute is for who uses the engine as a library.
+ATTRIBUTE = re.compile(r"(?<=[.;]) ``\w+``(?=:| in )")
 CANCELLED = "| `cancelled` | Ctrl-C or SIGTERM: what is complete stays, and the same command does the rest. |"
 
 
@@ -42,13 +45,13 @@ def text() -> str:
     kinds = sorted((kind for kind in advice.ADVICE if kind not in tables), key=lambda kind: kind.slug)
     local = (engine.InvalidReference, engine.TimedOut, engine.Blocked, engine.Cancelled)
     rows = [
-        f"| `{kind.slug if kind in local else f'SIDE-{kind.slug}'}` | {_first_line(kind)} |"
+        f"| `{kind.slug if kind in local else f'SIDE-{kind.slug}'}` | {_meaning(kind)} |"
         for kind in kinds
         if not issubclass(kind, engine.Cancelled)
     ]
     beside = problem.Problem.__subclasses__()
     rows += [
-        f"| `{'' if kind.side == 'local' else f'{kind.side}-'}{kind.slug}` | {_first_line(kind)} |" for kind in beside
+        f"| `{'' if kind.side == 'local' else f'{kind.side}-'}{kind.slug}` | {_meaning(kind)} |" for kind in beside
     ]
     rows.append(CANCELLED)
     service = [
@@ -62,8 +65,10 @@ def _side(row: catalogue.Known) -> str:
     return "SIDE" if row.side == "named" else row.side
 
 
-def _first_line(kind: type) -> str:
-    return (kind.__doc__ or "").strip().partition("\n")[0].replace("``", "`")
+def _meaning(kind: type) -> str:
+    """The first paragraph."""
+    paragraph = " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
+    return ATTRIBUTE.split(paragraph)[0].replace("``", "`")
 
 
 def _what_to_do(row: catalogue.Known) -> str:

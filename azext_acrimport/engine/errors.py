@@ -196,13 +196,13 @@ class RegistryError(EngineError):
 
 
 class Unauthorized(RegistryError):
-    """401 after everything that this credential allows was tried."""
+    """The registry asks for a sign-in and none was given, or it refused the one that was (401)."""
 
     slug = "unauthorized"
 
 
 class Denied(RegistryError):
-    """403, or 401 with ``insufficient_scope``: known, but not allowed.
+    """The registry knows who asks, and does not allow it (403, or 401 with ``insufficient_scope``).
 
     ``by_repository``: this Azure container registry grants rights for single repositories (ABAC), so that other roles
     count; None when that is not known.
@@ -213,7 +213,7 @@ class Denied(RegistryError):
 
 
 class Firewall(Denied):
-    """403 of a registry that does not let this machine's address in."""
+    """The registry does not let this machine's address in (403)."""
 
     slug = "firewall"
 
@@ -225,7 +225,7 @@ class NotFound(RegistryError):
 
 
 class Disallowed(RegistryError):
-    """405: the tag, repository or registry is locked or read-only, or the operation does not exist there.
+    """The tag, repository or registry is locked or read-only, or the operation does not exist there (405).
 
     ``why``: what was found out before it was tried.
     """
@@ -235,7 +235,10 @@ class Disallowed(RegistryError):
 
 
 class RateLimited(RegistryError):
-    """429 to the end. ``window``: in seconds, where a quota is spent that is counted over hours; else 0."""
+    """The registry limits requests, also after waiting (429).
+
+    ``window``: in seconds, where a quota is spent that is counted over hours; else 0.
+    """
 
     slug = "rate-limited"
     window = 0
@@ -247,7 +250,7 @@ class RateLimited(RegistryError):
 
 
 class TooLarge(RegistryError):
-    """413."""
+    """A part of the image is larger than the registry or a proxy takes (413)."""
 
     slug = "too-large"
 
@@ -265,19 +268,19 @@ class UploadLost(RegistryError):
 
 
 class Rejected(RegistryError):
-    """A 4xx that has no class of its own."""
+    """The registry refused, with a status that has no class of its own (4xx)."""
 
     slug = "rejected"
 
 
 class ServerError(RegistryError):
-    """5xx to the end."""
+    """The registry is in trouble itself, also when asked again (5xx)."""
 
     slug = "server-error"
 
 
 class CredentialError(EngineError):
-    """Raised by credential providers: where a credential should have come from, none could be read."""
+    """Where a credential should have come from, none could be read."""
 
     slug = "credential"
 

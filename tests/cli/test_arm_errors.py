@@ -174,5 +174,8 @@ def test_rows_have_codes_of_their_own():
 
 
 def test_page_of_errors_is_up_to_date():
-    """python -m docs.errors_page writes it."""
-    assert errors_page.PAGE.read_text("utf-8") == errors_page.text()
+    """python -m docs.errors_page writes it; what an error means is a sentence, and whole."""
+    page = errors_page.PAGE.read_text("utf-8")
+    assert page == errors_page.text()
+    meanings = [row.split(" | ")[1].removesuffix(" |") for row in page.splitlines() if row.startswith("| `")]
+    assert [words for words in meanings if not words.endswith(".")] == []
