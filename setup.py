@@ -2,7 +2,8 @@
 """The wheel that ``az extension add`` installs. It declares no dependency: az brings all that the extension uses.
 
 Its modules are those of the repository with blank lines in place of comments and docstrings, a fifth of its size. Line
-numbers stay, so that a traceback names lines of the repository. What the engine offers as a library keeps its words.
+numbers stay, so that a traceback names lines of the repository. The classes and functions that the engine offers keep
+their docstrings.
 """
 
 import ast
@@ -41,7 +42,7 @@ def offered():
 
 
 def lean(text, names):
-    """The module without comments, and without docstrings but those of these names and of their public members."""
+    """The module without comments, and without docstrings but those of these names."""
     lines = text.split("\n")
     for (first, start), (last, end), new in sorted([*comments(text), *docstrings(text, names)], reverse=True):
         rest = lines[last - 1][end:]
@@ -65,9 +66,8 @@ def docstrings(text, names):
         return line, len(lines[line - 1][:column].decode())  # ast counts bytes
 
     named = [node for node in (tree, *tree.body) if isinstance(node, DOCUMENTED) and getattr(node, "name", "") in names]
-    members = [node for parent in named for node in parent.body if not getattr(node, "name", "_").startswith("_")]
     for node in ast.walk(tree):
-        if isinstance(node, DOCUMENTED) and node not in [*named, *members] and ast.get_docstring(node) is not None:
+        if isinstance(node, DOCUMENTED) and node not in named and ast.get_docstring(node) is not None:
             words = node.body[0]
             start, end = place(words.lineno, words.col_offset), place(words.end_lineno, words.end_col_offset)
             yield start, end, instead(node)
