@@ -173,7 +173,9 @@ def _hands_over(namespace: Any) -> bool:
 def _validate_timeout(namespace: Any) -> None:
     """Also not a number, and infinity, are floats to the parser; a timer takes neither."""
     if namespace.timeout is not None and not 0 < namespace.timeout <= MAX_TIMEOUT:
-        raise ValueError(f"--timeout takes seconds, up to {MAX_TIMEOUT} (a week).", "For example: --timeout 3600")
+        raise ValueError(
+            f"--timeout takes seconds, more than 0 and up to {MAX_TIMEOUT} (a week).", "For example: --timeout 3600"
+        )
 
 
 def validate_jobs(cmd: Any, namespace: Any) -> None:
