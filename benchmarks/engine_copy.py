@@ -39,10 +39,10 @@ def main() -> int:
     except (engine.InvalidReference, ValueError, OSError) as error:
         parser.error(str(error))
     started = time.monotonic()
-    services = Services(options.memory) if options.memory else None
-    results = copy_all(pairs, options.jobs, dry_run=options.dry_run, referrers=options.referrers, services=services)
-    if services:
-        services.save()
+    hints = Hints(options.memory) if options.memory else None
+    results = copy_all(pairs, options.jobs, dry_run=options.dry_run, referrers=options.referrers, hints=hints)
+    if hints:
+        hints.save()
     for result in results:
         if result.error:
             print(f"{result.status}: {result.source}: {result.error} [{result.error.code}]", file=sys.stderr)
@@ -88,11 +88,11 @@ def copy_all(
     *,
     dry_run: bool = False,
     referrers: bool = False,
-    services: engine.TokenServices | None = None,
+    hints: engine.RegistryHints | None = None,
 ) -> list[engine.ItemResult]:
     """The whole use of the engine, as a program without az would write it."""
     cancellation = engine.Cancellation()
-    places = Places(cancellation, services)
+    places = Places(cancellation, hints)
     requests = [
         engine.CopyRequest(
             places.repository("source", source),
@@ -110,32 +110,32 @@ def copy_all(
         places.close()
 
 
-class Services(engine.TokenServices):
+class Hints(engine.RegistryHints):
     """What earlier runs have learned of how registries let us in; the az side keeps that with more care."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known = json.loads(path.read_text()) if path.exists() else {}
 
-    def of(self, host: str) -> tuple[str, str] | None:
-        """As ``TokenServices.of``."""
+    def token_service(self, host: str) -> tuple[str, str] | None:
+        """As ``RegistryHints.token_service``."""
         found = self._known.get(host)
         return tuple(found) if found else None
 
-    def learned(self, host: str, url: str, service: str) -> None:
-        """As ``TokenServices.learned``."""
+    def learned_token_service(self, host: str, url: str, service: str) -> None:
+        """As ``RegistryHints.learned_token_service``."""
         self._known[host] = url, service
 
-    def forget(self, host: str) -> None:
-        """As ``TokenServices.forget``."""
+    def forget_token_service(self, host: str) -> None:
+        """As ``RegistryHints.forget_token_service``."""
         self._known.pop(host, None)
 
     def storage(self, host: str) -> str:
-        """As ``TokenServices.storage``."""
+        """As ``RegistryHints.storage``."""
         return self._known.get(f"{host} blobs", "")
 
     def learned_storage(self, host: str, url: str) -> None:
-        """As ``TokenServices.learned_storage``."""
+        """As ``RegistryHints.learned_storage``."""
         self._known[f"{host} blobs"] = url
 
     def save(self) -> None:
@@ -146,8 +146,8 @@ class Services(engine.TokenServices):
 class Places:
     """Repositories that nobody signs in to: one transport a side, one client a registry."""
 
-    def __init__(self, cancellation: engine.Cancellation, services: engine.TokenServices | None = None) -> None:
-        self._services = services
+    def __init__(self, cancellation: engine.Cancellation, hints: engine.RegistryHints | None = None) -> None:
+        self._hints = hints
         self._transports = {
             "source": engine.Transport("source", cancellation=cancellation),
             "target": engine.Transport("target", cancellation=cancellation),
@@ -168,7 +168,7 @@ class Places:
             if client is None:
                 transport = self._transports[origin]
                 client = engine.RegistryClient(
-                    reference.registry, reference.host, transport, lambda: engine.ANONYMOUS, services=self._services
+                    reference.registry, reference.host, transport, lambda: engine.ANONYMOUS, hints=self._hints
                 )
                 self._clients[origin, reference.registry] = client
             self._repositories[key] = engine.RegistryRepository(client, reference.repository)

@@ -13,7 +13,7 @@ It never prints, never logs above DEBUG, and knows nothing of az.
 from __future__ import annotations
 
 from .auth.credential import ANONYMOUS, Credential, CredentialProvider
-from .auth.remembered import TokenServices
+from .auth.remembered import RegistryHints
 from .cancellation import Cancellation, Wait
 from .content.descriptor import Descriptor
 from .content.digest import Digest
@@ -132,7 +132,7 @@ __all__ = [
     "Target",
     "TimedOut",
     "TlsError",
-    "TokenServices",
+    "RegistryHints",
     "TooLarge",
     "Transport",
     "TransportOptions",

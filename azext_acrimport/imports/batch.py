@@ -22,7 +22,7 @@ from ..progress.batch import BatchView
 from ..registries.credentials import Identity
 from ..registries.deadline import Deadline
 from ..registries.directory import Directory
-from ..registries.token_services import services_for
+from ..registries.hints import hints_for
 from .expansion import Expander, Expansion, Refused
 from .image import warn_of_quarantine
 from .jobs import Jobs, Line
@@ -83,9 +83,9 @@ class _Batch:
             sign_ins[source.host] = sign_ins.get("", SignIn())
 
         def connected() -> Clients:
-            return Clients(self._cli_ctx, identity, deadline, sign_ins, services)
+            return Clients(self._cli_ctx, identity, deadline, sign_ins, hints)
 
-        with services_for(self._cli_ctx, options.jobs) as services, connected() as clients:
+        with hints_for(self._cli_ctx, options.jobs) as hints, connected() as clients:
             expander = Expander(directory, clients, options.naming, options.jobs)
             expansion = expander.expand(options.wanted, source, target)
             self._lines = self._lines_of(expansion)

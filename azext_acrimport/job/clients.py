@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .._options import SignIn
-from ..engine import Cancellation, CredentialError, Origin, Quota, RegistryClient, RegistryRepository, TokenServices
+from ..engine import Cancellation, CredentialError, Origin, Quota, RegistryClient, RegistryHints, RegistryRepository
 from ..output import problem
 from ..output.waits import Waits
 from ..registries.credentials import Identity, provider
@@ -32,15 +32,15 @@ class Clients:
         identity: Identity,
         deadline: Deadline,
         sign_ins: Mapping[str, SignIn],
-        services: TokenServices,
+        hints: RegistryHints,
     ) -> None:
-        """``services``: what earlier azs have left."""
+        """``hints``: what earlier azs have left."""
         self.cancellation = Cancellation(Waits())
         self.deadline = deadline
         self._cli_ctx = cli_ctx
         self._identity = identity
         self._sign_ins = sign_ins
-        self._services = services
+        self._hints = hints
         self._stack = ExitStack()
         self._making = threading.Lock()
         self._clients: dict[tuple[Origin, str], RegistryClient] = {}
@@ -74,7 +74,7 @@ class Clients:
                 registry,
                 given,
                 self.cancellation,
-                self._services,
+                self._hints,
                 plain_http=sign_in.plain_http,
             )
         )

@@ -21,8 +21,8 @@ from ..engine import (
     Origin,
     Reference,
     RegistryClient,
+    RegistryHints,
     RegistryRepository,
-    TokenServices,
     Transport,
     open_location,
 )
@@ -32,8 +32,8 @@ from ..registries.connections import options_for
 from ..registries.credentials import Identity, provider
 from ..registries.deadline import Deadline
 from ..registries.directory import Directory, Registry
+from ..registries.hints import hints_for
 from ..registries.naming import source_of, tags_by_repository, targets_of
-from ..registries.token_services import services_for
 from .job import Connected, Job
 
 logger = get_logger(__name__)
@@ -51,12 +51,12 @@ class Sides:
         self._identity = Identity(cli_ctx, deadline)
         self._directory = Directory(cli_ctx)
         self._stack = ExitStack()
-        self._services = TokenServices()
+        self._hints = RegistryHints()
         self._waits = Waits()
         self._begun: tuple[RegistryClient, RegistryRepository, Cancellation] | None = None
 
     def __enter__(self) -> Sides:
-        self._services = self._stack.enter_context(services_for(self._cli_ctx, self._options.jobs))
+        self._hints = self._stack.enter_context(hints_for(self._cli_ctx, self._options.jobs))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -113,7 +113,7 @@ class Sides:
                 pace = client.referrers_pace
             wanted = tags_by_repository(job.targets)
             given = provider(self._identity, job.target, next(iter(wanted)), "target")
-            client = stack.enter_context(side(self._cli_ctx, "target", job.target, given, cancellation, self._services))
+            client = stack.enter_context(side(self._cli_ctx, "target", job.target, given, cancellation, self._hints))
             if pace and job.source is job.target:
                 client.referrers_pace = pace  # one registry counts them together
             request = job.request(
@@ -152,7 +152,7 @@ class Sides:
     ) -> tuple[RegistryClient, RegistryRepository, Cancellation]:
         options, cancellation = self._options, Cancellation(self._waits)
         given = provider(self._identity, source, reference.repository, "source", options.username, options.password)
-        client = stack.enter_context(side(self._cli_ctx, "source", source, given, cancellation, self._services))
+        client = stack.enter_context(side(self._cli_ctx, "source", source, given, cancellation, self._hints))
         return client, RegistryRepository(client, reference.repository), cancellation
 
 
@@ -163,11 +163,11 @@ def side(
     registry: Registry,
     given: CredentialProvider,
     cancellation: Cancellation,
-    services: TokenServices | None = None,
+    hints: RegistryHints | None = None,
     *,
     plain_http: bool = False,
 ) -> Iterator[RegistryClient]:
-    """The client of one registry, for as long as it is needed. ``services``: what earlier azs have left."""
+    """The client of one registry, for as long as it is needed. ``hints``: what earlier azs have left."""
     credentials = _told(given, registry.host, origin)
     with options_for(cli_ctx, registry.host, origin, plain_http=plain_http) as options:
         transport = Transport(origin, options, cancellation)
@@ -179,7 +179,7 @@ def side(
                 credentials,
                 acr=registry.is_acr,
                 soft_delete=registry.soft_delete,
-                services=services,
+                hints=hints,
             )
         finally:
             transport.close()

@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from azext_acrimport.registries import memory
+from azext_acrimport.registries.hints import NAME, RememberedHints, hints_for
 from azext_acrimport.registries.memory import Memory
-from azext_acrimport.registries.token_services import NAME, RememberedServices, services_for
 
 FILE = "acrimport-some.json"
 HOST = "registry-1.docker.io"
@@ -130,44 +130,48 @@ def test_folder_that_is_not_there_is_no_failure(tmp_path):
 
 def test_where_tokens_are_fetched_is_left_to_the_next(tmp_path):
     """With the name of the registry there, which may be empty; what was of no use is forgotten."""
-    first = RememberedServices(str(tmp_path))
-    first.learned(HOST, *REALM)
-    first.learned("other.test", "https://other.test/token", "")
+    first = RememberedHints(str(tmp_path))
+    first.learned_token_service(HOST, *REALM)
+    first.learned_token_service("other.test", "https://other.test/token", "")
     first.save()
-    second = RememberedServices(str(tmp_path))
-    assert (second.of(HOST), second.of("other.test")) == (REALM, ("https://other.test/token", ""))
-    assert second.of("third.test") is None
-    second.forget(HOST)
+    second = RememberedHints(str(tmp_path))
+    assert (second.token_service(HOST), second.token_service("other.test")) == (REALM, ("https://other.test/token", ""))
+    assert second.token_service("third.test") is None
+    second.forget_token_service(HOST)
     second.save()
-    assert RememberedServices(str(tmp_path)).of(HOST) is None
+    assert RememberedHints(str(tmp_path)).token_service(HOST) is None
 
 
 def test_where_blobs_come_from_is_left_to_the_next(tmp_path):
     """Beside where tokens are fetched."""
-    first = RememberedServices(str(tmp_path))
-    first.learned(HOST, *REALM)
+    first = RememberedHints(str(tmp_path))
+    first.learned_token_service(HOST, *REALM)
     first.learned_storage(HOST, "https://storage.test")
     first.learned_storage("other.test", "")
     first.save()
-    second = RememberedServices(str(tmp_path))
-    assert (second.storage(HOST), second.storage("other.test"), second.of(HOST)) == ("https://storage.test", "", REALM)
+    second = RememberedHints(str(tmp_path))
+    assert (second.storage(HOST), second.storage("other.test"), second.token_service(HOST)) == (
+        "https://storage.test",
+        "",
+        REALM,
+    )
     second.learned_storage(HOST, "")
     second.save()
-    third = RememberedServices(str(tmp_path))
-    assert (third.storage(HOST), third.of(HOST)) == ("", REALM)
+    third = RememberedHints(str(tmp_path))
+    assert (third.storage(HOST), third.token_service(HOST)) == ("", REALM)
 
 
 def test_what_is_no_entry_is_none(tmp_path):
     """Anybody may have written it."""
     (tmp_path / NAME).write_text(json.dumps({HOST: REALM[0]}))
-    assert RememberedServices(str(tmp_path)).of(HOST) is None
+    assert RememberedHints(str(tmp_path)).token_service(HOST) is None
 
 
 @pytest.mark.parametrize("jobs", [None, 1, 8])
 def test_one_job_begins_nothing_before_its_time(cli_ctx, tmp_path, monkeypatch, jobs):
     """It neither has what others left nor leaves anything: what it asks is the same each time."""
     monkeypatch.setattr(cli_ctx.config, "config_dir", str(tmp_path))
-    with services_for(cli_ctx, jobs) as services:
-        services.learned(HOST, *REALM)
-    with services_for(cli_ctx, jobs) as services:
-        assert services.of(HOST) == (None if jobs == 1 else REALM)
+    with hints_for(cli_ctx, jobs) as hints:
+        hints.learned_token_service(HOST, *REALM)
+    with hints_for(cli_ctx, jobs) as hints:
+        assert hints.token_service(HOST) == (None if jobs == 1 else REALM)

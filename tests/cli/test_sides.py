@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import pytest
 
 from azext_acrimport._options import ImportOptions, SourceImage
-from azext_acrimport.engine import Cancellation, Reference, TimedOut, TokenServices, parse_location
+from azext_acrimport.engine import Cancellation, Reference, RegistryHints, TimedOut, parse_location
 from azext_acrimport.job import sides as sides_module
 from azext_acrimport.job.clients import Clients
 from azext_acrimport.job.sides import Sides
@@ -72,20 +72,20 @@ def test_one_registry_counts_both_sides_together(cli_ctx, job_from, source, toge
     with job_from(source).connected() as (request, _):
         here, there = request.source._client, request.destinations[0].store._client
     assert (here.referrers_pace is there.referrers_pace) is together
-    with Clients(cli_ctx, Identity(cli_ctx, Deadline()), Deadline(), {}, TokenServices()) as clients:
+    with Clients(cli_ctx, Identity(cli_ctx, Deadline()), Deadline(), {}, RegistryHints()) as clients:
         here, there = clients.client("source", source), clients.client("target", TARGET)
     assert (here.referrers_pace is there.referrers_pace) is together
 
 
 def test_both_sides_know_what_earlier_azs_have_left(cli_ctx, sides_of, monkeypatch):
     """Of one image, and of many."""
-    services = TokenServices()
-    monkeypatch.setattr(sides_module, "services_for", lambda *_: nullcontext(services))
-    with Clients(cli_ctx, Identity(cli_ctx, Deadline()), Deadline(), {}, services) as clients:
+    hints = RegistryHints()
+    monkeypatch.setattr(sides_module, "hints_for", lambda *_: nullcontext(hints))
+    with Clients(cli_ctx, Identity(cli_ctx, Deadline()), Deadline(), {}, hints) as clients:
         many = [clients.client("source", NEAR), clients.client("target", TARGET)]
     with sides_of(NEAR) as sides, sides.find().connected() as (request, _):
         one = [request.source._client, request.destinations[0].store._client]
-    assert [of._foresight._services is services for of in (*many, *one)] == [True] * 4
+    assert [of._foresight._hints is hints for of in (*many, *one)] == [True] * 4
 
 
 def test_archive_is_looked_through_within_the_deadline(cli_ctx, monkeypatch):

@@ -30,9 +30,9 @@ from azext_acrimport.engine import (
     NetworkError,
     NotFound,
     RegistryClient,
+    RegistryHints,
     RegistryRepository,
     RetryPolicy,
-    TokenServices,
     Transport,
     copy_images,
 )
@@ -371,12 +371,12 @@ def test_what_is_remembered_and_leads_inside_is_not_connected_to(address, names,
 
     with Listener(handler, tls=context) as server:
         host = f"public.test:{server.port}"
-        services = TokenServices()
-        services.of = lambda host: (f"https://innocent.test:{server.port}/token", "x")
-        services.storage = lambda host: f"https://innocent.test:{server.port}"
+        hints = RegistryHints()
+        hints.token_service = lambda host: (f"https://innocent.test:{server.port}/token", "x")
+        hints.storage = lambda host: f"https://innocent.test:{server.port}"
         way = Transport("source", TransportOptions(verify=str(tmp_path / "ca.pem"), retry=RetryPolicy(attempts=1)))
         with contextlib.closing(way):
-            client = RegistryClient(host, host, way, Credential, services=services)
+            client = RegistryClient(host, host, way, Credential, hints=hints)
             assert client.fetch("GET", "/v2/app/tags/list", scopes=[Scope.pull("app")], accept={200}).status == 200
             client.expect(2)
             pools = [pool for adapter in way._adapters.values() for pool in adapter._pools.values()]

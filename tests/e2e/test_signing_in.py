@@ -199,7 +199,7 @@ def test_audience_can_be_configured(sandbox, az):
 @pytest.mark.parametrize("command", ["import", "import-batch"])
 def test_az_leaves_to_the_next_where_tokens_are_fetched(sandbox, az, command):
     """Hosts and addresses, no more; not with one job, which asks the same each time."""
-    memory = az.config / "acrimport-realms.json"
+    memory = az.config / "acrimport-registries.json"
 
     def imported(number: int, *options: str) -> None:
         words = ("--source", "docker.io/library/hello-world:latest", *options)
@@ -221,7 +221,7 @@ def test_memory_that_is_poisoned_gets_no_secret(sandbox, az):
     """Another host's address is written where the registries' own stood: nothing is sent there, and it is mended."""
     private = "--source docker.io/sandboxuser/private:1.0 -u sandboxuser -p hub-secret --force".split()
     assert az("acr", "import", "-n", "myregistry", *private, "-t", "poisoned:1").code == 0
-    memory = az.config / "acrimport-realms.json"
+    memory = az.config / "acrimport-registries.json"
     learned = memory.read_text()
     evil = "https://registry.contoso.com/oauth2/token x"
     memory.write_text(json.dumps(dict.fromkeys(json.loads(learned), evil)))

@@ -18,7 +18,7 @@ PUBLIC = """
     ListingError Manifest ManifestError NetworkError NoMatchingPlatform NotFound Origin Planned Platform Progress Quota
     QuotaSpent RateLimited
     Reference RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError Source
-    TagConflict Tally Target TimedOut TlsError TokenServices TooLarge Transport TransportOptions Truncated Unauthorized
+    TagConflict Tally Target TimedOut TlsError RegistryHints TooLarge Transport TransportOptions Truncated Unauthorized
     UnsupportedManifest UploadLost Wait copy_images foreign_text is_loopback is_registry_host
     list_repositories list_tags network_error open_location parse_location
     parse_repository_tag redact_url

@@ -16,8 +16,8 @@ from azext_acrimport.engine import (
     Digest,
     NotFound,
     RegistryClient,
+    RegistryHints,
     ServerError,
-    TokenServices,
     Unauthorized,
 )
 from azext_acrimport.engine.auth import foresight
@@ -35,31 +35,31 @@ SECRETS = ("canary", base64.b64encode(b"bob:canary").decode())
 PULL = (Scope.pull("app"),)
 
 
-class Memory(TokenServices):
+class Memory(RegistryHints):
     """As the az side keeps it, in a dictionary."""
 
     def __init__(self, **known: tuple[str, str]) -> None:
         self.known = {HOST: known["it"]} if known else {}
         self.storages: dict[str, str] = {}
 
-    def of(self, host: str) -> tuple[str, str] | None:
-        """As ``TokenServices.of``."""
+    def token_service(self, host: str) -> tuple[str, str] | None:
+        """As ``RegistryHints.token_service``."""
         return self.known.get(host)
 
-    def learned(self, host: str, url: str, service: str) -> None:
-        """As ``TokenServices.learned``."""
+    def learned_token_service(self, host: str, url: str, service: str) -> None:
+        """As ``RegistryHints.learned_token_service``."""
         self.known[host] = url, service
 
-    def forget(self, host: str) -> None:
-        """As ``TokenServices.forget``."""
+    def forget_token_service(self, host: str) -> None:
+        """As ``RegistryHints.forget_token_service``."""
         self.known.pop(host, None)
 
     def storage(self, host: str) -> str:
-        """As ``TokenServices.storage``."""
+        """As ``RegistryHints.storage``."""
         return self.storages.get(host, "")
 
     def learned_storage(self, host: str, url: str) -> None:
-        """As ``TokenServices.learned_storage``."""
+        """As ``RegistryHints.learned_storage``."""
         self.storages[host] = url
 
 
@@ -86,7 +86,7 @@ class World(Script):
             return answer(401, {"WWW-Authenticate": f'Bearer realm="{self.realm}",service="the-service"'})
         return self.registry(sent)
 
-    def client(self, memory: TokenServices | None, credential: Credential = ANONYMOUS, **options) -> RegistryClient:
+    def client(self, memory: RegistryHints | None, credential: Credential = ANONYMOUS, **options) -> RegistryClient:
         """A client that has this memory. ``provided`` counts how often it has asked who we are."""
         self.provided = 0
 
@@ -96,7 +96,7 @@ class World(Script):
 
         side = transport(self)
         side.open_ahead = lambda url, count, sent_by="": self.begun.append(url)
-        return RegistryClient(HOST, HOST, side, provide, services=memory, **options)
+        return RegistryClient(HOST, HOST, side, provide, hints=memory, **options)
 
     @property
     def ways(self) -> list[str]:
@@ -119,13 +119,13 @@ def test_what_was_learned_is_told():
     assert memory.known == {HOST: (OWN, "the-service")}
     memory = Memory()
     relative = [answer(401, {"WWW-Authenticate": 'Bearer realm="/t"'}), answer(body=b'{"token": "t"}'), answer()]
-    get(RegistryClient(HOST, HOST, transport(Script(relative)), lambda: ANONYMOUS, services=memory))
+    get(RegistryClient(HOST, HOST, transport(Script(relative)), lambda: ANONYMOUS, hints=memory))
     assert memory.known == {HOST: (f"https://{HOST}/t", "")}
     unusual = Memory()
     long = f'Bearer realm="{OWN}/{"x" * 500}"', f'Bearer realm="{OWN}",service="{"s" * 300}"'
     for scheme, header in [("http", 'Bearer realm="/t"'), *(("https", it) for it in ('Basic realm="x"', *long))]:
         answers = [answer(401, {"WWW-Authenticate": header}), answer(body=b'{"token": "t"}'), answer(), answer()]
-        of = RegistryClient(HOST, HOST, transport(Script(answers)), lambda: PASSWORD, services=unusual)
+        of = RegistryClient(HOST, HOST, transport(Script(answers)), lambda: PASSWORD, hints=unusual)
         of._base = f"{scheme}://{HOST}"
         get(of)
     assert unusual.known == {}
@@ -182,7 +182,7 @@ def test_of_many_that_come_at_once_none_is_refused():
 def test_docker_hub_is_asked_at_once():
     """There the digest is asked for in any case: a look at what a tag names is not counted, a reading is."""
     world = World()
-    of = RegistryClient("docker.io", HOST, transport(world), lambda: ANONYMOUS, services=Memory(it=(OWN, "")))
+    of = RegistryClient("docker.io", HOST, transport(world), lambda: ANONYMOUS, hints=Memory(it=(OWN, "")))
     answered = of.enter("HEAD", "/v2/app/manifests/1", scopes=PULL, accept={200}, headers={})
     assert answered and answered.status == 200
     assert world.ways == [f"{OWN} -", f"{MANIFEST} Bearer o"]
@@ -293,7 +293,7 @@ def test_refusal_by_a_remembered_realm_is_nobodys_end():
 def test_what_has_failed_is_forgotten_and_not_tried_again():
     """Also where the registry lets everybody in by now; and nothing waits for a service that is down."""
     memory, script = Memory(it=(OWN, "the-service")), Script([answer(503), answer(), answer()])
-    of = RegistryClient(HOST, HOST, transport(script), lambda: ANONYMOUS, services=memory)
+    of = RegistryClient(HOST, HOST, transport(script), lambda: ANONYMOUS, hints=memory)
     assert get(of) == get(of) == 200
     assert [sent.url.partition("?")[0] for sent in script.sent] == [OWN, MANIFEST, MANIFEST]
     assert (memory.known, of.transport.cancellation.waits, of.tokens.asked) == ({}, [], False)
@@ -303,7 +303,7 @@ def test_memory_that_does_not_forget_is_asked_once():
     """Two that enter before anybody was let in."""
     memory, script = Memory(it=(OWN, "")), Script([answer(503), answer(503), answer(503), answer(503)])
     memory.forget = lambda host: None
-    of = RegistryClient(HOST, HOST, transport(script, attempts=1), lambda: ANONYMOUS, services=memory)
+    of = RegistryClient(HOST, HOST, transport(script, attempts=1), lambda: ANONYMOUS, hints=memory)
     for _ in range(2):
         with pytest.raises(ServerError):
             of.enter("HEAD", "/v2/app/manifests/1", scopes=PULL, accept={200}, headers={})
@@ -378,7 +378,7 @@ def test_engine_remembers_nothing_by_itself():
     world = World()
     assert get(world.client(None)) == 200
     assert world.ways[0] == f"{MANIFEST} -"
-    assert TokenServices().of(HOST) is None
+    assert RegistryHints().token_service(HOST) is None
 
 
 BLOB = Descriptor("x", Digest.of(b"blob"), 4)
@@ -400,7 +400,7 @@ def test_where_blobs_come_from_is_learned(early):
     sent = answer(307, {"Location": f"{STORAGE}/blob?sig=secret"})
     answers = [sent, answer(body=b"blob"), answer(body=b"blob")]
     memory = Memory()
-    of = RegistryClient(HOST, HOST, transport(Script(answers)), lambda: ANONYMOUS, services=memory)
+    of = RegistryClient(HOST, HOST, transport(Script(answers)), lambda: ANONYMOUS, hints=memory)
     assert read(of, early) == b"blob"
     assert memory.storages == {HOST: STORAGE}
     assert read(of, early) == b"blob"
@@ -414,7 +414,7 @@ def test_connections_to_where_blobs_come_from_are_begun(origin):
     memory.storages[HOST] = STORAGE
     side = transport(Script([]), origin=origin)
     side.open_ahead = lambda url, count, sent_by="": begun.append((url, count, sent_by))
-    of = RegistryClient(HOST, HOST, side, lambda: ANONYMOUS, services=memory)
+    of = RegistryClient(HOST, HOST, side, lambda: ANONYMOUS, hints=memory)
     own = f"https://{HOST}/v2/"
     of.base, of.expect(2), of.expect(16)
     storage = [(STORAGE, 2, own), (STORAGE, 4, own)] if origin == "source" else [None, None]
@@ -433,6 +433,6 @@ def test_where_no_redirect_may_lead_nothing_is_begun(url):
     memory.storages[HOST] = url
     side = transport(Script([]))
     side.open_ahead = lambda url, count, sent_by="": begun.append(url)
-    of = RegistryClient(HOST, HOST, side, lambda: ANONYMOUS, services=memory)
+    of = RegistryClient(HOST, HOST, side, lambda: ANONYMOUS, hints=memory)
     of.base, of.expect(2)
     assert begun == [f"https://{HOST}/v2/"]

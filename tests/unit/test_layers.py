@@ -39,7 +39,7 @@ AZ_SIDE = {
     "progress": "amounts pipeline speed drawing screen plan lastword view batch",
     "output": "catalogue problem advice errors logs waits result tables",
     "registries": """deadline hosts arm directory docker_config connections credentials naming memory blob_places
-        token_services""",
+        hints""",
     "job": "job embedded sides parallel clients",
     "service": "operation request targets referrers image wait",
     "batch": "versions regexes selection wanted marked schema targets lists foreign document shards report",

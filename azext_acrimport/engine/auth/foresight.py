@@ -15,7 +15,7 @@ from ..errors import AuthError, Cancelled, Denied, EngineError, NotFound, Reject
 from ..transport.transport import Transport
 from ..waiting import Ahead
 from .provider import TokenProvider
-from .remembered import TokenServices, remembered_realm
+from .remembered import RegistryHints, remembered_realm
 from .scope import Scope
 
 __all__ = ["Foresight"]
@@ -32,11 +32,11 @@ CONNECTIONS = 6
 class Foresight:
     """Of one registry, until it has answered for the first time."""
 
-    def __init__(self, registry: str, transport: Transport, tokens: TokenProvider, services: TokenServices) -> None:
+    def __init__(self, registry: str, transport: Transport, tokens: TokenProvider, hints: RegistryHints) -> None:
         self._registry = registry
         self._transport = transport
         self._tokens = tokens
-        self._services = services
+        self._hints = hints
         self._is_over = False
 
     def header(self, base: str, scopes: Iterable[Scope]) -> str | None:
@@ -47,7 +47,7 @@ class Foresight:
         """
         if self._is_over:
             return None
-        realm = remembered_realm(self._services, self._registry, base, self._transport.origin)
+        realm = remembered_realm(self._hints, self._registry, base, self._transport.origin)
         if realm is None:
             return None
         transport, scopes = self._transport, tuple(scopes)

@@ -14,7 +14,7 @@ from ..waiting import SingleFlight
 from .challenge import Challenge
 from .credential import Credential, CredentialProvider
 from .realm import Realm
-from .remembered import TokenServices, is_worth_remembering
+from .remembered import RegistryHints, is_worth_remembering
 from .scope import Scope
 from .service import TokenService, basic
 from .token import Token
@@ -33,16 +33,16 @@ class TokenProvider:
         registry: str,
         transport: Transport,
         provide: CredentialProvider,
-        services: TokenServices,
+        hints: RegistryHints,
         *,
         acr: bool = False,
     ) -> None:
-        """``services``: told where tokens are fetched. ``acr``: an Azure container registry, its own token service."""
+        """``hints``: told where tokens are fetched. ``acr``: an Azure container registry, its own token service."""
         self._registry = registry
         self._acr = acr
         self._transport = transport
         self._provide = provide
-        self._services = services
+        self._hints = hints
         self._service = TokenService(registry, transport)
         self._credential: Credential | None = None
         # who we were going to be before the registry has asked
@@ -129,7 +129,7 @@ class TokenProvider:
         """It has not, or there was none: all is as before."""
         if self._wants or self._realm is None:
             return
-        self._services.forget(self._registry)
+        self._hints.forget_token_service(self._registry)
         with self._lock:
             self._realm = self._refresh = None
             self._tokens.clear()
@@ -159,7 +159,7 @@ class TokenProvider:
         except ValueError as error:
             raise self._error(str(error)) from None
         if is_worth_remembering(realm.url, service):
-            self._services.learned(self._registry, realm.url, service)
+            self._hints.learned_token_service(self._registry, realm.url, service)
         return realm
 
     def renewed(self, challenge: Challenge | None, scopes: Iterable[Scope], rejected: str | None) -> str | None:

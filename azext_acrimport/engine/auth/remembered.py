@@ -7,28 +7,28 @@ from ..errors import NetworkError, Origin
 from ..transport import addresses
 from .realm import Realm
 
-__all__ = ["TokenServices", "is_worth_remembering", "remembered_realm", "remembered_storage"]
+__all__ = ["RegistryHints", "is_worth_remembering", "remembered_realm", "remembered_storage"]
 
 # Characters; those of the registries of the world have less than a tenth of that.
 MAX_REALM = 500
 MAX_SERVICE = 250
 
 
-class TokenServices:
+class RegistryHints:
     """The memory. Nothing here; a subclass may remember. Asked and told in any thread.
 
     What it says may be old, or written by somebody else: nothing that it says can lead where a registry's own word
     could not, and no secret to another host than the registry's own.
     """
 
-    def of(self, host: str) -> tuple[str, str] | None:
+    def token_service(self, host: str) -> tuple[str, str] | None:
         """The absolute URL of this registry's token service, and what the registry is called there."""
         return None
 
-    def learned(self, host: str, url: str, service: str) -> None:
+    def learned_token_service(self, host: str, url: str, service: str) -> None:
         """Be told: this registry has just named it."""
 
-    def forget(self, host: str) -> None:
+    def forget_token_service(self, host: str) -> None:
         """Be told that what is remembered of this registry was of no use."""
 
     def storage(self, host: str) -> str:
@@ -45,9 +45,9 @@ def is_worth_remembering(url: str, service: str) -> bool:
     return short and url.startswith("https://") and (url + service).isascii() and (url + service).isprintable()
 
 
-def remembered_realm(services: TokenServices, registry: str, base: str, origin: Origin) -> Realm | None:
+def remembered_realm(hints: RegistryHints, registry: str, base: str, origin: Origin) -> Realm | None:
     """That of the registry at ``base`` (``https://host``), if it passes what one passes that was just named."""
-    known = services.of(registry) if base.startswith("https://") else None
+    known = hints.token_service(registry) if base.startswith("https://") else None
     if known is None or not is_worth_remembering(*known):
         return None
     try:
@@ -57,9 +57,9 @@ def remembered_realm(services: TokenServices, registry: str, base: str, origin: 
     return realm if realm.url == known[0] else None
 
 
-def remembered_storage(services: TokenServices, registry: str, base: str, origin: Origin) -> str:
+def remembered_storage(hints: RegistryHints, registry: str, base: str, origin: Origin) -> str:
     """Where the registry at ``base`` keeps its blobs, if it passes what a redirect passes; empty for nowhere."""
-    url = services.storage(registry)
+    url = hints.storage(registry)
     if not is_worth_remembering(url, ""):
         return ""
     try:

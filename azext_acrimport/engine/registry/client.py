@@ -14,7 +14,7 @@ from ..auth.challenge import Challenge
 from ..auth.credential import CredentialProvider
 from ..auth.foresight import Foresight
 from ..auth.provider import TokenProvider
-from ..auth.remembered import TokenServices, remembered_storage
+from ..auth.remembered import RegistryHints, remembered_storage
 from ..auth.renewal import Admissions, Renewal
 from ..auth.scope import Scope
 from ..content.descriptor import MAX_SIZE
@@ -47,7 +47,7 @@ class RegistryClient:
     ``host`` serves the API (registry-1.docker.io), ``registry`` is its name to people (docker.io). ``acr``: an Azure
     container registry, which can tell more; ``soft_delete``: one that keeps deleted manifests for some days.
     ``too_large``: bytes from which on it takes no blob in one request, as far as that has been found out.
-    ``services``: what earlier runs have learned of how it lets us in.
+    ``hints``: what earlier runs have learned of how it lets us in.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RegistryClient:
         *,
         acr: bool = False,
         soft_delete: bool = False,
-        services: TokenServices | None = None,
+        hints: RegistryHints | None = None,
     ) -> None:
         self.registry = registry
         self.host = host
@@ -69,10 +69,10 @@ class RegistryClient:
         self.referrers_pace = Pace(*ACR_REFERRERS, registry)
         self.meter = QuotaMeter() if registry == DOCKER_HUB else None
         self.transport = transport
-        services = services or TokenServices()
-        self.tokens = TokenProvider(host, transport, provide, services, acr=acr)
-        self._foresight = Foresight(host, transport, self.tokens, services)
-        self._services = services
+        hints = hints or RegistryHints()
+        self.tokens = TokenProvider(host, transport, provide, hints, acr=acr)
+        self._foresight = Foresight(host, transport, self.tokens, hints)
+        self._hints = hints
         # where its blobs come from, if that is another host; None: nobody has asked yet
         self._storage: str | None = None
         transport.names[host] = registry
@@ -121,7 +121,7 @@ class RegistryClient:
 
     def _storage_ahead(self) -> str:
         if self._storage is None:
-            self._storage = remembered_storage(self._services, self.host, self._base, self.transport.origin)
+            self._storage = remembered_storage(self._hints, self.host, self._base, self.transport.origin)
         return self._storage
 
     def was_led_to(self, url: str) -> None:
@@ -129,7 +129,7 @@ class RegistryClient:
         found = "" if self._is_ours(url) else "://".join(addresses.parted(url)[:2])
         if found != self._storage:
             self._storage = found
-            self._services.learned_storage(self.host, found)
+            self._hints.learned_storage(self.host, found)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

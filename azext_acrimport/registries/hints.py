@@ -11,39 +11,39 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from ..engine import TokenServices
+from ..engine import RegistryHints
 from .memory import Memory
 
-NAME = "acrimport-realms.json"
+NAME = "acrimport-registries.json"
 MAX_ENTRIES = 200
 STORAGE = "blobs"
 
 
-class RememberedServices(TokenServices):
+class RememberedHints(RegistryHints):
     """An entry is the realm, a blank, and the service, by host; or where its blobs are, by host and a word."""
 
     def __init__(self, folder: str) -> None:
         self._memory = Memory(folder, NAME, MAX_ENTRIES)
 
-    def of(self, host: str) -> tuple[str, str] | None:
-        """As ``TokenServices.of``."""
+    def token_service(self, host: str) -> tuple[str, str] | None:
+        """As ``RegistryHints.token_service``."""
         url, blank, service = self._memory.get(host).partition(" ")
         return (url, service) if blank else None
 
-    def learned(self, host: str, url: str, service: str) -> None:
-        """As ``TokenServices.learned``."""
+    def learned_token_service(self, host: str, url: str, service: str) -> None:
+        """As ``RegistryHints.learned_token_service``."""
         self._memory.put(host, f"{url} {service}")
 
-    def forget(self, host: str) -> None:
-        """As ``TokenServices.forget``."""
+    def forget_token_service(self, host: str) -> None:
+        """As ``RegistryHints.forget_token_service``."""
         self._memory.put(host, "")
 
     def storage(self, host: str) -> str:
-        """As ``TokenServices.storage``."""
+        """As ``RegistryHints.storage``."""
         return self._memory.get(f"{host} {STORAGE}")
 
     def learned_storage(self, host: str, url: str) -> None:
-        """As ``TokenServices.learned_storage``."""
+        """As ``RegistryHints.learned_storage``."""
         self._memory.put(f"{host} {STORAGE}", url)
 
     def save(self) -> None:
@@ -52,15 +52,15 @@ class RememberedServices(TokenServices):
 
 
 @contextlib.contextmanager
-def services_for(cli_ctx: Any, jobs: int | None) -> Iterator[TokenServices]:
+def hints_for(cli_ctx: Any, jobs: int | None) -> Iterator[RegistryHints]:
     """What earlier azs have left, and at its end what this one leaves. Nothing with one job, which begins nothing
     before it is needed.
     """
     if jobs == 1:
-        yield TokenServices()
+        yield RegistryHints()
         return
-    services = RememberedServices(cli_ctx.config.config_dir)
+    hints = RememberedHints(cli_ctx.config.config_dir)
     try:
-        yield services
+        yield hints
     finally:
-        services.save()
+        hints.save()
