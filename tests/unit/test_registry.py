@@ -190,10 +190,27 @@ def test_manifest_is_verified():
         lying.read("1")
 
 
-@pytest.mark.parametrize(("status", "there"), [(200, True), (307, True), (404, False), (405, False), (403, False)])
-def test_blob_is_there_only_when_it_is_said(status, there):
-    """Everything else means: copy it, and find out."""
-    assert repository(answer(status))[0].has_blob(BLOB) is there
+PART = {"Content-Range": f"bytes 0-0/{BLOB.size}"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "there"),
+    [
+        ([answer(200)], True),
+        ([answer(404)], False),
+        ([answer(405)], False),
+        ([answer(403)], False),
+        ([answer(307), answer(206, PART, b"x")], True),
+        ([answer(307), answer(404)], False),
+        ([answer(307), answer(503)], False),
+        ([answer(307), answer(307, {"Location": "https://169.254.169.254/"})], False),
+        ([answer(307), answer(200, {}, b"<html>Sign in to the hotel's network</html>")], False),
+    ],
+    ids=["200", "404", "405", "403", "storage", "no blob", "no storage", "led astray", "hotel"],
+)
+def test_blob_is_there_only_when_it_is_said(answers, there):
+    """Everything else means: copy it, and find out. A redirect may come from anybody; a blob's bytes do not."""
+    assert repository(*answers)[0].has_blob(BLOB) is there
 
 
 def test_manifest_is_put_as_it_is():

@@ -230,7 +230,14 @@ class EarlyDownload:
 
 
 def read_piece(
-    client: RegistryClient, repository: str, blob: Descriptor, scopes: Iterable[Scope], start: int, length: int
+    client: RegistryClient,
+    repository: str,
+    blob: Descriptor,
+    scopes: Iterable[Scope],
+    start: int,
+    length: int,
+    *,
+    retry: bool = True,
 ) -> bytes | None:
     """A few bytes of a blob; None where it is not there, or where the whole would come instead. Raises EngineError."""
     try:
@@ -241,6 +248,7 @@ def read_piece(
             accept={200, 206, 416},
             limit=length,
             headers={"Range": f"bytes={start}-{start + length - 1}"},
+            retry=retry,
         )
     except Firewall:
         raise
