@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .compare import Measured
 
 OURS = "acrimport"
+# the engine of another checkout, and ours with what an earlier run has learned: no peers
+ALSO_OURS = ("before", "learned")
 COLOURS = {OURS: "#0a66c2", "skopeo": "#8a8f98", "skopeo sync": "#b3b7be"}
 OTHER = "#9aa5a0"
 
@@ -52,7 +54,7 @@ def _cells(measured: Measured, row: list[Measured]) -> str:
 def best_ratio(row: list[Measured]) -> float | None:
     """Our median to that of the fastest peer; None when one of the two is missing."""
     own = [median(m.seconds) for m in row if m.tool == OURS and not m.failure]
-    peers = [median(m.seconds) for m in row if m.tool != OURS and not m.failure]
+    peers = [median(m.seconds) for m in row if m.tool not in (OURS, *ALSO_OURS) and not m.failure]
     return own[0] / min(peers) if own and peers else None
 
 
