@@ -197,7 +197,7 @@ def test_audience_can_be_configured(sandbox, az):
 
 
 @pytest.mark.parametrize("command", ["import", "import-batch"])
-def test_az_leaves_to_the_next_where_tokens_are_fetched(sandbox, az, command):
+def test_az_leaves_to_the_next_where_tokens_and_blobs_are_fetched(sandbox, az, command):
     """Hosts and addresses, no more; not with one job, which asks the same each time."""
     memory = az.config / "acrimport-registries.json"
 
@@ -214,22 +214,28 @@ def test_az_leaves_to_the_next_where_tokens_are_fetched(sandbox, az, command):
         assert json.loads(memory.read_text()) == {
             TARGET: f"https://{TARGET}/oauth2/token {TARGET}",
             "registry-1.docker.io": "https://auth.docker.io/token registry.docker.io",
+            "registry-1.docker.io blobs": "https://production.cloudflare.docker.com",
         }
 
 
 def test_memory_that_is_poisoned_gets_no_secret(sandbox, az):
-    """Another host's address is written where the registries' own stood: nothing is sent there, and it is mended."""
+    """Another host's address is written where the registries' own stood: nothing is sent there, and it is mended.
+
+    That of blobs is mended when one is read, and here all are at the target.
+    """
     private = "--source docker.io/sandboxuser/private:1.0 -u sandboxuser -p hub-secret --force".split()
     assert az("acr", "import", "-n", "myregistry", *private, "-t", "poisoned:1").code == 0
     memory = az.config / "acrimport-registries.json"
     learned = memory.read_text()
-    evil = "https://registry.contoso.com/oauth2/token x"
-    memory.write_text(json.dumps(dict.fromkeys(json.loads(learned), evil)))
+    evil = "https://registry.contoso.com"
+    blobs = {name: evil for name in json.loads(learned) if name.endswith(" blobs")}
+    assert blobs
+    memory.write_text(json.dumps(dict.fromkeys(json.loads(learned), f"{evil}/oauth2/token x") | blobs))
     mark = sandbox.log.mark()
     result = az("acr", "import", "-n", "myregistry", *private, "-t", "poisoned:2")
     assert result.code == 0, result.stderr
     assert sandbox.log.find(since=mark, host="auth.docker.io")
     assert not sandbox.log.find(since=mark, host="registry.contoso.com")
-    assert json.loads(memory.read_text()) == json.loads(learned)
+    assert json.loads(memory.read_text()) == json.loads(learned) | blobs
     for secret in ("hub-secret", "eyJ"):
         assert secret not in learned

@@ -425,7 +425,15 @@ def test_connections_to_where_blobs_come_from_are_begun(origin):
 
 @pytest.mark.parametrize(
     "url",
-    ["http://storage.test", "https://10.1.2.3", "https://u:p@storage.test", "ftp://storage.test", "/blobs", "https://"],
+    [
+        "http://storage.test",
+        "https://10.1.2.3",
+        "https://u:p@storage.test",
+        "https://storage.test/blobs x",
+        "ftp://storage.test",
+        "/blobs",
+        "https://",
+    ],
 )
 def test_where_no_redirect_may_lead_nothing_is_begun(url):
     """Whoever has written it."""

@@ -67,4 +67,4 @@ def remembered_storage(hints: RegistryHints, registry: str, base: str, origin: O
         addresses.check_redirect(base, base, found, origin)
     except NetworkError:
         return ""
-    return url if url == found else ""
+    return url if url == found == "://".join(addresses.parted(found)[:2]) else ""
