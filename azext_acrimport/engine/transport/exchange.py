@@ -22,7 +22,7 @@ from urllib3.exceptions import ProtocolError
 from ..content.stream import BLOCK_BYTES
 from .head import AnswerHead, request_head
 
-__all__ = ["Received", "exchange", "wake"]
+__all__ = ["SLICE_SECONDS", "Received", "exchange", "wake"]
 
 # Such a body goes with the head, in one packet.
 TOGETHER_BYTES = 64 * 1024

@@ -14,7 +14,7 @@ from urllib3 import HTTPResponse
 
 from ..content.stream import BLOCK_BYTES
 from ..errors import ManifestError, NetworkError, Origin
-from .exchange import Received
+from .exchange import SLICE_SECONDS, Received
 from .failures import network_error
 from .redaction import redact_url
 
@@ -28,8 +28,6 @@ SMALL_BODY_SECONDS = 120.0
 # After so many seconds at least so many bytes a second: less is not an answer. A modem brings more.
 TRICKLE_SECONDS = 10.0
 TRICKLE_BYTES = 1024
-# What comes so slowly that no block is full after so many seconds is handed on as it is.
-SLICE_SECONDS = 5.0
 
 
 class Answer(NamedTuple):
