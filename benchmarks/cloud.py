@@ -122,8 +122,8 @@ class Bench:
         words = command(work)
         if words is None:
             return
-        if self._options.referrers and any("engine_copy" in word for word in words):
-            words.append("--referrers")
+        if any("engine_copy" in word for word in words):
+            words += ["--acr"] * (measured.tool != "before") + ["--referrers"] * self._options.referrers
         if measured.tool == "learned":
             with self._road(folder, ports) as road:
                 before = [*ALONE, str(road.hosts), *words]

@@ -9,6 +9,8 @@ existing tag is moved. Prints one line an image; exit code 0 only when every ima
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import json
 import sys
 import time
@@ -16,7 +18,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+# as the az side does it: what is loaded once is no garbage, neither now nor at the end
+gc.disable()
 from azext_acrimport import engine  # noqa: E402  the checkout is to be measured, not what is installed
+
+gc.freeze()
+gc.enable()
+atexit.register(gc.freeze)
 
 Pair = tuple[engine.Reference, engine.Reference]
 
@@ -30,6 +38,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, help="how many transfers at once (default: the engine's own choice)")
     parser.add_argument("--memory", metavar="FILE", type=Path, help="what earlier runs have learned, in JSON")
     parser.add_argument("--referrers", action="store_true", help="bring along what vouches for the images")
+    parser.add_argument("--acr", action="store_true", help="the targets are Azure container registries")
     parser.add_argument("--dry-run", action="store_true", help="only find out what would be done")
     options = parser.parse_args()
     if (options.list is None) == (options.target is None):
@@ -40,7 +49,9 @@ def main() -> int:
         parser.error(str(error))
     started = time.monotonic()
     hints = Hints(options.memory) if options.memory else None
-    results = copy_all(pairs, options.jobs, dry_run=options.dry_run, referrers=options.referrers, hints=hints)
+    results = copy_all(
+        pairs, options.jobs, dry_run=options.dry_run, referrers=options.referrers, hints=hints, acr=options.acr
+    )
     if hints:
         hints.save()
     for result in results:
@@ -89,10 +100,11 @@ def copy_all(
     dry_run: bool = False,
     referrers: bool = False,
     hints: engine.RegistryHints | None = None,
+    acr: bool = False,
 ) -> list[engine.ItemResult]:
     """The whole use of the engine, as a program without az would write it."""
     cancellation = engine.Cancellation()
-    places = Places(cancellation, hints)
+    places = Places(cancellation, hints, acr=acr)
     requests = [
         engine.CopyRequest(
             places.repository("source", source),
@@ -146,7 +158,10 @@ class Hints(engine.RegistryHints):
 class Places:
     """Repositories that nobody signs in to: one transport a side, one client a registry."""
 
-    def __init__(self, cancellation: engine.Cancellation, hints: engine.RegistryHints | None = None) -> None:
+    def __init__(
+        self, cancellation: engine.Cancellation, hints: engine.RegistryHints | None = None, *, acr: bool = False
+    ) -> None:
+        self._acr = acr
         self._hints = hints
         self._transports = {
             "source": engine.Transport("source", cancellation=cancellation),
@@ -168,7 +183,12 @@ class Places:
             if client is None:
                 transport = self._transports[origin]
                 client = engine.RegistryClient(
-                    reference.registry, reference.host, transport, lambda: engine.ANONYMOUS, hints=self._hints
+                    reference.registry,
+                    reference.host,
+                    transport,
+                    lambda: engine.ANONYMOUS,
+                    acr=self._acr and origin == "target",
+                    hints=self._hints,
                 )
                 self._clients[origin, reference.registry] = client
             self._repositories[key] = engine.RegistryRepository(client, reference.repository)

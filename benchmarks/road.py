@@ -142,6 +142,8 @@ class Acr:
             return challenge(self._realm, "acr", asked, "pull,push")
         if asked.path == "/v2/":
             return 200, {}, b""
+        if asked.path.startswith("/acr/v1/"):
+            return self._told(asked)
         repository, kind, name = parted(asked.path)
         if kind == "uploads":
             return self._upload(asked, repository, name)
@@ -156,6 +158,20 @@ class Acr:
         if kind != "manifests" or not digest:
             return 404, {}, b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'
         return 200, {"Content-Type": media_type, "Docker-Content-Digest": digest}, raw
+
+    def _told(self, asked: Exchange) -> Answer:
+        """Of a repository that nothing is locked; or its tags, at most ``n`` of them from ``last`` on."""
+        repository, listed, _ = asked.path.removeprefix("/acr/v1/").partition("/_tags")
+        tags = sorted(tag for holder, tag in self._manifests if holder == repository and ":" not in tag)
+        if not tags:
+            return 404, {}, b'{"errors":[{"code":"NAME_UNKNOWN"}]}'
+        if not listed:
+            return 200, {}, json.dumps({"changeableAttributes": {"writeEnabled": True}}).encode()
+        left = [tag for tag in tags if tag > asked.query.get("last", "")]
+        page = left[: int(asked.query["n"])]
+        more = {"Link": f'<{asked.path}?last={page[-1]}&n={len(page)}>; rel="next"'} if len(page) < len(left) else {}
+        entries = [{"name": tag, "digest": self._manifests[repository, tag][0]} for tag in page]
+        return 200, more, json.dumps({"imageName": repository, "tags": entries}).encode()
 
     def _upload(self, asked: Exchange, repository: str, name: str) -> Answer:
         if asked.method == "POST":

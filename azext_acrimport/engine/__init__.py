@@ -20,7 +20,7 @@ from .content.digest import Digest
 from .content.manifest import Manifest
 from .content.platform import Platform
 from .content.reference import Reference, is_registry_host, parse_repository_tag
-from .content.store import Quota, Source, Target
+from .content.store import Quota, Source, TagPage, Target
 from .content.stream import Body
 from .copy.blobs import BlobPlaces
 from .copy.image import Planned
@@ -122,17 +122,18 @@ __all__ = [
     "Reference",
     "RegistryClient",
     "RegistryError",
+    "RegistryHints",
     "RegistryRepository",
     "Rejected",
     "RetryPolicy",
     "ServerError",
     "Source",
     "TagConflict",
+    "TagPage",
     "Tally",
     "Target",
     "TimedOut",
     "TlsError",
-    "RegistryHints",
     "TooLarge",
     "Transport",
     "TransportOptions",

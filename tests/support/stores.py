@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from azext_acrimport.engine import BlobUnknown, Body, Descriptor, Digest, Manifest, NotFound, Quota
+from azext_acrimport.engine import BlobUnknown, Body, Descriptor, Digest, Manifest, NotFound, Quota, TagPage
 from tests.sandbox.images import Artifact
 
 
@@ -25,6 +25,7 @@ class MemoryStore:
         self.neighbours: dict[str, MemoryStore] = {}
         self.phantoms: set[str] = set()
         self.tells_locks = False
+        self.pages: list[TagPage] = []
         self.quota: Quota | None = None
         self.calls: list[tuple[str, str]] = []
         self.expected: list[int] = []
@@ -81,6 +82,11 @@ class MemoryStore:
         self._note("find", identifier)
         return self._found(identifier)
 
+    def tag_page(self, url: str) -> TagPage | None:
+        """As ``Target.tag_page``: those of ``pages``, whose names are their numbers."""
+        self._note("tag_page", url)
+        return self.pages[int(url or 0)] if self.pages else None
+
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
         self._note("manifest", str(digest))
@@ -114,6 +120,10 @@ class MemoryStore:
 
     def require_push(self) -> None:
         """As ``Target.require_push``: nobody is kept out."""
+
+    def look_at_locks(self) -> None:
+        """As ``Target.look_at_locks``."""
+        self._note("look_at_locks", "")
 
     def require_writable(self, tags: Sequence[str], digest: Digest) -> None:
         """As ``Target.require_writable``: nothing is locked."""

@@ -68,6 +68,16 @@ def test_unchanged_costs_one_question_a_side():
     assert (source.calls, target.calls) == ([("resolve", "1")], [("find", "1")])
 
 
+@pytest.mark.parametrize(("jobs", "expected"), [(1, []), (4, [4]), (None, [5])])
+def test_connections_for_many_images_are_expected_at_once(jobs, expected):
+    """By their source, whatever there is to do: each is asked for there."""
+    tags = [str(number) for number in range(5)]
+    source, target = MemoryStore("source.test").hold(IMAGE, *tags), MemoryStore("target.test").hold(IMAGE, *tags)
+    requests = [CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in tags]
+    copy_images(requests, Cancellation(), jobs=jobs)
+    assert (source.expected, target.expected) == (expected, [])
+
+
 @pytest.mark.parametrize("host", ["source.test", "docker.io"])
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_manifest_of_a_new_tag_is_read_by_its_tag(host, jobs):

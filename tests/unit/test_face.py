@@ -17,9 +17,9 @@ PUBLIC = """
     DigestMismatch Disallowed EngineError Firewall InvalidReference ItemResult LayoutError LayoutReference
     ListingError Manifest ManifestError NetworkError NoMatchingPlatform NotFound Origin Planned Platform Progress Quota
     QuotaSpent RateLimited
-    Reference RegistryClient RegistryError RegistryRepository Rejected RetryPolicy ServerError Source
-    TagConflict Tally Target TimedOut TlsError RegistryHints TooLarge Transport TransportOptions Truncated Unauthorized
-    UnsupportedManifest UploadLost Wait copy_images foreign_text is_loopback is_registry_host
+    Reference RegistryClient RegistryError RegistryHints RegistryRepository Rejected RetryPolicy ServerError Source
+    TagConflict TagPage Tally Target TimedOut TlsError TooLarge Transport TransportOptions Truncated
+    Unauthorized UnsupportedManifest UploadLost Wait copy_images foreign_text is_loopback is_registry_host
     list_repositories list_tags network_error open_location parse_location
     parse_repository_tag redact_url
 """.split()

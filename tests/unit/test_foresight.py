@@ -423,6 +423,21 @@ def test_connections_to_where_blobs_come_from_are_begun(origin):
     ]
 
 
+@pytest.mark.parametrize("learned", [False, True])
+def test_connections_that_many_images_need_are_begun_when_the_host_has_answered(learned):
+    """Not before: it may not be there. Where its token service is known, and gives a token, it is."""
+    memory, begun = Memory(it=(OWN, HOST)) if learned else Memory(), []
+    script = Script([answer(body=b'{"token": "t"}') if learned else answer(), answer()])
+    side = transport(script)
+    side.open_ahead = lambda url, count, sent_by="": begun.append((len(script.asked), count))
+    of = RegistryClient(HOST, HOST, side, lambda: ANONYMOUS, hints=memory)
+    of.expect(40), of.expect(30)
+    assert begun == []
+    for _ in range(2):
+        of.enter("HEAD", "/v2/app/manifests/1", scopes=PULL, accept={200}, headers={})
+    assert [(asked, count) for asked, count in begun if count == 40] == [(1, 40)]
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -6,14 +6,14 @@ A registry repository is both. One contract suite runs over every implementation
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from .descriptor import Descriptor
 from .digest import Digest
 from .stream import Body
 
-__all__ = ["Outcome", "Quota", "Source", "Target", "key_of"]
+__all__ = ["Outcome", "Quota", "Source", "TagPage", "Target", "key_of"]
 
 # How a blob came to be where it is wanted.
 Outcome = Literal["copied", "mounted", "existing"]
@@ -24,6 +24,17 @@ class Quota(NamedTuple):
 
     left: int
     window: int
+
+
+class TagPage(NamedTuple):
+    """What some tags of a repository name, and where the list of them goes on: empty at its end.
+
+    ``is_new``: there is no such repository yet, so that no tag of it names anything.
+    """
+
+    named: Mapping[str, Digest]
+    next_page: str
+    is_new: bool = False
 
 
 class Source(Protocol):
@@ -92,6 +103,12 @@ class Target(Protocol):
     def find(self, identifier: str) -> Descriptor | None:
         """What this tag or digest names now, or None. An unclear answer is an exception, never None."""
 
+    def tag_page(self, url: str) -> TagPage | None:
+        """What tags name, from there on (empty: from the first one on); None where the place does not tell.
+
+        A tag that is on no page may name something all the same.
+        """
+
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``, to compare."""
 
@@ -104,6 +121,9 @@ class Target(Protocol):
     @property
     def tells_locks(self) -> bool:
         """Whether ``require_writable`` asks anything."""
+
+    def look_at_locks(self) -> None:
+        """Ask what ``require_writable`` asks of the repository as a whole, so that it is known by then."""
 
     def require_writable(self, tags: Sequence[str], digest: Digest) -> None:
         """Raise Disallowed when the place tells that it would not take this digest, or move these (existing) tags."""

@@ -33,6 +33,7 @@ from .referrers import QUESTIONS, Attachment, Attachments, put_cosigned
 from .report import ItemResult
 from .request import CopyRequest, Destination
 from .resolution import AT_FIRST, Resolution
+from .standing import Standing
 from .tags import Tags, put_tag
 from .tree import Tree
 
@@ -69,6 +70,7 @@ class Shared:
     driver: Driver
     blobs: Blobs
     readings: Readings
+    standing: Standing
     totals: Totals
     go_on: Callable[[Planned], bool]
     count_above: int | None
@@ -128,7 +130,7 @@ class ImageCopy:
 
     async def _run(self) -> None:
         self._root = await Resolution(
-            self, self._tags, self._tree.given, enters=self._enters, expect=self._expect
+            self, self._tags, self._tree.given, self._shared.standing, enters=self._enters, expect=self._expect
         ).run()
         async with self.readings.turn(self.request.source):
             if not await self._plan():

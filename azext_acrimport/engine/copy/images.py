@@ -20,6 +20,7 @@ from .progress import PROGRESS_INTERVAL, Progress, Totals
 from .readings import Readings
 from .report import CopyReport, ItemResult
 from .request import CopyRequest
+from .standing import Standing
 
 __all__ = ["copy_images"]
 
@@ -78,7 +79,8 @@ class _Run:
         self._totals = totals = Totals(on_progress)
         self._blobs = Blobs(driver, places, totals)
         self._go_on = go_on
-        self.shared = Shared(driver, self._blobs, Readings(driver, requests), totals, self._is_wanted, count_above)
+        read = Readings(driver, requests), Standing(driver, requests)
+        self.shared = Shared(driver, self._blobs, *read, totals, self._is_wanted, count_above)
         self.fail_fast = False
         self._failed = False
         self._most = 1 if driver.inline else IMAGES_A_JOB * driver.jobs
@@ -99,6 +101,7 @@ class _Run:
         return CopyReport(tuple(self._results), self._totals.seconds)
 
     async def _all(self) -> None:
+        self._expect()
         await self._each(range(len(self._requests)))
         helped = set(map(id, self._blobs.had_since()))
         failed = [(number, result.error) for number, result in enumerate(self._results) if result.error]
@@ -110,6 +113,13 @@ class _Run:
             self._totals.image_again(self._results[number].status)
             self._results[number] = _blank(self._requests[number])
         await self._each(again)
+
+    def _expect(self) -> None:
+        """Of a source that many images come from, each is asked something, and as soon as it has let us in."""
+        for registry, count in Counter(request.source.registry for request in self._requests).items():
+            if count > 1 and not self._driver.inline:
+                source = next(one.source for one in self._requests if one.source.registry == registry)
+                source.expect(min(count, self._driver.jobs))
 
     async def _each(self, numbers: Iterable[int]) -> None:
         self._end = self._driver.promise()

@@ -12,6 +12,7 @@ from ..errors import EngineError
 from .driver import both, gather
 from .referrers import Image
 from .request import Destination
+from .standing import Standing
 from .tags import Tags
 
 __all__ = ["AT_FIRST", "Resolution"]
@@ -32,6 +33,7 @@ class Resolution:
         image: Image,
         tags: Tags,
         given: dict[Digest, Manifest],
+        standing: Standing,
         *,
         enters: bool,
         expect: Callable[[int], None],
@@ -39,6 +41,7 @@ class Resolution:
         self._image = image
         self._tags = tags
         self._given = given
+        self._standing = standing
         self._enters = enters
         self._expect = expect
 
@@ -50,9 +53,8 @@ class Resolution:
         return self._known(root) if root else await self._named_or_read()
 
     async def _named_by(self, destination: Destination, tag: str) -> None:
-        store = destination.store
-        found = await self._image.ask("target", store, "read", lambda: store.find(tag))
-        self._tags.names(destination, tag, found.digest if found else None)
+        found = await self._standing.named(destination.store, tag, self._image.reading_rank)
+        self._tags.names(destination, tag, found)
         if found is None:
             self._expect(AT_FIRST)
 

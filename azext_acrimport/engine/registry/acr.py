@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What an Azure container registry tells, beyond the distribution specification, of why it would refuse a write.
+"""What an Azure container registry tells beyond the distribution specification, if we may ask.
 
-Asked before anything moves. Who may not ask, or gets no clear answer, goes on: then the write itself tells.
-https://learn.microsoft.com/azure/container-registry/container-registry-image-lock and the soft delete policy beside it
+Why it would refuse a write, before anything moves; and what many tags name, in one answer. Who may not ask, or gets no
+clear answer, goes on: then the write itself tells, and each tag is asked for by itself.
+https://learn.microsoft.com/azure/container-registry/container-registry-image-lock and the soft delete policy beside it;
+https://learn.microsoft.com/rest/api/containerregistry/tag/get-list
 """
 
 from __future__ import annotations
@@ -11,57 +13,101 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ..auth.scope import Scope
+from ..content.digest import Digest
 from ..content.document import parse_document
-from ..errors import Disallowed, EngineError, ManifestError, NetworkError, RegistryError
+from ..content.store import TagPage
+from ..errors import AuthError, Disallowed, EngineError, ManifestError, NetworkError, RateLimited, RegistryError
+from ..waiting import SingleFlight
 from .client import RegistryClient
+from .pages import next_page
 
-__all__ = ["METADATA_ACTIONS", "check_writable"]
+__all__ = ["METADATA_ACTIONS", "AcrMetadata"]
 
 # Asked for together with the right to push: one token serves both.
 METADATA_ACTIONS = ("metadata_read",)
 # A page of the metadata API is some tens of kilobytes.
 MAX_METADATA_BYTES = 1024 * 1024
+# What Azure's own tools ask for; more has not been seen to be given.
+TAGS_A_PAGE = 100
 
 Why = Literal["repository locked", "tag locked", "manifest deleted"]
 
 
-def check_writable(
-    client: RegistryClient, repository: str, scopes: Sequence[Scope], tags: Sequence[str], digest: str
-) -> None:
-    """Raise Disallowed when the repository or one of the (existing) tags is locked, or the digest is soft-deleted."""
+class AcrMetadata:
+    """Of one repository. What holds for the whole of it is asked once."""
 
-    def refusal(path: str, why: Why, text: str) -> EngineError:
+    def __init__(self, client: RegistryClient, repository: str, scopes: Sequence[Scope]) -> None:
+        self._client = client
+        self._repository = repository
+        self._scopes = scopes
+        self._path = f"/acr/v1/{repository}"
+        self._flights = SingleFlight(client.transport.cancellation)
+        self._told: dict[str, dict[str, Any]] = {}
+
+    def look_at_locks(self) -> bool:
+        """Whether the whole repository is locked."""
+        return _is_locked(self._once(self._path, self._scopes))
+
+    def require_writable(self, tags: Sequence[str], digest: str) -> None:
+        """Raise Disallowed when the repository or one of the (existing) tags is locked, or the digest soft-deleted."""
+        if self.look_at_locks():
+            text = f"the repository {self._repository} is locked (writeEnabled false)"
+            raise self._refusal(self._path, "repository locked", text)
+        for tag in tags:
+            path = f"{self._path}/_tags/{tag}"
+            if _is_locked(self._asked(path, self._scopes).get("tag")):
+                raise self._refusal(path, "tag locked", f"the tag {tag} is locked (writeEnabled false)")
+        if self._client.soft_delete:
+            path = f"/acr/v1/_deleted/{self._repository}/_manifests"
+            deleted = self._once(path, [Scope(self._repository, ("deleted_read",))]).get("manifests")
+            if any(isinstance(entry, dict) and entry.get("digest") == digest for entry in deleted or ()):
+                text = f"{digest} was deleted, and is kept until it is purged"
+                raise self._refusal(f"{path}/{digest}", "manifest deleted", text)
+
+    def tag_page(self, url: str) -> TagPage | None:
+        """As ``Target.tag_page``."""
+        client, scopes = self._client, self._scopes
+        if client.tokens.lacks(scopes):
+            return None
+        url = url or f"{self._path}/_tags?n={TAGS_A_PAGE}"
+        try:
+            answer = client.fetch("GET", url, scopes=scopes, accept={200}, limit=MAX_METADATA_BYTES)
+            tags = parse_document(answer.body)["tags"] or []
+            named = {tag["name"]: Digest.parse(str(tag["digest"])) for tag in tags}
+            return TagPage(named, next_page(client, answer, "the list of tags"))
+        except RateLimited:
+            raise  # it has been asked again and again already
+        except RegistryError as error:
+            return TagPage({}, "", is_new=error.status == 404 and "NAME_UNKNOWN" in error.codes)
+        except (AuthError, ManifestError, ValueError, KeyError, TypeError):
+            return None
+
+    def _refusal(self, path: str, why: Why, text: str) -> EngineError:
+        client = self._client
         error = Disallowed(
             client.registry, origin=client.transport.origin, method="GET", path=path, text=text, mode=client.tokens.mode
         )
-        error.repository, error.why = repository, why
+        error.repository, error.why = self._repository, why
         return error
 
-    path = f"/acr/v1/{repository}"
-    if _is_locked(_asked(client, path, scopes)):
-        raise refusal(path, "repository locked", f"the repository {repository} is locked (writeEnabled false)")
-    for tag in tags:
-        if _is_locked(_asked(client, f"{path}/_tags/{tag}", scopes).get("tag")):
-            raise refusal(f"{path}/_tags/{tag}", "tag locked", f"the tag {tag} is locked (writeEnabled false)")
-    if client.soft_delete:
-        path = f"/acr/v1/_deleted/{repository}/_manifests"
-        deleted = _asked(client, path, [Scope(repository, ("deleted_read",))]).get("manifests")
-        if any(isinstance(entry, dict) and entry.get("digest") == digest for entry in deleted or ()):
-            raise refusal(
-                f"{path}/{digest}", "manifest deleted", f"{digest} was deleted, and is kept until it is purged"
-            )
+    def _once(self, path: str, scopes: Sequence[Scope]) -> dict[str, Any]:
+        def ask() -> dict[str, Any]:
+            self._told[path] = self._asked(path, scopes)
+            return self._told[path]
 
+        told: dict[str, Any] = self._flights.do(path, lambda: self._told.get(path), ask)
+        return told
 
-def _asked(client: RegistryClient, path: str, scopes: Sequence[Scope]) -> dict[str, Any]:
-    """The JSON object there; empty when there is none, or when it is not for us."""
-    if client.tokens.lacks(scopes):
-        return {}
-    try:
-        asked = client.fetch("GET", path, scopes=scopes, accept={200}, limit=MAX_METADATA_BYTES, retry=False)
-        answer = parse_document(asked.body)
-    except (RegistryError, NetworkError, ManifestError, ValueError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
+    def _asked(self, path: str, scopes: Sequence[Scope]) -> dict[str, Any]:
+        """The JSON object there; empty when there is none, or when it is not for us."""
+        if self._client.tokens.lacks(scopes):
+            return {}
+        try:
+            asked = self._client.fetch("GET", path, scopes=scopes, accept={200}, limit=MAX_METADATA_BYTES, retry=False)
+            answer = parse_document(asked.body)
+        except (RegistryError, NetworkError, ManifestError, ValueError):
+            return {}
+        return answer if isinstance(answer, dict) else {}
 
 
 def _is_locked(described: Any) -> bool:

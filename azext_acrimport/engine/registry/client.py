@@ -83,6 +83,8 @@ class RegistryClient:
         # whether a request has come to its end, and how many were to be the first
         self._is_met = False
         self._waiting = 0
+        # connections that were asked for before that
+        self._wished = 0
 
     @property
     def base(self) -> str:
@@ -113,11 +115,18 @@ class RegistryClient:
         return secure
 
     def expect(self, requests: int) -> None:
-        """Be told that so many will come at once: connections are opened meanwhile."""
-        if self._base:  # else it is not known yet how the host is spoken to
+        """Be told that so many will come at once: connections are opened meanwhile, the first answer once awaited."""
+        if not self._base:  # it is not known yet how the host is spoken to, nor whether it is there
+            self._wished = max(self._wished, requests)
+        else:
             self.transport.open_ahead(f"{self._base}/v2/", requests)
             if self.transport.origin == "source" and (storage := self._storage_ahead()):
                 self.transport.open_ahead(storage, min(requests, STORAGE_CONNECTIONS), sent_by=f"{self._base}/v2/")
+
+    def _open_wished(self) -> None:
+        if self._wished:
+            wished, self._wished = self._wished, 0
+            self.expect(wished)
 
     def _storage_ahead(self) -> str:
         if self._storage is None:
@@ -264,6 +273,7 @@ class RegistryClient:
             """The answer; where it is a refusal that is for us, also how to sign in, and its body."""
             with renewal:
                 answer = once(url, authorization)
+                self._open_wished()
                 # a host that we were redirected to is answered by nobody: its token service does not see our credential
                 if answer.status != 401 or wants_401 or not ours or not self._is_ours(answer.url):
                     self._admissions.count(let_in=1)
@@ -274,6 +284,7 @@ class RegistryClient:
 
         # where readings are counted, what is open is always asked: it is HEAD
         if only_enter and not self._is_met and not self.meter and self._foresight.header(self.base, scopes):
+            self._open_wished()
             return None
         met = self._met_by(lambda: self._foresight.first(ask, self.base, scopes)) if ours else None
         authorization, asked = met or (self.tokens.authorization(scopes) if ours else None, None)

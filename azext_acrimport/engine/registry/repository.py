@@ -14,7 +14,7 @@ from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.document import parse_document
 from ..content.manifest import Manifest
-from ..content.store import Outcome, Quota
+from ..content.store import Outcome, Quota, TagPage
 from ..content.stream import Body, ByteStream
 from ..errors import (
     AuthError,
@@ -29,7 +29,7 @@ from ..errors import (
 )
 from ..transport.transport import REDIRECTS
 from ..waiting import Ahead
-from .acr import METADATA_ACTIONS, check_writable
+from .acr import METADATA_ACTIONS, AcrMetadata
 from .client import RegistryClient
 from .download import BlobDownload, EarlyDownload, read_piece
 from .manifests import Manifests
@@ -65,6 +65,7 @@ class RegistryRepository:
         if self._origin == "target" and client.acr:
             scope = Scope(repository, (*METADATA_ACTIONS, *scope.actions))
         self._scopes: tuple[Scope, ...] = (scope,)
+        self._metadata = AcrMetadata(client, repository, self._scopes) if client.acr else None
         self._upload = BlobUpload(client, repository, self._scopes, self.has_blob)
         self._looks = True
         self._ahead: dict[str, Ahead[Descriptor | None]] = {}
@@ -101,6 +102,10 @@ class RegistryRepository:
     def find(self, identifier: str) -> Descriptor | None:
         """As ``Target.find``."""
         return self._manifests.find(identifier)
+
+    def tag_page(self, url: str) -> TagPage | None:
+        """As ``Target.tag_page``: an Azure container registry tells, any other is not asked."""
+        return self._metadata.tag_page(url) if self._metadata else None
 
     def manifest(self, digest: Digest, size: int = -1) -> tuple[bytes, str]:
         """As ``Source.manifest``."""
@@ -165,12 +170,17 @@ class RegistryRepository:
     @property
     def tells_locks(self) -> bool:
         """As ``Target.tells_locks``."""
-        return self._client.acr
+        return self._metadata is not None
+
+    def look_at_locks(self) -> None:
+        """As ``Target.look_at_locks``."""
+        if self._metadata:
+            self._metadata.look_at_locks()
 
     def require_writable(self, tags: Sequence[str], digest: Digest) -> None:
         """As ``Target.require_writable``: an Azure container registry tells, any other is not asked."""
-        if self._client.acr:
-            check_writable(self._client, self.repository, self._scopes, tags, str(digest))
+        if self._metadata:
+            self._metadata.require_writable(tags, str(digest))
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """As ``Target.has_blob``: some registries refuse HEAD or answer oddly, and then copying finds out."""
