@@ -3,7 +3,7 @@
 
 Its modules are those of the repository with blank lines in place of comments and docstrings, a fifth of its size. Line
 numbers stay, so that a traceback names lines of the repository. The classes and functions that the engine offers keep
-their docstrings.
+their docstrings. The license is told by the wheel as a whole.
 """
 
 import ast
@@ -52,9 +52,9 @@ def lean(text, names):
 
 
 def comments(text):
-    """Start and end of each comment but the license, and nothing to stand in its place."""
+    """Start and end of each comment, and nothing to stand in its place."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT and not token.string.startswith("# SPDX-"):
+        if token.type == tokenize.COMMENT:
             yield token.start, token.end, ""
 
 

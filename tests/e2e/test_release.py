@@ -62,12 +62,12 @@ def without_words(text: bytes) -> tuple[str, list[tuple[str, int, int]]]:
 
 
 def test_modules_are_those_of_the_repository_without_words(wheel):
-    """Each statement is on its line, so that a traceback names lines of the repository; the license is there."""
+    """Each statement is on its line, so that a traceback names lines of the repository."""
     with zipfile.ZipFile(wheel) as archive:
         for name in [name for name in archive.namelist() if name.endswith(".py")]:
             ours, shipped = (ROOT / name).read_bytes(), archive.read(name)
             assert without_words(shipped) == without_words(ours), name
-            assert re.findall(rb"^ *#.*$", shipped, re.MULTILINE) == ours.splitlines()[:1], name
+            assert not re.search(rb"^ *#.*$", shipped, re.MULTILINE), name
 
 
 def test_engine_explains_itself_where_it_is_installed(wheel):
