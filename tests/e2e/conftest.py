@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.sandbox import distribution, profile
 from tests.sandbox.world import Principal
+from tests.support import forked_az
 from tests.support.az import Az, program
 
 
@@ -46,6 +48,17 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     with Sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
         sandbox.seed()
         yield sandbox
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked(tmp_path_factory: pytest.TempPathFactory, extensions: Path) -> Iterator[None]:
+    """Calls of az fork, but where another az is wanted, or where there is no fork. What gets a signal never does."""
+    if os.name == "nt" or "ACRIMPORT_AZ" in os.environ:
+        yield
+        return
+    az = Az(tmp_path_factory.mktemp("forked"), {}, extensions=extensions)
+    with forked_az.for_all_calls(az.folder, az.environment):
+        yield
 
 
 @pytest.fixture(autouse=True)

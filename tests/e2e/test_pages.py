@@ -179,10 +179,7 @@ def shell(world, extensions, tmp_path):
         "GHCR_TOKEN": "anything",
         "SOURCE": "docker.io/library/hello-world:latest",
     }
-    with subprocess.Popen(
-        [sys.executable, forked_az.__file__, str(socket)], env=environment, cwd=place, stdout=subprocess.PIPE
-    ) as server:
-        assert server.stdout.readline() == b"ready\n"
+    with forked_az.serving(tmp_path, environment, forked_az.ONE):
 
         def run(script: str) -> subprocess.CompletedProcess[str]:
             for shown, real in places.items():
@@ -197,7 +194,6 @@ def shell(world, extensions, tmp_path):
             )
 
         yield place, run
-        server.terminate()
 
 
 @pytest.mark.timeout(400)  # thirty calls of az, beside everything else

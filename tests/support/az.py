@@ -14,8 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import forked_az
+
 # What a process needs to run at all; everything else of the user's environment stays out.
 KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
+
+# What Python reads before anything else.
+AT_START = ("PYTHON", "LANG", "LC_")
 
 
 def program() -> str:
@@ -54,8 +59,9 @@ class Az:
         }
 
     def __call__(self, *words: str, stdin: str = "", **environment: str) -> Result:
-        """Run to the end. Keyword arguments are environment variables for this call."""
-        with self.start(*words, **environment) as process:
+        """Run to the end, forked where there is a server for it. Keyword arguments are its environment variables."""
+        forks = forked_az.command() if not any(name.startswith(AT_START) for name in environment) else None
+        with self._start(forks or [program()], *words, **environment) as process:
             stdout, stderr = process.communicate(stdin, timeout=100)
         return Result(process.returncode, stdout, stderr)
 
@@ -92,11 +98,14 @@ class Az:
             process.stdout.close()
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
-        """Only start it; its pipes are open."""
+        """Only start it; its pipes are open. It is a process of its own, that gets signals."""
+        return self._start([program()], *words, **environment)
+
+    def _start(self, command: list[str], *words: str, **environment: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
         environment = {**self.environment, **environment}
         return subprocess.Popen(
-            [program(), *words],
+            [*command, *words],
             env=environment,
             cwd=self.folder,  # in the checkout the sources would be imported, whatever is installed
             stdin=pipe,
