@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import Any
 
 from knack.log import get_logger
@@ -15,6 +16,7 @@ from ..engine import (
     Cancellation,
     Cancelled,
     Credential,
+    CredentialError,
     CredentialProvider,
     Destination,
     LayoutReference,
@@ -33,6 +35,7 @@ from ..registries.credentials import Identity, provider
 from ..registries.deadline import Deadline
 from ..registries.directory import Directory, Registry
 from ..registries.hints import hints_for
+from ..registries.hosts import most_likely_host
 from ..registries.naming import source_of, tags_by_repository, targets_of
 from .job import Connected, Job
 
@@ -53,21 +56,24 @@ class Sides:
         self._stack = ExitStack()
         self._hints = RegistryHints()
         self._waits = Waits()
-        self._begun: tuple[RegistryClient, RegistryRepository, Cancellation] | None = None
+        # of whoever is the next to connect
+        self._cancellation = Cancellation(self._waits)
+        self._begun: tuple[RegistryClient, RegistryRepository] | None = None
+        self._early: tuple[str, Transport] | None = None
 
     def __enter__(self) -> Sides:
         self._hints = self._stack.enter_context(hints_for(self._cli_ctx, self._options.jobs))
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._begun:
-            self._begun[2].cancel()  # nobody has wanted what was asked ahead
+        self._cancellation.cancel()  # nobody has wanted what was begun ahead
         self._stack.close()
 
     def find(self) -> Job:
         """Look both up at once; the source lets us in meanwhile. Raises what the look-ups raise."""
         options, deadline = self._options, self._deadline
         ahead = None if options.jobs == 1 else Ahead(self._find_source)
+        self._greet_target()
         target = deadline.wait_for(
             lambda: self._directory.find_target(options.registry_name, options.resource_group_name)
         )
@@ -103,17 +109,20 @@ class Sides:
         with ExitStack() as stack:
             read_from: Any
             pace = None
+            cancellation, self._cancellation = self._cancellation, Cancellation(self._waits)
             if isinstance(job.reference, LayoutReference):
-                cancellation = Cancellation(self._waits)
                 read_from = stack.enter_context(closing(self._opened_files(job.reference, cancellation)))
             else:
                 assert job.source
                 begun, self._begun = self._begun, None
-                client, read_from, cancellation = begun or self._opened(stack, job.source, job.reference)
+                client, read_from = begun or self._opened(stack, job.source, job.reference, cancellation)
                 pace = client.referrers_pace
             wanted = tags_by_repository(job.targets)
             given = provider(self._identity, job.target, next(iter(wanted)), "target")
-            client = stack.enter_context(side(self._cli_ctx, "target", job.target, given, cancellation, self._hints))
+            (host, greeted), self._early = self._early or ("", None), None
+            transport = greeted if host == job.target.host else None
+            place = side(self._cli_ctx, "target", job.target, given, cancellation, self._hints, transport=transport)
+            client = stack.enter_context(place)
             if pace and job.source is job.target:
                 client.referrers_pace = pace  # one registry counts them together
             request = job.request(
@@ -141,19 +150,35 @@ class Sides:
         reference, source, image = source_of(self._directory, options.source_image, options.source_registry)
         if options.password and not options.username and not source.is_acr:
             raise problem.user_name_needed(source.host)
-        by_service = options.no_wait or options.engine == "service" or source.unseen
-        if options.jobs != 1 and not by_service and not source.export_disabled:
-            self._begun = self._opened(self._stack, source, reference)
+        if self._begins_early and not source.unseen and not source.export_disabled:
+            self._begun = self._opened(self._stack, source, reference, self._cancellation)
             self._begun[1].enter_ahead(reference.identifier)
         return reference, source, image
 
+    @property
+    def _begins_early(self) -> bool:
+        options = self._options
+        return options.jobs != 1 and not options.no_wait and options.engine != "service"
+
+    def _greet_target(self) -> None:
+        """Have a connection opened to where it most likely is, while Azure Resource Manager tells whether it is there.
+
+        Nothing is asked over it before that.
+        """
+        host = most_likely_host(self._cli_ctx, self._options.registry_name)
+        if host and self._begins_early:
+            with contextlib.suppress(CredentialError):  # which is told when it is needed
+                place = transport_to(self._cli_ctx, "target", host, self._cancellation)
+                self._early = host, self._stack.enter_context(place)
+                self._early[1].open_ahead(f"https://{host}/v2/", 1)
+
     def _opened(
-        self, stack: ExitStack, source: Registry, reference: Reference
-    ) -> tuple[RegistryClient, RegistryRepository, Cancellation]:
-        options, cancellation = self._options, Cancellation(self._waits)
+        self, stack: ExitStack, source: Registry, reference: Reference, cancellation: Cancellation
+    ) -> tuple[RegistryClient, RegistryRepository]:
+        options = self._options
         given = provider(self._identity, source, reference.repository, "source", options.username, options.password)
         client = stack.enter_context(side(self._cli_ctx, "source", source, given, cancellation, self._hints))
-        return client, RegistryRepository(client, reference.repository), cancellation
+        return client, RegistryRepository(client, reference.repository)
 
 
 @contextmanager
@@ -166,21 +191,35 @@ def side(
     hints: RegistryHints | None = None,
     *,
     plain_http: bool = False,
+    transport: Transport | None = None,
 ) -> Iterator[RegistryClient]:
-    """The client of one registry, for as long as it is needed. ``hints``: what earlier azs have left."""
+    """The client of one registry, for as long as it is needed. ``hints``: what earlier azs have left.
+
+    ``transport``: one to there, if there is one already; it is not closed here.
+    """
     credentials = _told(given, registry.host, origin)
-    with options_for(cli_ctx, registry.host, origin, plain_http=plain_http) as options:
+    new = transport_to(cli_ctx, origin, registry.host, cancellation, plain_http=plain_http)
+    with nullcontext(transport) if transport else new as way:
+        yield RegistryClient(
+            registry.host,
+            Reference(registry.host, "").host,
+            way,
+            credentials,
+            acr=registry.is_acr,
+            soft_delete=registry.soft_delete,
+            hints=hints,
+        )
+
+
+@contextmanager
+def transport_to(
+    cli_ctx: Any, origin: Origin, host: str, cancellation: Cancellation, *, plain_http: bool = False
+) -> Iterator[Transport]:
+    """What a registry is reached by; closed at the end. Raises CredentialError as ``options_for``."""
+    with options_for(cli_ctx, host, origin, plain_http=plain_http) as options:
         transport = Transport(origin, options, cancellation)
         try:
-            yield RegistryClient(
-                registry.host,
-                Reference(registry.host, "").host,
-                transport,
-                credentials,
-                acr=registry.is_acr,
-                soft_delete=registry.soft_delete,
-                hints=hints,
-            )
+            yield transport
         finally:
             transport.close()
 

@@ -35,6 +35,14 @@ def _name_of(cli_ctx: Any, text: str) -> str:
     return name.partition("-")[0] if named or is_acr_host(cli_ctx, text.lower()) else ""
 
 
+def most_likely_host(cli_ctx: Any, text: str) -> str:
+    """That of the container registry with this name, login server or resource ID; empty where none is to be guessed."""
+    name, suffix = text.rpartition("/")[2].lower(), suffix_of(cli_ctx)
+    if is_acr_host(cli_ctx, name):
+        return name
+    return "" if "." in name or ":" in name or not suffix else f"{name}{suffix}"
+
+
 def home_of(cli_ctx: Any, host: str) -> str:
     """The login server behind a regional endpoint ``registry.region.geo.azurecr.io``; empty for any other host."""
     suffix = suffix_of(cli_ctx)

@@ -4,17 +4,27 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
 from azext_acrimport._options import ImportOptions, SourceImage
-from azext_acrimport.engine import Cancellation, Reference, RegistryHints, TimedOut, parse_location
+from azext_acrimport.engine import (
+    Cancellation,
+    Reference,
+    RegistryHints,
+    RegistryRepository,
+    TimedOut,
+    Transport,
+    parse_location,
+)
 from azext_acrimport.job import sides as sides_module
 from azext_acrimport.job.clients import Clients
 from azext_acrimport.job.sides import Sides
 from azext_acrimport.registries.credentials import Identity
 from azext_acrimport.registries.deadline import Deadline
 from azext_acrimport.registries.directory import Registry
+from azext_acrimport.registries.hosts import most_likely_host
 
 TARGET = Registry("target.azurecr.io", is_acr=True, subscription="ours")
 NEAR = Registry("near.azurecr.io", is_acr=True, subscription="another of ours")
@@ -86,6 +96,58 @@ def test_both_sides_know_what_earlier_azs_have_left(cli_ctx, sides_of, monkeypat
     with sides_of(NEAR) as sides, sides.find().connected() as (request, _):
         one = [request.source._client, request.destinations[0].store._client]
     assert [of._foresight._hints is hints for of in (*many, *one)] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("Target", "target.azurecr.io"),
+        ("target.azurecr.io", "target.azurecr.io"),
+        (
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/target",
+            "target.azurecr.io",
+        ),
+        ("target.westus.geo.azurecr.io", "target.westus.geo.azurecr.io"),
+        ("localhost:5000", ""),
+        ("target.corp", ""),
+    ],
+)
+def test_host_of_a_registry_is_guessed(cli_ctx, text, host):
+    """Of Azure's, by their names; a wrong guess costs a connection."""
+    assert most_likely_host(cli_ctx, text) == host
+
+
+@pytest.mark.parametrize(("name", "is_used"), [("target", True), ("target.westus.geo.azurecr.io", False)])
+def test_target_is_greeted_while_azure_is_asked_for_it(sides_of, monkeypatch, name, is_used):
+    """Nothing is said over that connection before; at another host than was thought nothing is said at all."""
+    opened: list[tuple[Transport, str, int]] = []
+    monkeypatch.setattr(Transport, "open_ahead", lambda self, url, count, **_: opened.append((self, url, count)))
+    monkeypatch.setattr(Transport, "open", lambda *_, **__: pytest.fail("it was asked"))
+    sides = sides_of(NEAR)
+    monkeypatch.setattr(RegistryRepository, "enter_ahead", lambda *_: None)
+    sides._options = replace(sides._options, jobs=None, registry_name=name)
+    with sides:
+        job = sides.find()
+        (greeted,) = opened
+        assert greeted[1:] == (f"https://{most_likely_host(sides._cli_ctx, name)}/v2/", 1)
+        used = []
+        for _ in range(2):
+            with job.connected() as (request, cancellation):
+                way = request.destinations[0].store._client.transport
+                assert way.cancellation is cancellation
+                used.append(way is greeted[0])
+    assert used == [is_used, False]
+
+
+@pytest.mark.parametrize("change", [{"jobs": 1}, {"no_wait": True}, {"engine": "service"}])
+def test_target_is_not_greeted_where_this_machine_may_not_go_there(sides_of, monkeypatch, change):
+    """Or where one thing is done after the other."""
+    monkeypatch.setattr(Transport, "open_ahead", lambda *_, **__: pytest.fail("it was opened"))
+    monkeypatch.setattr(RegistryRepository, "enter_ahead", lambda *_: None)
+    sides = sides_of(NEAR)
+    sides._options = replace(sides._options, **{"jobs": None, **change})
+    with sides:
+        sides.find()
 
 
 def test_archive_is_looked_through_within_the_deadline(cli_ctx, monkeypatch):

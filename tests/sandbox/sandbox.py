@@ -62,6 +62,7 @@ class Sandbox:
         self._fronts: dict[str, Handler] = {}
         self._storages: dict[str, Storage] = {}
         self._listeners: list[Listener] = []
+        self.front: Listener
         self.plain: Listener
         self.identity: Listener
         self.proxy: Proxy
@@ -84,8 +85,8 @@ class Sandbox:
         self._contents[f"{Private.HOST}:5000"] = self._contents[Private.HOST]
         self._fronts |= {Private.HOST: private, f"{Private.HOST}:5000": private}
         self._fronts |= {host: self._content(host) for host in self._elsewhere}
-        front = self._listen(self._route, tls=self._tls())
-        self.proxy = Proxy(front.port, self._knows, self._line)
+        self.front = self._listen(self._route, tls=self._tls())
+        self.proxy = Proxy(self.front.port, self._knows, self._line)
         self.identity = self._listen(ManagedIdentity())
         self.plain = self._listen(self._content("plain"))
         if self._cloud_shell:
@@ -129,6 +130,11 @@ class Sandbox:
     def storage(self, host: str) -> Storage:
         """Where the embedded registry of a host keeps its content, for tests that know more than HTTP."""
         return self._storages[host]
+
+    @property
+    def names(self) -> list[str]:
+        """All host names of the world."""
+        return sorted({host.partition(":")[0] for host in self._fronts})
 
     def environment(self) -> dict[str, str]:
         """For a process that shall take the sandbox for the world."""
@@ -191,9 +197,8 @@ class Sandbox:
 
     def _tls(self) -> ssl.SSLContext:
         authority = trustme.CA()
-        names = {host.partition(":")[0] for host in self._fronts}
         certificate = authority.issue_cert(
-            "localhost", "127.0.0.1", "*.azurecr.io", "*.blob.core.windows.net", *sorted(names)
+            "localhost", "127.0.0.1", "*.azurecr.io", "*.blob.core.windows.net", *self.names
         )
         authority.cert_pem.write_to_path(str(self.folder / "ca.pem"))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -176,7 +176,10 @@ class RegistryClient:
     def enter(
         self, method: str, path: str, *, scopes: Iterable[Scope], accept: Collection[int], headers: Mapping[str, str]
     ) -> Answer | None:
-        """As ``fetch``; None when the registry wanted a token first, which is here now: what is asked is open again."""
+        """As ``fetch``; None when the registry wanted a token first, which is here now: what is asked is open again.
+
+        Where readings are counted it is asked all the same: it is HEAD, which is needed there in any case.
+        """
         return self._sent(
             self.transport.fetch, method, path, scopes, accept, headers, None, retry=True, only_enter=True
         )
@@ -282,7 +285,6 @@ class RegistryClient:
             header = refused.headers.get("WWW-Authenticate", "")
             return answer, self.tokens.learn(Challenge.parse_all(header), url), refused
 
-        # where readings are counted, what is open is always asked: it is HEAD
         if only_enter and not self._is_met and not self.meter and self._foresight.header(self.base, scopes):
             self._open_wished()
             return None
@@ -299,7 +301,7 @@ class RegistryClient:
                 # of all refusals the first is the one that a person can mend
                 refusal = refusal or self.transport.refusal(method, refused, self.tokens.mode_for(scopes))
                 newer = self.tokens.another(who, challenge, scopes, authorization, refusal)
-            if only_enter:
+            if only_enter and not self.meter:
                 return None
             authorization = newer
 
