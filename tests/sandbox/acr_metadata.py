@@ -83,7 +83,8 @@ class Metadata:
     ) -> Response:
         head = {"registry": self._registry.login_server, "imageName": name}
         if not rest:
-            return self._page(request, head, f"{singular}s", entries, key)
+            listed = [entry for entry in entries if entry["changeableAttributes"]["listEnabled"]]
+            return self._page(request, head, f"{singular}s", listed, key)
         entry = next((entry for entry in entries if entry[key] == rest), None)
         code = f"{singular.upper()}_UNKNOWN"
         return answer({**head, singular: entry}) if entry else failure(404, code, f"{singular} {rest} is not found")
