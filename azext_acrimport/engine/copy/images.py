@@ -115,7 +115,7 @@ class _Run:
         await self._each(again)
 
     def _expect(self) -> None:
-        """Of a source that many images come from, each is asked something, and as soon as it has let us in."""
+        """Have connections opened to each source of many images: all of them will be asked for there."""
         for registry, count in Counter(request.source.registry for request in self._requests).items():
             if count > 1 and not self._driver.inline:
                 source = next(one.source for one in self._requests if one.source.registry == registry)

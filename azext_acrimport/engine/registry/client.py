@@ -115,7 +115,7 @@ class RegistryClient:
         return secure
 
     def expect(self, requests: int) -> None:
-        """Be told that so many will come at once: connections are opened meanwhile, the first answer once awaited."""
+        """Be told that so many will come at once: connections are opened meanwhile, or with the first answer."""
         if not self._base:  # it is not known yet how the host is spoken to, nor whether it is there
             self._wished = max(self._wished, requests)
         else:
