@@ -18,7 +18,7 @@ ENGINE = {
     "transport": """redaction addresses failures retry head exchange response refusal connection
         adapter transport""",
     "auth": "challenge scope credential token realm remembered service renewal provider foresight",
-    "registry": "quota client pages listing acr download ranges upload manifests referrers repository",
+    "registry": "quota early client pages listing acr download ranges upload manifests referrers repository",
     "files": "location folder gzipped headers tar layout archive",
     "copy": """request measure report progress limits queues workers loop driver once readings standing blobs platforms
         tags referrers resolution tree missing puts bringing image images""",

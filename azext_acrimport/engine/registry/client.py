@@ -14,7 +14,7 @@ from ..auth.challenge import Challenge
 from ..auth.credential import CredentialProvider
 from ..auth.foresight import Foresight
 from ..auth.provider import TokenProvider
-from ..auth.remembered import RegistryHints, remembered_storage
+from ..auth.remembered import RegistryHints
 from ..auth.renewal import Admissions, Renewal
 from ..auth.scope import Scope
 from ..content.descriptor import MAX_SIZE
@@ -26,6 +26,7 @@ from ..transport.response import Answer, Response
 from ..transport.retry import Pace
 from ..transport.transport import MAX_ERROR_BYTES, Transport
 from ..waiting import LOOK, SingleFlight
+from .early import EarlyConnections
 from .quota import QuotaMeter
 
 __all__ = ["RegistryClient"]
@@ -37,8 +38,6 @@ Answered = TypeVar("Answered", Answer, Response)
 Send = Callable[..., Answered]
 # An Azure container registry lets an identity ask for referrers 250 times a minute; we are not the only one to ask.
 ACR_REFERRERS = (200, 60.0)
-# To where a source keeps its blobs, before it has sent us there: as many as a small image has.
-STORAGE_CONNECTIONS = 4
 
 
 class RegistryClient:
@@ -72,9 +71,7 @@ class RegistryClient:
         hints = hints or RegistryHints()
         self.tokens = TokenProvider(host, transport, provide, hints, acr=acr)
         self._foresight = Foresight(host, transport, self.tokens, hints)
-        self._hints = hints
-        # where its blobs come from, if that is another host; None: nobody has asked yet
-        self._storage: str | None = None
+        self._early = EarlyConnections(host, transport, hints)
         transport.names[host] = registry
         self._base = ""
         self._admissions = Admissions()
@@ -83,8 +80,6 @@ class RegistryClient:
         # whether a request has come to its end, and how many were to be the first
         self._is_met = False
         self._waiting = 0
-        # connections that were asked for before that
-        self._wished = 0
 
     @property
     def base(self) -> str:
@@ -116,29 +111,11 @@ class RegistryClient:
 
     def expect(self, requests: int) -> None:
         """Be told that so many will come at once: connections are opened meanwhile, or with the first answer."""
-        if not self._base:  # it is not known yet how the host is spoken to, nor whether it is there
-            self._wished = max(self._wished, requests)
-        else:
-            self.transport.open_ahead(f"{self._base}/v2/", requests)
-            if self.transport.origin == "source" and (storage := self._storage_ahead()):
-                self.transport.open_ahead(storage, min(requests, STORAGE_CONNECTIONS), sent_by=f"{self._base}/v2/")
-
-    def _open_wished(self) -> None:
-        if self._wished:
-            wished, self._wished = self._wished, 0
-            self.expect(wished)
-
-    def _storage_ahead(self) -> str:
-        if self._storage is None:
-            self._storage = remembered_storage(self._hints, self.host, self._base, self.transport.origin)
-        return self._storage
+        self._early.expect(self._base, requests)
 
     def was_led_to(self, url: str) -> None:
         """Be told where a blob was: the next ones will be there, too."""
-        found = "" if self._is_ours(url) else "://".join(addresses.parted(url)[:2])
-        if found != self._storage:
-            self._storage = found
-            self._hints.learned_storage(self.host, found)
+        self._early.was_led_to(self._base, url)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -276,7 +253,7 @@ class RegistryClient:
             """The answer; where it is a refusal that is for us, also how to sign in, and its body."""
             with renewal:
                 answer = once(url, authorization)
-                self._open_wished()
+                self._early.has_answered(self._base)
                 # a host that we were redirected to is answered by nobody: its token service does not see our credential
                 if answer.status != 401 or wants_401 or not ours or not self._is_ours(answer.url):
                     self._admissions.count(let_in=1)
@@ -286,7 +263,7 @@ class RegistryClient:
             return answer, self.tokens.learn(Challenge.parse_all(header), url), refused
 
         if only_enter and not self._is_met and not self.meter and self._foresight.header(self.base, scopes):
-            self._open_wished()
+            self._early.has_answered(self._base)
             return None
         met = self._met_by(lambda: self._foresight.first(ask, self.base, scopes)) if ours else None
         authorization, asked = met or (self.tokens.authorization(scopes) if ours else None, None)
