@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from knack.log import get_logger
 
 from ._validators import (
+    in_source,
     in_target,
     registry_of,
     validate_credentials,
@@ -55,7 +56,7 @@ def _batch(cmd: Any, namespace: Any) -> Any:
     validate_engine(cmd, namespace)
     validate_jobs(cmd, namespace)
     validate_platforms(namespace)
-    wanted = [*_sources(namespace), *_of_file(cmd, namespace, file)]
+    wanted = [*_sources(cmd.cli_ctx, namespace), *_of_file(cmd, namespace, file)]
     if not wanted:
         raise ValueError(
             "There is nothing to import.", "Give --source, --file, or --registry for all of a container registry."
@@ -120,12 +121,14 @@ def _validate_registries(cli_ctx: Any, namespace: Any, file: WantedFile) -> None
         namespace.source_registry = registry_of(namespace.source_registry, "--registry")
 
 
-def _sources(namespace: Any) -> list[Wanted]:
+def _sources(cli_ctx: Any, namespace: Any) -> list[Wanted]:
     """``--source``, with the patterns of the options; ``--registry`` alone is all of it."""
     from .batch.wanted import Wanted
     from .engine import InvalidReference
 
     within, texts = bool(namespace.source_registry), namespace.source or ()
+    if within:
+        texts = [in_source(cli_ctx, namespace.source_registry, text) for text in texts]
     wanted = []
     try:
         wanted = [Wanted.parse(text, "--source", within=within) for text in texts]

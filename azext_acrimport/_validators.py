@@ -59,7 +59,7 @@ def validate_import(cmd: Any, namespace: Any) -> None:
         validate_credentials(namespace)
         validate_engine(cmd, namespace)
         validate_jobs(cmd, namespace)
-        _validate_source(namespace)
+        _validate_source(cmd.cli_ctx, namespace)
         validate_platforms(namespace)
         _validate_targets(cmd, namespace)
     except ValueError as error:
@@ -191,9 +191,9 @@ def validate_jobs(cmd: Any, namespace: Any) -> None:
         raise ValueError(f"{said} takes a number from 1 to {MAX_JOBS}.", f"For example: {example}")
 
 
-def _validate_source(namespace: Any) -> None:
+def _validate_source(cli_ctx: Any, namespace: Any) -> None:
     """With --registry the host is not known yet: the handler puts it in front of what is checked here."""
-    from .engine import InvalidReference, LayoutReference, Reference, parse_location, parse_repository_tag
+    from .engine import InvalidReference, LayoutReference, parse_location, parse_repository_tag
 
     text = namespace.source_image
     try:
@@ -203,15 +203,11 @@ def _validate_source(namespace: Any) -> None:
                 _validate_layout(namespace, source)
             namespace.source_image = SourceImage(text.partition("/")[2], source, text)
             return
-        try:
-            parse_repository_tag(text)
-        except InvalidReference:
-            if "/" not in text or ":" not in text.partition("/")[0]:
-                raise
-            Reference.parse(text)  # a login server with a port, said once more
+        image = in_source(cli_ctx, namespace.source_registry, text)
+        parse_repository_tag(image)
     except InvalidReference as error:
         raise ValueError(error.message, _how_to_write(text)) from None
-    namespace.source_image = SourceImage(text, typed=text)
+    namespace.source_image = SourceImage(image, typed=text)
 
 
 def _how_to_write(source: str) -> str:
@@ -292,16 +288,35 @@ def _validate_targets(cmd: Any, namespace: Any) -> None:
     namespace.repository = repositories
 
 
-def in_target(cli_ctx: Any, target: str, option: str, text: str, *, has_host: bool = False) -> str:
-    """The text without the target's own registry in front, which --name has said already. Raises ValueError.
+def in_source(cli_ctx: Any, registry: str, text: str) -> str:
+    """The text without the registry in front that --registry has named already, by whichever of its names."""
+    from .registries.hosts import same_registry
 
-    A dot alone makes no host of it: docker.io/library/alpine is a repository that many have in their registry.
+    host, slash, rest = text.partition("/")
+    if not slash or not _is_host(cli_ctx, host.lower(), registry) or not same_registry(cli_ctx, host.lower(), registry):
+        return text
+    logger.warning("The login server %s in --source is ignored: --registry names the registry already.", host)
+    return rest
+
+
+def _is_host(cli_ctx: Any, text: str, registry: str) -> bool:
+    """A dot alone makes no host of it: docker.io/library/alpine is a repository that many have in their registry.
+
+    Nor does the registry's bare name: contoso/web is one that many have in the registry contoso.
     """
-    from .registries.hosts import is_acr_host, same_registry
+    from .engine import is_registry_host
+    from .registries.hosts import is_acr_host
+
+    return (text == registry and is_registry_host(text)) or ":" in text or is_acr_host(cli_ctx, text)
+
+
+def in_target(cli_ctx: Any, target: str, option: str, text: str, *, has_host: bool = False) -> str:
+    """The text without the target's own registry in front, which --name has said already. Raises ValueError."""
+    from .registries.hosts import same_registry
 
     host, slash, rest = text.partition("/")
     host = host.lower()
-    if not slash or not (has_host or host == target or ":" in host or is_acr_host(cli_ctx, host)):
+    if not slash or not (has_host or _is_host(cli_ctx, host, target)):
         return text
     if not same_registry(cli_ctx, host, target):
         again = f" {option} {rest}" if option.startswith("--") else ""

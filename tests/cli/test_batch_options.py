@@ -55,6 +55,8 @@ def checked(parse, cli_ctx, tmp_path, monkeypatch):
          ["2"]]),
         ("-n myregistry -r source", lambda o: (o.wanted[0].name, o.source_registry) == ("", "source")),
         ("-n myregistry -r source --source a:1", lambda o: (o.wanted[0].repository, o.wanted[0].tag) == ("a", "1")),
+        ("-n myregistry -r localhost:5000 --source localhost:5000/a:1", lambda o: o.wanted[0].repository == "a"),
+        ("-n myregistry -r source --source Source.azurecr.io/a:1", lambda o: o.wanted[0].repository == "a"),
         (f"-n myregistry {HUB} --force", lambda o: o.on_conflict == "overwrite"),
         (f"-n myregistry {HUB}", lambda o: (o.on_conflict, o.referrers, o.shard) == ("fail", None, None)),
         (f"-n myregistry {HUB} --shard 2/3", lambda o: o.shard == (2, 3)),

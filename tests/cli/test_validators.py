@@ -60,6 +60,7 @@ def refused(validated, monkeypatch):
         (f"-n {ID} {HUB} -t myregistry.azurecr.io/app:1", "target_tags", [("app", "1")]),
         (f"-n localhost:5000 {HUB} -t localhost:5000/app:1", "target_tags", [("app", "1")]),
         (f"-n myregistry {HUB} -t docker.io/library/app:1", "target_tags", [("docker.io/library/app", "1")]),
+        (f"-n myregistry {HUB} -t myregistry/app:1", "target_tags", [("myregistry/app", "1")]),
         (f"-n myregistry {HUB} --repository app --repository b", "repository", ["app", "b"]),
         (f"-n myregistry {HUB} -u bob -p secret", "password", "secret"),
         (f"-n myregistry {HUB} --timeout 1.5", "timeout", 1.5),
@@ -70,6 +71,23 @@ def refused(validated, monkeypatch):
 def test_value(validated, words, member, value):
     """In the form that the handler wants."""
     assert getattr(validated(words), member) == value
+
+
+@pytest.mark.parametrize(
+    ("registry", "source", "image"),
+    [
+        ("myregistry", "MyRegistry.azurecr.io/app:1", "app:1"),
+        ("myregistry", "myregistry-x1y2.azurecr.io/app:1", "app:1"),
+        ("myregistry.eastus.geo.azurecr.io", "myregistry.eastus.geo.azurecr.io/app", "app"),
+        (ID, "myregistry.azurecr.io/app:1", "app:1"),
+        ("localhost:5000", "localhost:5000/app:1", "app:1"),
+        ("myregistry", "myregistry/app:1", "myregistry/app:1"),
+        ("myregistry", "docker.io/library/app:1", "docker.io/library/app:1"),
+    ],
+)
+def test_source_without_the_registry_that_registry_names(validated, registry, source, image):
+    """Cut by whichever of its names; a bare name and another host are parts of the repository."""
+    assert validated(f"-n myregistry -r {registry} --source {source}").source_image.text == image
 
 
 @pytest.mark.parametrize(
@@ -101,6 +119,7 @@ def test_platforms(validated, words, platforms):
         ("-n myregistry --source mysourceregistry/app:1", "--source mysourceregistry.azurecr.io/app:1, or"),
         ("-n myregistry --source ./app.tar", "docker-archive:./app.tar"),
         ("-n myregistry --source app.tgz", "oci-archive:app.tgz"),
+        ("-n myregistry --source localhost:5001/app:1 -r localhost:5000", "is not an image reference"),
         ("-n myregistry --source docker.io/App:1", "is not an image reference"),
         (f"-n myregistry --source docker.io/app@{DIGEST[:-1]}", "is not an image reference"),
         # credentials
