@@ -192,8 +192,9 @@ def validate_jobs(cmd: Any, namespace: Any) -> None:
 
 
 def _validate_source(cli_ctx: Any, namespace: Any) -> None:
-    """With --registry the host is not known yet: the handler puts it in front of what is checked here."""
-    from .engine import InvalidReference, LayoutReference, parse_location, parse_repository_tag
+    """With --registry the host is not known yet, but what it will be like: the handler puts it in front."""
+    from .engine import InvalidReference, LayoutReference, Reference, is_registry_host, parse_location
+    from .registries.hosts import suffix_of
 
     text = namespace.source_image
     try:
@@ -203,8 +204,11 @@ def _validate_source(cli_ctx: Any, namespace: Any) -> None:
                 _validate_layout(namespace, source)
             namespace.source_image = SourceImage(text.partition("/")[2], source, text)
             return
-        image = in_source(cli_ctx, namespace.source_registry, text)
-        parse_repository_tag(image)
+        registry = namespace.source_registry
+        image = in_source(cli_ctx, registry, text)
+        if not is_registry_host(registry):
+            registry = registry.rpartition("/")[2] + (suffix_of(cli_ctx) or ".invalid")
+        Reference.parse(f"{registry}/{image}")
     except InvalidReference as error:
         raise ValueError(error.message, _how_to_write(text)) from None
     namespace.source_image = SourceImage(image, typed=text)

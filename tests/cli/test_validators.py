@@ -120,6 +120,7 @@ def test_platforms(validated, words, platforms):
         ("-n myregistry --source ./app.tar", "docker-archive:./app.tar"),
         ("-n myregistry --source app.tgz", "oci-archive:app.tgz"),
         ("-n myregistry --source localhost:5001/app:1 -r localhost:5000", "is not an image reference"),
+        (f"-n myregistry --source {'a' * 240} -r {ID}", "longer than 255 characters"),
         ("-n myregistry --source docker.io/App:1", "is not an image reference"),
         (f"-n myregistry --source docker.io/app@{DIGEST[:-1]}", "is not an image reference"),
         # credentials
