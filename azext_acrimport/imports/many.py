@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -207,6 +207,7 @@ class Run:
         item = work.line.outcome.item
         if isinstance(item.error, TagConflict) and self._options.on_conflict == "skip":
             item.status, item.error = "skipped", None
+            item.changes = tuple(replace(change, action="none") for change in item.changes)
         if item.status == "planned" and not self._options.dry_run:
             item.end_with(Cancelled() if self._stopped else Blocked())
         late = isinstance(item.error, ServiceError) and item.error.known is TIMED_OUT and self._deadline.over

@@ -12,7 +12,18 @@ import pytest
 from azext_acrimport._options import BatchOptions
 from azext_acrimport.batch.targets import Naming
 from azext_acrimport.batch.wanted import Wanted
-from azext_acrimport.engine import Cancellation, CopyReport, Firewall, ItemResult, NotFound, Planned, Tally, TimedOut
+from azext_acrimport.engine import (
+    Cancellation,
+    Change,
+    CopyReport,
+    Firewall,
+    ItemResult,
+    NotFound,
+    Planned,
+    TagConflict,
+    Tally,
+    TimedOut,
+)
 from azext_acrimport.imports import many
 from azext_acrimport.imports.choice import LARGE
 from azext_acrimport.imports.jobs import Jobs, Line
@@ -74,6 +85,9 @@ def done(monkeypatch, cli_ctx):
             item.status, item.error = "failed", ServiceError(ELSEWHERE, "source", "words")
         elif tag.endswith("-late"):
             item.status, item.error = "failed", ServiceError(TIMED_OUT, "arm", "words")
+        elif tag.endswith("-conflict"):
+            item.end_with(TagConflict(f"app:{tag}", "sha256:1", "sha256:2"))
+            item.changes = (Change(f"app:{tag}", "move"),)
         asked.append([f"service {tag}"])
         return Outcome(item, "service", reason)
 
@@ -95,6 +109,7 @@ def done(monkeypatch, cli_ctx):
         jobs = Jobs(cli_ctx, asked_for, {}, identity, TARGET, registries, Clients, deadline)
         many.Run(cli_ctx, asked_for, jobs, Mock(), deadline).do(lines, Clients())
         done.asked = list(asked)
+        done.changes = [change.action for line in lines for change in line.outcome.item.changes]
         done.sources = [line.outcome.item.source for line in lines]
         found = [line.outcome for line in lines]
         return [(o.engine, o.item.status, o.item.error.code if o.item.error else None) for o in found]
@@ -130,6 +145,12 @@ def test_service_whose_trouble_is_its_own_is_followed_by_this_machine(done):
 def test_engine_that_is_named_is_the_only_one(done, engine, expected):
     """Whatever happens."""
     assert done("large", "closed", engine=engine) == expected
+
+
+def test_conflict_that_the_service_met_is_skipped_and_changes_nothing(done):
+    """As one that this machine has met."""
+    assert done("1-conflict", engine="service", on_conflict="skip") == [("service", "skipped", None)]
+    assert done.changes == ["none"]
 
 
 def test_source_is_told_as_it_was_asked_for(done):
