@@ -110,7 +110,7 @@ def _validate_registries(cli_ctx: Any, namespace: Any, file: WantedFile) -> None
             "The target registry is missing.",
             "Add --name, or target: in the file. To set a default: az configure --defaults acr=NAME",
         )
-    of_file = registry_of(file.target, "target:") if file.target else ""
+    of_file = registry_of(file.target, file.where) if file.target else ""
     # az configure --defaults acr=… is for who says nothing
     if of_file and getattr(namespace.registry_name, "is_default", False):
         namespace.registry_name = None
@@ -155,8 +155,6 @@ def _selected(namespace: Any, one: Wanted) -> Wanted:
 
 def _of_file(cmd: Any, namespace: Any, file: WantedFile) -> list[Wanted]:
     """What a file asks for. The patterns of the options are for what in it has none; so are those of defaults."""
-    from .batch.selection import Selection
-
     wanted, name = [], namespace.registry_name
     for one in file.wanted:
         if one.target_host:
@@ -171,7 +169,7 @@ def _of_file(cmd: Any, namespace: Any, file: WantedFile) -> list[Wanted]:
         elif one.target:
             repository = in_target(cmd.cli_ctx, name, one.where, one.target[0])
             one = replace(one, target=(repository, one.target[1]))
-        wanted.append(_selected(namespace, one) if one.selection == Selection() else one)
+        wanted.append(_selected(namespace, one))
     if file.wanted and not wanted:
         raise ValueError(
             f"All destinations in the file are in registries other than {name}.",
@@ -221,7 +219,7 @@ def _sign_ins(namespace: Any, file: WantedFile, hosts: set[str], given: bool) ->
 
 def _unusable(path: str) -> str:
     """What is wrong with a password's file; a pipe can be read only once, and not here."""
-    if not os.access(path, os.R_OK):
+    if os.path.isdir(path) or not os.access(path, os.R_OK):
         return "cannot be read"
     if not os.path.isfile(path):
         return ""
@@ -242,7 +240,7 @@ def _shard(text: str | None) -> tuple[int, int] | None:
     from .batch.shards import parse_shard
 
     try:
-        return parse_shard(text) if text else None
+        return None if text is None else parse_shard(text)
     except ValueError as error:
         raise ValueError(
             f"--shard: {error}.", "In Azure Pipelines: $(System.JobPositionInPhase)/$(System.TotalJobsInPhase)"

@@ -71,7 +71,8 @@ class _Batch:
     def read(self) -> WantedFile:
         """Raises Mistakes, in the order of the lines."""
         members = _dict(self._document)
-        found = WantedFile(target=_string(members.get("target")))
+        target = members.get("target")
+        found = WantedFile(_string(target), f"{self._name}:{target.line}: target" if target else "")
         defaults = _dict(members.get("defaults"))
         self._values(defaults, {}, "defaults", 0)
         for number, entry in enumerate(_list(members.get("imports"))):

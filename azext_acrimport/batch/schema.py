@@ -66,7 +66,8 @@ class _Walk:
 
     def _const(self, part: Marked, wanted: Any, key: str) -> Iterator[str]:
         if part.value != wanted or isinstance(part.value, bool):
-            yield self._at(part, key, f"expected {wanted}, found {shown(part.text) or WORDS[part.kind]}")
+            found = shown(part.text) if part.kind == "integer" else WORDS[part.kind]
+            yield self._at(part, key, f"expected {wanted}, found {found}")
 
     def _enum(self, part: Marked, wanted: list[str], key: str) -> Iterator[str]:
         if part.value not in wanted:

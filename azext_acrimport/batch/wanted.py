@@ -99,11 +99,12 @@ class Wanted:
         return [replace(self, tag=tag) for tag in self.selection.of(listed, found)]
 
     def with_patterns(self, tags: Iterable[str], exclude: Iterable[str], newest: int | None) -> Wanted:
-        """The same, with these; of a single image they have nothing to select. Raises ValueError."""
+        """The same, with these where it has none; of a single image they have nothing to select. Raises ValueError."""
+        patterns, without, own = tuple(map(Pattern.parse, tags)), tuple(map(Pattern.parse, exclude)), self.selection
         if self.is_one:
             return self
-        patterns = tuple(map(Pattern.parse, tags)), tuple(map(Pattern.parse, exclude))
-        return replace(self, selection=Selection(*patterns, newest))
+        selection = Selection(own.tags or patterns, own.exclude or without, own.newest or newest)
+        return replace(self, selection=selection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,13 @@ class RegistrySettings:
 
 @dataclass(slots=True)
 class WantedFile:
-    """A file, read. ``foreign``: of another tool; ``left_out``: what it says and this one does not do."""
+    """A file, read. ``foreign``: of another tool; ``left_out``: what it says and this one does not do.
+
+    ``where``: the target, for messages.
+    """
 
     target: str | None = None
+    where: str = ""
     wanted: list[Wanted] = field(default_factory=list)
     registries: dict[str, RegistrySettings] = field(default_factory=dict)
     foreign: bool = False

@@ -86,6 +86,7 @@ ENTRY = "version: 1\nimports:\n  - source: docker.io/library/a:1\n"
         ("version: 1\nimports: []\n", ["2: imports: expected at least one entry, found an empty list"]),
         ("version: 1\n", ["1: imports: it is missing"]),
         (ENTRY.replace("1\n", "2\n", 1), ["1: version: expected 1, found 2"]),
+        (ENTRY.replace("1\n", "'1'\n", 1), ["1: version: expected 1, found a text"]),
         (ENTRY + "taget: x\n", ["4: taget: this key is not known; is target meant?"]),
         (ENTRY[:-3] + "\n    newest: five\n", ["4: imports[0].newest: expected a whole number, found a text (five)"]),
         (ENTRY[:-3] + "\n    tags: 1\n", ["4: imports[0].tags: expected a list, found a whole number (1)"]),

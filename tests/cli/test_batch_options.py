@@ -22,6 +22,7 @@ registries:
   quay.io: {username: bot, passwordEnv: NOT_SET}
   empty.test: {username: bot, passwordFile: empty.txt}
   nothing.test: {username: bot, passwordFile: nothing.txt}
+  folder.test: {username: bot, passwordFile: .}
 """
 
 
@@ -31,6 +32,7 @@ def checked(parse, cli_ctx, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GHCR", "ghcr-secret")
     (tmp_path / "batch.yaml").write_text(FILE)
+    (tmp_path / "wrong.yaml").write_text(FILE.replace("other.azurecr.io", "x!"))
     (tmp_path / "empty.txt").write_text("\r\n")
 
     def checked(words: str, **config: str):
@@ -53,6 +55,8 @@ def checked(parse, cli_ctx, tmp_path, monkeypatch):
          "a/b", "library/c"]),
         ("--file batch.yaml --tags 2", lambda o: [[p.text for p in w.selection.tags] for w in o.wanted] == [["1"],
          ["2"]]),
+        ("--file batch.yaml --exclude 3 --newest 4", lambda o: {(s.exclude[0].text, s.newest) for w in o.wanted for s in
+         [w.selection]} == {("3", 4)}),
         ("-n myregistry -r source", lambda o: (o.wanted[0].name, o.source_registry) == ("", "source")),
         ("-n myregistry -r source --source a:1", lambda o: (o.wanted[0].repository, o.wanted[0].tag) == ("a", "1")),
         ("-n myregistry -r localhost:5000 --source localhost:5000/a:1", lambda o: o.wanted[0].repository == "a"),
@@ -81,6 +85,7 @@ def test_options_and_file_are_put_together(checked, words, found):
         (f"-n myregistry {HUB} --newest 0", "--newest takes 1 or more"),
         (f"-n myregistry {HUB} --tags '/(/'", "not a regular expression"),
         (f"-n myregistry {HUB} --shard 0/3", "is not I/N"),
+        (f"-n myregistry {HUB} --shard ''", "is not I/N"),
         (f"-n myregistry {HUB} --jobs 65", "from 1 to 64"),
         (f"-n myregistry {HUB} --timeout 0", "--timeout takes seconds"),
         (f"-n myregistry {HUB} --force --on-conflict fail", "Leave one of them out"),
@@ -91,6 +96,8 @@ def test_options_and_file_are_put_together(checked, words, found):
         ("-n myregistry --file batch.yaml --source quay.io/a", "NOT_SET is not set"),
         ("-n myregistry --file batch.yaml --source empty.test/a", "empty.txt is empty"),
         ("-n myregistry --file batch.yaml --source nothing.test/a", "nothing.txt cannot be read"),
+        ("-n myregistry --file batch.yaml --source folder.test/a", "passwordFile: . cannot be read"),
+        ("--file wrong.yaml", "wrong.yaml:3: target: 'x!' is not a registry"),
         ("-n myregistry --file missing.yaml", "cannot be read"),
         (f"-n myregistry {HUB} --report folder/report.xml", "cannot be written"),
     ],
