@@ -53,6 +53,8 @@ class Memory:
     def save(self) -> None:
         """Add what is new to what others have written meanwhile; the oldest entries go. Failures are only logged."""
         new = dict(self._new)
+        if not new:
+            return
         try:
             with _locked(self._path.with_suffix(".lock")):
                 entries = self._read()

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from azext_acrimport.engine import Descriptor, Digest
-from azext_acrimport.registries.blob_places import NAME, WORTH_BYTES, RememberedPlaces
+from azext_acrimport.registries.blob_places import NAME, PLATFORMS, WORTH_BYTES, RememberedPlaces
 
 HOST = "myregistry.azurecr.io"
 BLOBS = [Descriptor("x", Digest.of(bytes([n])), WORTH_BYTES) for n in range(2)]
@@ -30,6 +30,18 @@ def test_next_process_knows(tmp_path):
     places = RememberedPlaces(str(tmp_path))
     assert places.where(HOST, BLOBS[0]) == "app"
     assert places.where("other.azurecr.io", BLOBS[0]) == places.where(HOST, BLOBS[1]) == ""
+
+
+def test_what_is_left_of_an_image_is_known_too(tmp_path):
+    """For these platforms; a text that is no digest is none."""
+    image, left = Digest.of(b"image"), Digest.of(b"left")
+    places = RememberedPlaces(str(tmp_path))
+    places.leaves(image, "linux/amd64", left)
+    places.save()
+    places = RememberedPlaces(str(tmp_path))
+    assert (places.left_of(image, "linux/amd64"), places.left_of(image, "linux/arm64")) == (left, None)
+    (tmp_path / PLATFORMS).write_text(json.dumps({f"{image} linux/arm64": "sha256:short"}))
+    assert RememberedPlaces(str(tmp_path)).left_of(image, "linux/arm64") is None
 
 
 @pytest.mark.parametrize(

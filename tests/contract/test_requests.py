@@ -14,6 +14,8 @@ from azext_acrimport.engine import (
     CopyRequest,
     Descriptor,
     Destination,
+    Digest,
+    Platform,
     Reference,
     copy_images,
 )
@@ -137,6 +139,7 @@ class Memory(BlobPlaces):
 
     def __init__(self) -> None:
         self.held: dict[tuple[str, str], str] = {}
+        self.left: dict[tuple[Digest, str], Digest] = {}
 
     def where(self, registry: str, blob: Descriptor) -> str:
         """As ``BlobPlaces.where``."""
@@ -146,16 +149,29 @@ class Memory(BlobPlaces):
         """As ``BlobPlaces.holds``."""
         self.held[registry, str(blob.digest)] = repository
 
+    def left_of(self, image: Digest, platforms: str) -> Digest | None:
+        """As ``BlobPlaces.left_of``."""
+        return self.left.get((image, platforms))
+
+    def leaves(self, image: Digest, platforms: str, left: Digest) -> None:
+        """As ``BlobPlaces.leaves``."""
+        self.left[image, platforms] = left
+
 
 def remembered(memory: Memory, source: str, target: str):
     """Copy one image, as a process of its own that has this memory; what became of its blobs."""
+    return copied(memory, source, target).blobs
+
+
+def copied(memory: Memory, source: str, target: str, **more: object):
+    """The same; all that became of it."""
     cancellation = Cancellation()
     places, here, there = Places(cancellation), Reference.parse(source), Reference.parse(target)
     destination = Destination(places.repository("target", there), (there.tag,))
-    request = CopyRequest(places.repository("source", here), here.identifier, (destination,))
+    request = CopyRequest(places.repository("source", here), here.identifier, (destination,), **more)
     report = copy_images([request], cancellation, jobs=4, places=memory)
     assert report.ok
-    return report.items[0].blobs
+    return report.items[0]
 
 
 def test_blob_of_an_earlier_run_is_mounted(places):
@@ -178,3 +194,24 @@ def test_blob_of_an_earlier_run_is_mounted(places):
     assert asked == {kind: 2 * count for kind, count in {**without, "POST upload": 3, "PUT upload": 3}.items()}
     assert ordinary == tally
     assert set(stale.held.values()) == {"third", "no/longer"}  # what was not needed is as it was
+
+
+def test_platforms_of_an_earlier_run_are_not_read_to_see_that_they_are_there(places):
+    """One HEAD a side, whatever is left of the image; what has changed, or is for other platforms, is read."""
+    source, target, here, there = places
+    built = {p: images.image(f"platforms {p}", platform=p) for p in ("linux/amd64", "linux/arm64")}
+    images.index(list(built.items())).push(source._registry, "index", "1")
+    memory, amd, both = Memory(), *([Platform.parse(p) for p in some] for some in (["linux/amd64"], built))
+    for number, platforms in enumerate((amd, both)):
+        words = memory, f"{here}/index:1", f"{there}/index:{number}"
+        first = copied(*words, platforms=tuple(platforms))
+        source.asked(), target.asked()
+        again = copied(*words, platforms=tuple(platforms))
+        assert (again.status, again.digest) == ("unchanged", first.digest)
+        assert source.asked() == target.asked() == {"HEAD manifest": 1}
+    assert copied(memory, f"{here}/index:1", f"{there}/index:2", platforms=tuple(amd)).status == "copied"
+    moved = copied(memory, f"{here}/index:1", f"{there}/index:1", platforms=tuple(amd), force=True)
+    assert (moved.status, moved.digest) == ("updated", memory.left[moved.source_digest, "linux/amd64"])
+    source.asked()
+    asks = copied(memory, f"{here}/index:1", f"{there}/index:1", platforms=tuple(amd), referrers=True)
+    assert (asks.status, source.asked()["GET manifest"]) == ("unchanged", 2)

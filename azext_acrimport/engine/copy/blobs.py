@@ -28,7 +28,8 @@ PIECE_BYTES = 1024
 
 
 class BlobPlaces:
-    """What is remembered from earlier runs of where blobs are. Nothing here; a subclass may remember.
+    """What is remembered from earlier runs of where blobs are, and of images of which only some platforms were wanted.
+    Nothing here; a subclass may remember.
 
     Only the calling thread asks and tells.
     """
@@ -40,13 +41,20 @@ class BlobPlaces:
     def holds(self, registry: str, repository: str, blob: Descriptor) -> None:
         """Be told that this repository holds the blob now."""
 
+    def left_of(self, image: Digest, platforms: str) -> Digest | None:
+        """What an image is with these platforms only; None when that is not known."""
+        return None
+
+    def leaves(self, image: Digest, platforms: str, left: Digest) -> None:
+        """Be told what it is with these platforms only."""
+
 
 class Blobs:
     """Of one run: all that its stories need to know of each other's blobs."""
 
     def __init__(self, driver: Driver, places: BlobPlaces, totals: Totals) -> None:
         self._driver = driver
-        self._places = places
+        self.places = places
         self._totals = totals
         self._held = _Holders()
         self._foreseen = _Holders()
@@ -129,7 +137,7 @@ class Blobs:
         lanes = driver.lanes("blob", ("target", target.registry), ("source", source.registry))
         moves = not origin or target.registry in self._no_mount
         own = origin and origin == _own_place(target, source)
-        place = origin or self._places.where(target.registry, blob)
+        place = origin or self.places.where(target.registry, blob)
         other = place not in ("", target.repository)
         origin = place if own or (other and await self._has(source, blob, target, place, rank)) else ""
 
@@ -167,7 +175,7 @@ class Blobs:
         if outcome == "copied":
             self._shown_by(source).add(_packed(blob.digest))
         self._held.add(target, blob)
-        self._places.holds(target.registry, target.repository, blob)
+        self.places.holds(target.registry, target.repository, blob)
         return outcome
 
     async def _has(self, source: Source, blob: Descriptor, target: Target, place: str, rank: Rank) -> bool:
@@ -203,7 +211,7 @@ class Blobs:
         """What ``bring`` will come to, as far as that can be told; for a plan. Only the target is asked."""
         if self._foreseen.has(target, blob):
             return "existing"
-        origin = _origin(self._foreseen, blob, target, source) or self._places.where(target.registry, blob)
+        origin = _origin(self._foreseen, blob, target, source) or self.places.where(target.registry, blob)
         self._foreseen.add(target, blob)
         if origin not in ("", target.repository):
             return "mounted"
