@@ -53,6 +53,7 @@ def _batch(cmd: Any, namespace: Any) -> Any:
     _validate_registries(cmd.cli_ctx, namespace, file)
     given = bool(namespace.username or namespace.password)
     validate_credentials(namespace)
+    named = namespace.engine
     validate_engine(cmd, namespace)
     validate_jobs(cmd, namespace)
     validate_platforms(namespace)
@@ -62,10 +63,12 @@ def _batch(cmd: Any, namespace: Any) -> Any:
             "There is nothing to import.", "Give --source, --file, or --registry for all of a container registry."
         )
     if namespace.engine == "service" and any(one.platforms for one in wanted):
-        raise ValueError(
-            "The import service imports all platforms of an image, and the file asks for some.",
-            "Leave out --engine service, or platforms in the file.",
-        )
+        if named:
+            raise ValueError(
+                "The import service imports all platforms of an image, and the file asks for some.",
+                "Leave out --engine service, or platforms in the file.",
+            )
+        namespace.engine = "auto"  # a configured one gives way
     options = BatchOptions(
         registry_name=namespace.registry_name,
         wanted=tuple(wanted),

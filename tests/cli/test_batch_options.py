@@ -147,6 +147,13 @@ def test_password_of_the_environment_is_for_one_registry(checked, monkeypatch, t
     assert checked("--file one.yaml -u eve -p other").sign_ins["ghcr.io"].username == "eve"
 
 
+def test_configured_engine_gives_way_to_platforms_of_the_file(checked, tmp_path):
+    """As it does to those of the command line; elsewhere it counts."""
+    assert checked("--file batch.yaml", engine="service").engine == "auto"
+    (tmp_path / "whole.yaml").write_text(FILE.replace("platforms: [linux/amd64]", ""))
+    assert checked("--file whole.yaml").engine == "service"
+
+
 def test_configured_target_gives_way_to_the_file(cli_ctx, request):
     """It is for who says nothing."""
     cli_ctx.config.set_value("defaults", "acr", "configured")  # az reads it when it declares the options
