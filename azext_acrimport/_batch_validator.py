@@ -73,7 +73,7 @@ def _batch(cmd: Any, namespace: Any) -> Any:
         registry_name=namespace.registry_name,
         wanted=tuple(wanted),
         source_registry=namespace.source_registry,
-        sign_ins=_sign_ins(namespace, file, {one.registry for one in wanted}, given),
+        sign_ins=_sign_ins(namespace, file, {one.registry or namespace.source_registry for one in wanted}, given),
         naming=Naming(namespace.prefix or "", namespace.strip_prefix or ""),
         resource_group_name=namespace.resource_group_name,
         on_conflict=_on_conflict(namespace),

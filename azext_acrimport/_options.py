@@ -85,7 +85,7 @@ class SignIn:
 class BatchOptions:
     """The options of ``az acr import-batch`` and what its file says, checked.
 
-    ``wanted``: in the order of the sources. ``sign_ins``: by host; an empty one is that of ``--registry``.
+    ``wanted``: in the order of the sources. ``sign_ins``: by host, or by what ``--registry`` says.
     ``platforms`` and ``referrers``: empty and None where the file, or nobody, says it.
     ``shard``: which part, of how many. ``on_conflict``: fail, skip or overwrite. ``timeout`` in seconds.
     """

@@ -80,7 +80,7 @@ class _Batch:
         self._registry, source, sign_ins = target.host, None, dict(options.sign_ins)
         if named := options.source_registry:
             source = deadline.wait_for(lambda: directory.find_source(named))
-            sign_ins[source.host] = sign_ins.get("", SignIn())
+            sign_ins[source.host] = sign_ins.get(named) or sign_ins.get(source.host, SignIn())
 
         def connected() -> Clients:
             return Clients(self._cli_ctx, identity, deadline, sign_ins, hints)

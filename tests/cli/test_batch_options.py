@@ -66,7 +66,7 @@ def checked(parse, cli_ctx, tmp_path, monkeypatch):
         (f"-n myregistry {HUB} --shard 2/3", lambda o: o.shard == (2, 3)),
         (f"-n myregistry {HUB} --platform linux/amd64,linux/arm64", lambda o: len(o.platforms) == 2),
         (f"-n myregistry {HUB} -u bob -p secret", lambda o: o.sign_ins["docker.io"].password == "secret"),
-        ("-n myregistry -r source -u bob -p secret", lambda o: o.sign_ins[""].username == "bob"),
+        ("-n myregistry -r source -u bob -p secret", lambda o: o.sign_ins["source"].username == "bob"),
         ("--file batch.yaml", lambda o: o.sign_ins["ghcr.io"].variable == "GHCR"),
     ],
 )  # fmt: skip
@@ -94,6 +94,7 @@ def test_options_and_file_are_put_together(checked, words, found):
         (f"-n myregistry {HUB} --platform linux/amd64 --engine service", "imports all platforms"),
         ("-n myregistry --file batch.yaml --engine service", "the file asks for some"),
         ("-n myregistry --file batch.yaml --source quay.io/a", "NOT_SET is not set"),
+        ("-n myregistry --file batch.yaml -r quay.io --source a", "NOT_SET is not set"),
         ("-n myregistry --file batch.yaml --source empty.test/a", "empty.txt is empty"),
         ("-n myregistry --file batch.yaml --source nothing.test/a", "nothing.txt cannot be read"),
         ("-n myregistry --file batch.yaml --source folder.test/a", "passwordFile: . cannot be read"),

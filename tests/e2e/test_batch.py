@@ -309,6 +309,11 @@ def test_registry_option_is_for_all_that_names_none(sandbox, az):
     batch = "version: 1\nimports:\n  - source: within/app\n    tags: ['3']\n"
     named = az(*BATCH, "--registry", sandbox.world.registries["mysourceregistry"].id, "--file", "-", stdin=batch)
     assert states(named) == [("within/app:3", "copied")]
+    foreign = "foreignregistry.azurecr.io"
+    batch = "version: 1\nimports: [{source: app/web:v1}]\n"
+    batch += f"registries: {{{foreign}: {{username: puller, passwordEnv: PASS}}}}\n"
+    words = ("--registry", foreign, "--file", "-", "--prefix", "within/")
+    assert states(az(*BATCH, *words, stdin=batch, PASS="puller-secret")) == [("within/app/web:v1", "copied")]  # noqa: S106
     nowhere = az(*BATCH, "--registry", "nosuchregistry")
     assert (nowhere.code, nowhere.json["items"][0]["source"]) == (3, "nosuchregistry")
 
