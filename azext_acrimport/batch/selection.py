@@ -73,7 +73,7 @@ class Selection:
     @property
     def needs_listing(self) -> bool:
         """Whether anything but names of single tags was given."""
-        return not self.tags or any(pattern.kind != "exact" for pattern in self.tags)
+        return not self.tags or bool(self.newest) or any(pattern.kind != "exact" for pattern in self.tags)
 
     @property
     def regexes(self) -> frozenset[str]:
@@ -81,15 +81,18 @@ class Selection:
         return frozenset(p.expression for p in (*self.tags, *self.exclude) if p.kind == "regex")
 
     def of(self, listed: Sequence[str], found: Found) -> list[str]:
-        """The tags that are wanted, in the order of the listing; after them what was named but is not listed."""
-        listed = tuple(dict.fromkeys([*listed, *(p.text for p in self.tags if p.kind == "exact")]))
+        """The tags that are wanted, in the order of the listing; after them what was named but is not listed.
+
+        That is missing, however many of the others are the newest.
+        """
         wanted = _any(self.tags, found) if self.tags else (lambda tag: True)
-        excluded = _any(self.exclude, found)
-        chosen = [tag for tag in listed if wanted(tag) and not excluded(tag)]
+        excluded, known = _any(self.exclude, found), frozenset(listed)
+        missing = dict.fromkeys(p.text for p in self.tags if p.kind == "exact" and p.text not in known)
+        chosen = [tag for tag in dict.fromkeys(listed) if wanted(tag) and not excluded(tag)]
         if self.newest is not None:
             newest = set(sorted(chosen, key=age, reverse=True)[: self.newest])
             chosen = [tag for tag in chosen if tag in newest]
-        return chosen
+        return [*chosen, *(tag for tag in missing if not excluded(tag))]
 
     def unmatched(self, listed: Iterable[str], found: Found) -> list[Pattern]:
         """Patterns that match nothing of the listing; a tag that is named is not one of them."""

@@ -10,7 +10,7 @@ from azext_acrimport.batch.selection import Pattern, Selection
 
 ALPINE = (
     "3.18 3.18.1 v3.19 3.19.1-rc1 3.20 3.20.0 4.0 4.0.0-rc1 latest edge 20240115 20240115-slim 2024-01-15 "
-    "22.04 3.18-alpine 1.2.3_build5 3.18.1.2 3.1-beta.2 3.1-beta.11"
+    "22.04 3.18-alpine 1.2.3_build5 3.18.1.2 3.1-beta.2 3.1-beta.11 b9 b10 b2"
 ).split()
 
 
@@ -96,6 +96,7 @@ def test_tags_are_selected_in_the_order_of_the_listing(patterns, chosen):
         (["*-rc1", "2024*", "edge"], [], 2, "3.19.1-rc1 4.0.0-rc1"),
         (["20240115", "2024-01-15", "edge"], [], 1, "edge"),
         (["b9", "b10", "b2"], [], 2, "b9 b10"),
+        (["b9", "b10", "gone", "missing"], ["missing"], 1, "b10 gone"),
         (["3.18"], [], 5, "3.18"),
         (["3.1-beta*"], [], 1, "3.1-beta.11"),
     ],
