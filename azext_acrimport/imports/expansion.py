@@ -146,14 +146,16 @@ class Expander:
         """The answers, or the errors. Raises what is neither; Ctrl-C ends all of them."""
 
         answers: dict[K, V | EngineError] = {}
+        deadline = self._clients.deadline
 
         def quietly(key: K) -> None:
             try:
                 answers[key] = ask(key)
             except EngineError as error:
+                deadline.check()  # then it is no answer
                 answers[key] = error
 
-        each([partial(quietly, key) for key in sorted(keys)], self._at_once, self._clients.deadline.check)  # type: ignore[type-var]
+        each([partial(quietly, key) for key in sorted(keys)], self._at_once, deadline.check)  # type: ignore[type-var]
         return answers
 
 

@@ -121,6 +121,17 @@ def test_batch_that_takes_too_long_is_given_up(sandbox, az):
     assert re.search(r"not done within 8 s", result.stderr)
 
 
+def test_time_that_is_over_before_the_sources_are_known(sandbox, az):
+    """That is no failure of a source, whichever was being looked up."""
+    go_on = threading.Event()
+    sandbox.faults.add(host="management.azure.com", times=99, before=lambda _: go_on.wait(20))
+    words = ("--source", "mysourceregistry.azurecr.io/app/web", "--source", f"{MCR}/hello-world", "--timeout", "1")
+    result = az("acr", "import-batch", "-n", sandbox.plain.address, *words)
+    go_on.set()
+    found = {(item["status"], item["error"]["code"]) for item in result.json["items"]}
+    assert (result.code, found) == (1, {("cancelled", "timeout")}), result.stderr
+
+
 def test_service_that_takes_too_long_is_given_up(sandbox, az):
     """Time is over, and nobody has interrupted; how long it took is told of each."""
     from tests.sandbox.world import ServiceFault
