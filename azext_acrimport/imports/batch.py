@@ -78,6 +78,8 @@ class _Batch:
         target = deadline.wait_for(lambda: directory.find_target(options.registry_name, options.resource_group_name))
         warn_of_quarantine(target)
         self._registry, source, sign_ins = target.host, None, dict(options.sign_ins)
+        if options.engine == "service" and not target.is_acr:
+            raise problem.not_azure(target.host)
         if named := options.source_registry:
             source = deadline.wait_for(lambda: directory.find_source(named))
             sign_ins[source.host] = sign_ins.get(named) or sign_ins.get(source.host, SignIn())

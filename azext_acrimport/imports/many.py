@@ -54,7 +54,7 @@ class Run:
         self._stopped = False
 
     def do(self, lines: Sequence[Line], clients: Clients) -> None:
-        """Fill the outcomes. Raises what ends the waiting for the service, and NotAzure when that cannot be asked."""
+        """Fill the outcomes. Raises what ends the waiting for the service."""
         works = [work for line in lines if (work := self._work(line))]
         try:
             self._do(works, clients)

@@ -103,10 +103,14 @@ def test_what_is_there_does_not_hide_what_is_not(sandbox, az, new):
 
 
 def test_target_outside_azure_is_refused(sandbox, az, new):
-    """The service cannot know it."""
+    """The service cannot know it; of many images none is tried, and nobody has interrupted."""
     result = az(*words(new, "-n", sandbox.plain.address))
     assert result.code == 1
     assert "[target-not-azure]" in result.stderr and "--engine embedded" in result.stderr
+    source = ("--source", "mcr.microsoft.com/hello-world", "--engine", "service")
+    many = az("acr", "import-batch", "-n", sandbox.plain.address, *source)
+    (item,) = many.json["items"]
+    assert (many.code, item["status"], item["error"]["code"]) == (1, "blocked", "target-not-azure")
 
 
 def test_dry_run_asks_the_service_for_nothing(sandbox, az, new):
