@@ -99,7 +99,7 @@ class _Batch:
             jobs = Jobs(self._cli_ctx, options, sign_ins, identity, *places, deadline)
             run = Run(self._cli_ctx, options, jobs, self._view, deadline)
             try:
-                run.do([line for line in self._lines if line.item], clients)
+                run.do(self._lines, clients)
             finally:
                 self._quota = clients.quota(HUB)
 

@@ -6,14 +6,23 @@ Which engine it is is decided for each image as for one: by the table in ``choic
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from .._options import BatchOptions
-from ..engine import Blocked, Cancelled, EngineError, ItemResult, Planned, TagConflict, TimedOut, copy_images
+from ..engine import (
+    Blocked,
+    Cancelled,
+    CopyRequest,
+    EngineError,
+    ItemResult,
+    Planned,
+    TagConflict,
+    TimedOut,
+    copy_images,
+)
 from ..job.clients import Clients
 from ..job.job import Outcome
 from ..job.parallel import each
@@ -52,10 +61,12 @@ class Run:
         self._view = view
         self._deadline = deadline
         self._stopped = False
+        self._failed = False
 
     def do(self, lines: Sequence[Line], clients: Clients) -> None:
         """Fill the outcomes. Raises what ends the waiting for the service."""
-        works = [work for line in lines if (work := self._work(line))]
+        works = [work for line in lines if line.item and (work := self._work(line))]
+        self._failed = any(line.outcome.item.status == "failed" for line in lines)
         try:
             self._do(works, clients)
         finally:
@@ -69,14 +80,27 @@ class Run:
             by_service = []
         aside = {id(work) for work in by_service}
         here = [work for work in works if id(work) not in aside]
-        self._copy(here, clients)
+        if not self._fails_fast:
+            self._copy(here, clients)
         if named == "auto":
             by_service += [work for work in here if self._is_for_service(work)]
+        self._failed |= any(self._has_failed(work) for work in here if work.refusal is None)
         self._serve(by_service)
-        again = [work for work in by_service if self._is_for_embedded(work)] if named == "auto" else []
-        if again and not self._stopped:
+        again = [work for work in by_service if self._is_for_embedded(work)]
+        if again and not self._stopped and not self._fails_fast:
             with self._jobs.connected() as fresh:
                 self._copy(again, fresh, by_force=True)
+
+    @property
+    def _fails_fast(self) -> bool:
+        """True when nothing more is to begin since something has failed. A dry run goes on, to tell of all of it."""
+        return self._options.fail_fast and self._failed and not self._options.dry_run
+
+    def _has_failed(self, work: _Work) -> bool:
+        """Not where the other engine has a try, or where the conflict is to be skipped."""
+        item = work.line.outcome.item
+        skipped = isinstance(item.error, TagConflict) and self._options.on_conflict == "skip"
+        return item.status == "failed" and not skipped and not self._is_for_embedded(work)
 
     def _work(self, line: Line) -> _Work | None:
         """None where the password is not to be had."""
@@ -99,6 +123,9 @@ class Run:
                 known[id(requests[-1])] = work
         options, named = self._options, self._options.engine == "embedded"
 
+        def is_failure(request: CopyRequest, error: EngineError) -> bool:
+            return by_force or not self._is_shut_out(known[id(request)], error)
+
         def go_on(planned: Planned) -> bool:
             work = known[id(planned.request)]
             moving = planned.result.bytes.copied if planned.counted else 0
@@ -118,6 +145,7 @@ class Run:
                 count_above=-1 if options.dry_run else LARGE if options.engine == "auto" and not by_force else None,
                 spends_quota=not options.dry_run,
                 fail_fast=options.fail_fast,
+                is_failure=is_failure,
                 on_progress=self._view,
             )
         for item, work in zip(report.items, known.values(), strict=True):
@@ -153,23 +181,25 @@ class Run:
             return False
         if item.status == "planned":
             return row.engine == "service"
-        shut_out = Facts(self._jobs.of(work.line), item.error).is_shut_out
-        if shut_out and (row.engine == "service" or not self._options.dry_run):
+        if self._is_shut_out(work, item.error) and (row.engine == "service" or not self._options.dry_run):
             work.refusal = item.error
         return work.refusal is not None
+
+    def _is_shut_out(self, work: _Work, error: EngineError | None) -> bool:
+        """Whether the service may be able to do what this machine was refused."""
+        return self._options.engine == "auto" and Facts(self._jobs.of(work.line), error).is_shut_out
 
     def _serve(self, works: Sequence[_Work]) -> None:
         """By the service, some at once."""
         if not works or self._stopped:
             return
-        failed = threading.Event()
 
         def serve(work: _Work) -> None:
-            if self._options.fail_fast and failed.is_set():
+            if self._fails_fast:
+                work.line.outcome.item.end_with(Blocked())
                 return
             self._serve_one(work)
-            if work.line.outcome.item.error:
-                failed.set()
+            self._failed |= self._has_failed(work)
 
         try:
             works_in_turn = [partial(serve, work) for work in works]
@@ -200,6 +230,8 @@ class Run:
 
     def _is_for_embedded(self, work: _Work) -> bool:
         """What the service fails for has another reason than what it was asked for."""
+        if self._options.engine != "auto":
+            return False
         return is_elsewhere(work.line.outcome.item.error) and work.refusal is None and not self._deadline.over
 
     def _settle(self, work: _Work) -> None:

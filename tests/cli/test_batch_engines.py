@@ -13,6 +13,7 @@ from azext_acrimport._options import BatchOptions
 from azext_acrimport.batch.targets import Naming
 from azext_acrimport.batch.wanted import Wanted
 from azext_acrimport.engine import (
+    Blocked,
     Cancellation,
     Change,
     CopyReport,
@@ -39,7 +40,11 @@ FAILING = {
     "gone": NotFound("source.azurecr.io", origin="source"),
     "late": TimedOut(5),
 }
-ELSEWHERE = next(row for row in CATALOGUE if row.elsewhere)
+SERVED = {
+    "elsewhere": ServiceError(next(row for row in CATALOGUE if row.elsewhere), "source", "words"),
+    "late": ServiceError(TIMED_OUT, "arm", "words"),
+    "conflict": TagConflict("app:1", "sha256:1", "sha256:2"),
+}
 
 
 class Clients:
@@ -64,15 +69,19 @@ def done(monkeypatch, cli_ctx):
     """A function from tags to engine, status and code of each; the tag says what happens to it."""
     asked: list[list[str]] = []
 
-    def copied(requests, cancellation, *, go_on, **_):
+    def copied(requests, cancellation, *, go_on, fail_fast, is_failure, **_):
+        stops = False
         asked.append([request.identifier for request in requests])
         items = []
         for request in requests:
             tag, item = request.identifier, ItemResult(request.name, (f"app:{request.identifier}",), manifests=1)
             moving = Tally(LARGE + 1 if tag.startswith("large") else 1)
             item.bytes = moving
-            if tag in FAILING:
+            if stops:
+                item.end_with(Blocked())
+            elif tag in FAILING:
                 item.status, item.error = "failed", FAILING[tag]
+                stops = fail_fast and is_failure(request, FAILING[tag])
             elif go_on(Planned(request, item, (), True)):
                 item.status = "copied"
             items.append(item)
@@ -81,12 +90,8 @@ def done(monkeypatch, cli_ctx):
     def served(job, reason, view, patience=None):
         tag = job.reference.tag
         item = ItemResult(str(job.reference), tuple(target.name for target in job.targets), status="copied")
-        if tag.endswith("-elsewhere"):
-            item.status, item.error = "failed", ServiceError(ELSEWHERE, "source", "words")
-        elif tag.endswith("-late"):
-            item.status, item.error = "failed", ServiceError(TIMED_OUT, "arm", "words")
-        elif tag.endswith("-conflict"):
-            item.end_with(TagConflict(f"app:{tag}", "sha256:1", "sha256:2"))
+        if error := SERVED.get(tag.rpartition("-")[2]):
+            item.end_with(error)
             item.changes = (Change(f"app:{tag}", "move"),)
         asked.append([f"service {tag}"])
         return Outcome(item, "service", reason)
@@ -151,6 +156,23 @@ def test_conflict_that_the_service_met_is_skipped_and_changes_nothing(done):
     """As one that this machine has met."""
     assert done("1-conflict", engine="service", on_conflict="skip") == [("service", "skipped", None)]
     assert done.changes == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "more", "states"),
+    [
+        ("closed small", {}, "copied copied"),
+        ("closed gone small", {}, "blocked failed blocked"),
+        ("large gone", {}, "blocked failed"),
+        ("large-elsewhere large", {}, "copied copied"),
+        ("1-conflict 2", {"engine": "service", "on_conflict": "skip"}, "skipped copied"),
+        ("1-conflict 2", {"engine": "service"}, "failed blocked"),
+        ("closed small", {"engine": "embedded"}, "failed blocked"),
+    ],
+)
+def test_first_failure_stops_both_engines(done, tags, more, states):
+    """What the other engine does, or what is to be skipped, is none."""
+    assert [status for _, status, _ in done(*tags.split(), fail_fast=True, **more)] == states.split()
 
 
 def test_source_is_told_as_it_was_asked_for(done):

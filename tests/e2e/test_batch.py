@@ -416,6 +416,8 @@ def test_fail_fast_blocks_what_is_left(sandbox, az):
     result = az(*BATCH, "--file", "-", "--fail-fast", "--jobs", "1", stdin=listing)
     assert (result.code, [status for _, status in states(result)]) == (1, ["failed", "blocked", "blocked"])
     assert result.json["items"][1]["error"]["code"] == "blocked"
+    late = az(*BATCH, "--file", "-", "--fail-fast", stdin=f"{MCR}/fast/app\n{MCR}/fast/none\n")
+    assert [item["status"] for item in late.json["items"]] == ["blocked", "blocked", "failed"]
 
 
 def test_file_of_another_tool_is_taken_over(sandbox, az, tmp_path):

@@ -420,6 +420,8 @@ def test_fail_fast_begins_nothing_more(jobs):
     assert states.count("failed") == 1 and set(states) <= {"copied", "failed", "blocked"}
     assert states.count("copied") == len(target.tags) <= 2 * jobs
     assert {item.error.code for item in report.items if item.status == "blocked"} == {"blocked"}
+    report = copy_images(requests[:4], Cancellation(), jobs=jobs, fail_fast=True, is_failure=lambda *_: False)
+    assert "blocked" not in [item.status for item in report.items]
 
 
 def test_tag_that_names_something_else_is_skipped_where_that_is_wanted():

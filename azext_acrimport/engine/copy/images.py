@@ -39,6 +39,7 @@ def copy_images(
     count_above: int | None = None,
     spends_quota: bool = True,
     fail_fast: bool = False,
+    is_failure: Callable[[CopyRequest, EngineError], bool] = lambda request, error: True,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> CopyReport:
     """Copy all of them. Every failure is in the report; only bugs are raised.
@@ -51,13 +52,14 @@ def copy_images(
 
     ``spends_quota``: whether manifests may be read where a registry counts that; where they may not, the image stays
     ``planned``, too. ``fail_fast``: when one image has failed, none is begun, and of those that are only planned
-    nothing is written: they are ``blocked``, as is what a spent quota keeps from being read.
+    nothing is written: they are ``blocked``, as is what a spent quota keeps from being read. ``is_failure``: whether it
+    has, or somebody else is to do it.
 
     On KeyboardInterrupt, and when ``cancellation`` is set elsewhere, what is under way is given up and the images that
     are not complete are reported as ``cancelled``; the caller decides what to raise.
     """
     run = _Run(requests, cancellation, jobs, places or BlobPlaces(), go_on, count_above, on_progress)
-    run.shared.spends_quota, run.fail_fast = spends_quota, fail_fast
+    run.shared.spends_quota, run.fail_fast, run.is_failure = spends_quota, fail_fast, is_failure
     return run.run()
 
 
@@ -82,6 +84,7 @@ class _Run:
         read = Readings(driver, requests), Standing(driver, requests)
         self.shared = Shared(driver, self._blobs, *read, totals, self._is_wanted, count_above)
         self.fail_fast = False
+        self.is_failure: Callable[[CopyRequest, EngineError], bool]
         self._failed = False
         self._most = 1 if driver.inline else IMAGES_A_JOB * driver.jobs
         # by source registry: one that is slow, or down, keeps no other's images from being begun
@@ -179,7 +182,7 @@ class _Run:
             return
         except EngineError as error:
             result.end_with(error)
-            self._failed |= result.status == "failed"
+            self._failed |= result.status == "failed" and self.is_failure(request, error)
         finally:
             self._under_way[request.source.registry] -= 1
         result.seconds = self._totals.seconds - begun
