@@ -57,7 +57,10 @@ def _batch(cmd: Any, namespace: Any) -> Any:
     validate_engine(cmd, namespace)
     validate_jobs(cmd, namespace)
     validate_platforms(namespace)
-    wanted = [*_sources(cmd.cli_ctx, namespace), *_of_file(cmd, namespace, file)]
+    once: dict[Wanted, Wanted] = {}
+    for one in [*_sources(cmd.cli_ctx, namespace), *_of_file(cmd, namespace, file)]:
+        once.setdefault(replace(one, where=""), one)
+    wanted = list(once.values())
     if not wanted:
         raise ValueError(
             "There is nothing to import.", "Give --source, --file, or --registry for all of a container registry."

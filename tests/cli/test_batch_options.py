@@ -53,6 +53,7 @@ def checked(parse, cli_ctx, tmp_path, monkeypatch):
         ("-n myregistry --file batch.yaml", lambda o: o.registry_name == "myregistry"),
         (f"-n myregistry --file batch.yaml {HUB}", lambda o: [w.repository for w in o.wanted] == ["library/alpine",
          "a/b", "library/c"]),
+        (f"-n myregistry {HUB} {HUB} --source docker.io/alpine:3", lambda o: len(o.wanted) == 2),
         ("--file batch.yaml --tags 2", lambda o: [[p.text for p in w.selection.tags] for w in o.wanted] == [["1"],
          ["2"]]),
         ("--file batch.yaml --exclude 3 --newest 4", lambda o: {(s.exclude[0].text, s.newest) for w in o.wanted for s in
