@@ -26,7 +26,6 @@ from ..engine import (
 from ..job.clients import Clients
 from ..job.job import Outcome
 from ..job.parallel import each
-from ..output.catalogue import TIMED_OUT, ServiceError
 from ..progress.batch import BatchView
 from ..registries.blob_places import remembered
 from ..registries.deadline import Deadline
@@ -242,6 +241,3 @@ class Run:
             item.changes = tuple(replace(change, action="none") for change in item.changes)
         if item.status == "planned" and not self._options.dry_run:
             item.end_with(Cancelled() if self._stopped else Blocked())
-        late = isinstance(item.error, ServiceError) and item.error.known is TIMED_OUT and self._deadline.over
-        if item.status == "failed" and (late or isinstance(item.error, TimedOut)):
-            item.status = "cancelled"

@@ -31,8 +31,8 @@ def to_result(
     """
     from . import errors
 
-    counted = engine == "embedded" or (engine == "service" and item.status == "unchanged")
-    brought = counted or (engine == "service" and item.status in ("copied", "updated"))
+    counted = engine == "embedded"
+    brought = counted or (engine == "service" and item.status in ("copied", "updated", "unchanged"))
     return {
         "source": source,
         "sourceDigest": str(item.source_digest) if item.source_digest else None,
@@ -55,7 +55,8 @@ def to_result(
                 "before": str(change.before) if change.before else None,
             }
             for change in item.changes
-        ],
+        ]
+        or [{"target": target, "action": "none", "before": None} for target in item.targets],
         "seconds": round(item.seconds, 3),
         "error": errors.to_json(item.error, many=many, moved=bool(item.blobs.copied)) if item.error else None,
         **({"operation": operation} if operation else {}),

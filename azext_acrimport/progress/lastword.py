@@ -33,7 +33,7 @@ def last_word(item: ItemResult, engine: str, operation: str = "", width: int | N
         return " ".join(filter(None, (*words, "Nothing was changed: this was a dry run.")))
     if item.status not in ("copied", "updated"):
         return ""
-    said = f"Imported {names}{f' as {digest}' if digest else ''}"
+    said = f"Imported{names and f' {names}'}{f' as {digest}' if digest else ''}"
     if engine == "service":
         return f"{said}, by the import service in {_lasting(item.seconds)}."
     return _as_fits(f"{said}: ", list(_facts(item)), f" in {_lasting(item.seconds)}.", width)

@@ -29,13 +29,23 @@ from ..engine import (
 )
 from ..job.job import Job, Outcome, with_facts
 from ..output import problem
-from ..output.catalogue import TIMED_OUT, ServiceError
+from ..output.catalogue import TIMED_OUT, ServiceError, ServiceGoesOn
 from ..progress.view import ProgressView
 from ..registries.deadline import Deadline
 from .operation import Operation
 from .referrers import import_referrers
 from .request import begun, require_right, require_target, waited
-from .targets import UNCHECKED, Named, changes, lacking, named_now, require_digest, require_no_conflict
+from .targets import (
+    NOTHING,
+    UNCHECKED,
+    UNKNOWN,
+    Named,
+    changes,
+    lacking,
+    named_now,
+    require_digest,
+    require_no_conflict,
+)
 
 logger = get_logger(__name__)
 
@@ -64,13 +74,15 @@ def import_by_service(job: Job, reason: str, view: ProgressView, patience: float
         # its own time may be over while it is still being asked: then it is the service that was too slow
         late = isinstance(error, TimedOut) and patience is not None and not job.deadline.over
         item.end_with(ServiceError(TIMED_OUT, "arm", "") if late else error)
+        if job.deadline.over and isinstance(error, ServiceError) and error.known is TIMED_OUT:
+            item.status = "cancelled"
     item.seconds = time.monotonic() - started
     return outcome
 
 
 def _bring_referrers(job: Job, item: ItemResult, digest: Digest, deadline: Deadline, view: ProgressView) -> None:
     if job.options.no_wait:
-        item.notices += (NO_REFERRERS,)
+        item.notices += () if item.status == "unchanged" else (NO_REFERRERS,)
     elif import_referrers(job, item, digest, deadline, view) and item.status == "unchanged":
         item.status = "copied"
 
@@ -101,9 +113,12 @@ class _Import:
         try:
             self._run()
         except EngineError as error:
+            if isinstance(error, (ServiceError, ServiceGoesOn)) and error.operation.startswith("https:"):
+                error.operation = self._known_again(error.operation)
             if self._asked and not isinstance(error, TagConflict):  # it may go on, or have done a part
                 self._item.changes = tuple(replace(change, action=None) for change in self._item.changes)
             if isinstance(error, ServiceError):
+                error.repository = self._job.targets[0].repository if error.origin == "target" else ""
                 self._confirm(error)
             if isinstance(error, Cancelled) and self._cancellation.expired:
                 raise TimedOut(self._job.deadline.seconds or 0.0) from error
@@ -148,7 +163,19 @@ class _Import:
         self._item.status = "accepted" if operation and operation.url else "unchanged"
         self._outcome.checked = False
         if operation and operation.url:
-            self._outcome.operation = _known_again(self._job, operation.url, self._item.digest)
+            self._outcome.operation = self._known_again(operation.url)
+
+    def _known_again(self, url: str) -> str:
+        """With all that ``az acr import-wait`` cannot find out afterwards."""
+        job, item = self._job, self._item
+        return with_facts(
+            url,
+            source=str(job.reference),
+            registry=job.target.host,
+            target=[target.name for target in job.targets],
+            before=[UNKNOWN if change.action is None else str(change.before or NOTHING) for change in item.changes],
+            digest=str(item.digest or ""),
+        )
 
     def _import(self, targets: Sequence[Target]) -> None:
         job, item = self._job, self._item
@@ -197,6 +224,7 @@ class _Import:
     def _compare(self, before: Named) -> None:
         """Tell what has become of it from what the targets named before."""
         item = self._item
+        item.changes = changes(self._job, before, item.digest)
         if not lacking(self._job, before, item.digest):
             item.status = "unchanged"
             return
@@ -216,13 +244,3 @@ class _Import:
             error.sure = "confirmed" if seen.code == error.code else "likely"
         else:
             error.sure = "likely"
-
-
-def _known_again(job: Job, url: str, digest: Digest | None) -> str:
-    return with_facts(
-        url,
-        source=str(job.reference),
-        registry=job.target.host,
-        target=[target.name for target in job.targets],
-        digest=str(digest or ""),
-    )

@@ -56,7 +56,7 @@ def _lacking(job: Job, item: ItemResult, digest: Digest) -> list[Attachment]:
         item.notices += (UNSEEN,)
     elif planned.error:
         raise planned.error
-    item.referrers = 0 if planned.error else planned.referrers
+    item.referrers = None if planned.error else planned.referrers
     return lacking
 
 

@@ -17,6 +17,10 @@ logger = get_logger(__name__)
 
 UNCHECKED = "The target cannot be read from here, so its digest was not checked."
 
+# What stands in an operation's address for a target that named nothing, or of which nobody could tell.
+NOTHING = "-"
+UNKNOWN = "?"
+
 Named = Mapping[Target, Digest | None]
 
 
@@ -37,15 +41,25 @@ def named_now(job: Job, request: CopyRequest, digest: Digest | None) -> Named:
 
 
 def changes(job: Job, there: Named, digest: Digest | None) -> tuple[Change, ...]:
-    """What is, or would be, done at each target; of one that cannot be read from here nobody can tell."""
+    """What is, or would be, done at each target; where one of both sides cannot be read from here nobody can tell."""
 
     def change(target: Target) -> Change:
-        if digest is None or target not in there:
+        if target not in there:
             return Change(target.name, None)
-        before = there[target]
-        return Change(target.name, "create" if before is None else "none" if before == digest else "move", before)
+        if (before := there[target]) is None:
+            return Change(target.name, "create")
+        return Change(target.name, None if digest is None else "none" if before == digest else "move", before)
 
     return tuple(map(change, job.targets))
+
+
+def change_since(name: str, before: str, digest: Digest | None) -> Change:
+    """``before``: as in an operation's address. Raises ValueError."""
+    if before == UNKNOWN:
+        return Change(name, None)
+    if before == NOTHING:
+        return Change(name, "create")
+    return Change(name, "none" if before == str(digest) else "move", Digest.parse(before))
 
 
 def lacking(job: Job, there: Named, digest: Digest | None) -> list[Target]:

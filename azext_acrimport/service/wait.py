@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import repeat
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,12 +18,13 @@ from ..engine import (
     parse_repository_tag,
 )
 from ..job.job import Outcome, facts_of
+from ..output.catalogue import TIMED_OUT, ServiceError, ServiceGoesOn
 from ..progress.view import ProgressView
 from ..registries.arm import Arm
 from ..registries.deadline import Deadline
 from .operation import Operation
 from .request import waited
-from .targets import UNCHECKED, readable, require_digest
+from .targets import UNCHECKED, UNKNOWN, change_since, readable, require_digest
 
 
 def wait_for(
@@ -47,6 +50,8 @@ def wait_for(
     try:
         item.digest = item.source_digest = Digest.parse(facts["digest"][0]) if "digest" in facts else None
         targets = [parse_repository_tag(name)[:2] for name in item.targets]
+        before = facts.get("before", [UNKNOWN] * len(item.targets))
+        item.changes = tuple(map(change_since, item.targets, before, repeat(item.digest)))
         if registry and not is_registry_host(registry):
             raise ValueError(registry)
     except (ValueError, InvalidReference):
@@ -63,11 +68,16 @@ def wait_for(
         if registry and targets:
             with target_of(registry) as store_of:
                 outcome.checked = _are_there(item, targets, store_of, registry)
-        item.status = "copied"
+        item.status = "updated" if any(change.action == "move" for change in item.changes) else "copied"
         if not outcome.checked:
             item.notices += (UNCHECKED,)
     except EngineError as error:
+        item.changes = tuple(replace(change, action=None) for change in item.changes)
         item.end_with(error)
+        if isinstance(error, (ServiceError, ServiceGoesOn)) and error.operation.startswith("https:"):
+            error.operation = f"{error.operation}#{text.partition('#')[2]}".rstrip("#")
+        if isinstance(error, ServiceError) and error.known is TIMED_OUT:
+            item.status = "cancelled"
     return outcome, {"source": source, "registry": registry}
 
 

@@ -29,7 +29,7 @@ from azext_acrimport.imports import many
 from azext_acrimport.imports.choice import LARGE
 from azext_acrimport.imports.jobs import Jobs, Line
 from azext_acrimport.job.job import Outcome
-from azext_acrimport.output.catalogue import CATALOGUE, TIMED_OUT, ServiceError
+from azext_acrimport.output.catalogue import CATALOGUE, ServiceError
 from azext_acrimport.registries.deadline import Deadline
 from azext_acrimport.registries.directory import Registry
 
@@ -80,7 +80,7 @@ def done(monkeypatch, cli_ctx):
             if stops:
                 item.end_with(Blocked())
             elif tag in FAILING:
-                item.status, item.error = "failed", FAILING[tag]
+                item.end_with(FAILING[tag])
                 stops = fail_fast and is_failure(request, FAILING[tag])
             elif go_on(Planned(request, item, (), True)):
                 item.status = "copied"
@@ -100,7 +100,7 @@ def done(monkeypatch, cli_ctx):
     monkeypatch.setattr(many, "import_by_service", served)
     monkeypatch.setattr(many, "remembered", lambda cli_ctx: nullcontext())
 
-    def done(*tags, source=SOURCE, seconds=None, **given):
+    def done(*tags, source=SOURCE, **given):
         asked.clear()
         options = {
             "registry_name": "target", "wanted": (), "source_registry": None, "sign_ins": {}, "naming": Naming(),
@@ -109,7 +109,7 @@ def done(monkeypatch, cli_ctx):
         }  # fmt: skip
         lines = [Line.of_item(Naming().item(Wanted.parse(f"{source.host}/app:{tag}"))) for tag in tags]
         identity = SimpleNamespace(tenant=lambda registry: "one")
-        registries, deadline = {source.host: source}, Deadline(seconds)
+        registries, deadline = {source.host: source}, Deadline(None)
         asked_for = BatchOptions(**options)
         jobs = Jobs(cli_ctx, asked_for, {}, identity, TARGET, registries, Clients, deadline)
         many.Run(cli_ctx, asked_for, jobs, Mock(), deadline).do(lines, Clients())
@@ -194,6 +194,5 @@ def test_dry_run_writes_nothing_and_asks_the_service_where_it_would(done):
 
 
 def test_what_time_has_ended_is_cancelled(done):
-    """Of either engine."""
+    """Not failed."""
     assert done("late") == [("embedded", "cancelled", "timeout")]
-    assert done("small-late", engine="service", seconds=0.0)[0][1] == "cancelled"

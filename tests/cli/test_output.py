@@ -60,9 +60,13 @@ def test_result_says_what_is_known_and_what_was_done():
     assert members("embedded", "failed", error=refused) == (0, 0, False, "none")
     assert members("embedded", "failed", error=refused, written=("app:1",)) == (0, 0, False, "move")
     assert members("embedded", "failed", error=refused, dry_run=True) == (0, 0, False, "move")
-    assert members("service", "updated") == (None, 0, True, "move")
+    assert members("service", "updated") == members("service", "unchanged") == (None, 0, True, "move")
     assert members("service", "accepted") == (None, None, True, "move")
     assert members("service", "failed", error=refused, action=None) == (None, None, True, None)
+    never_seen = ItemResult("a", ("app:1", "app"), status="cancelled", error=refused, referrers=None)
+    told = result.to_result(never_seen, source="a", registry="r", engine="embedded", engine_reason="")
+    assert told["changes"] == [{"target": name, "action": "none", "before": None} for name in ("app:1", "app")]
+    assert told["referrers"] is None
 
 
 @pytest.mark.parametrize("error", [None, TagConflict("app:1", "a", "b")])

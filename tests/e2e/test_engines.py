@@ -233,6 +233,8 @@ def test_row_6_source_that_this_machine_does_not_reach(sandbox, az, new, source,
         {"registryUri": uri, "sourceImage": image}
     ]
     assert tag_digest(sandbox.content(TARGET), new, "1") == result.json["digest"]
+    assert (result.json["status"], result.json["sourceDigest"]) == ("copied", None)
+    assert result.json["changes"] == [{"target": f"{new}:1", "action": "create", "before": None}]
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["ARM does not show it", "unknown subscription"])
@@ -290,7 +292,7 @@ def test_timeout_bounds_every_wait(sandbox, az, new, host, path, options, code, 
     words = ("--source", f"{MCR}/hello-world", "-t", f"{new}:1", "--timeout", str(timeout), *options, *jobs)
     result = az("acr", "import", "-n", "myregistry", *words)
     go_on.set()
-    assert (result.code, result.json["error"]["code"], result.json["status"]) == (1, code, "failed"), result.stderr
+    assert (result.code, result.json["error"]["code"], result.json["status"]) == (1, code, "cancelled"), result.stderr
     assert timeout <= result.json["seconds"] < 30
     assert result.json["targets"] == [f"{new}:1"]
     assert "Traceback" not in result.stderr
@@ -308,7 +310,7 @@ def test_answers_of_azure_that_trickle_are_left(sandbox, az, new, path, options,
     words = ("acr", "import", "-n", "myregistry", "--source", f"{MCR}/hello-world", "-t", f"{new}:1", *options)
     if how == "timeout":
         result = az(*words, "--timeout", str(IN_TIME[code])).json
-        assert (result["status"], result["error"]["code"]) == ("failed", code)
+        assert (result["status"], result["error"]["code"]) == ("cancelled", code)
         return
     if os.name == "nt":
         pytest.skip("signals of POSIX")
@@ -327,6 +329,6 @@ def test_timeout_of_the_embedded_engine(sandbox, az, new):
         "acr", "import", "-n", "myregistry", "--source", f"{MCR}/hello-world", "-t", f"{new}:1", "--timeout", "1"
     )
     go_on.set()
-    assert (result.code, result.json["error"]["code"], result.json["status"]) == (1, "timeout", "failed")
+    assert (result.code, result.json["error"]["code"], result.json["status"]) == (1, "timeout", "cancelled")
     assert "--timeout" in result.stderr
     assert tag_digest(sandbox.content(TARGET), new, "1") is None

@@ -56,6 +56,7 @@ def test_result_is_that_of_any_engine(sandbox, az, new):
     before = len(sandbox.world.imports)
     again = az(*words(new))
     assert (again.code, again.json["status"]) == (0, "unchanged"), again.stderr
+    assert (again.json["manifests"], again.json["blobs"], again.json["bytes"]) == (None, None, None)
     refused = az(*words(new, source="mysourceregistry.azurecr.io/app/web:v1"))
     assert (refused.code, refused.json["error"]["code"]) == (1, "target-tag-conflict")
     assert refused.json["digest"] in refused.stderr and result.json["digest"] in refused.stderr
@@ -90,6 +91,7 @@ def test_digest_is_told_only_where_it_was_read(sandbox, az, new):
     assert result.json["digest"] is None
     assert result.json["sourceDigest"] == tag_digest(sandbox.content(MCR), "hello-world", "latest")
     assert "its digest was not checked" in result.stderr
+    assert result.json["referrers"] is None and "cannot be seen from here" in result.stderr
 
 
 def test_what_is_there_does_not_hide_what_is_not(sandbox, az, new):
@@ -187,7 +189,13 @@ def test_service_that_never_ends_is_given_up(sandbox, az, new):
     result = az(*words(new, "--timeout", "8"))
     assert time.monotonic() - started < 30
     assert (result.code, result.json["error"]["code"], result.json["error"]["side"]) == (1, "arm-timeout", "arm")
-    assert "az acr import-wait" in result.stderr
+    assert result.json["status"] == "cancelled"
+    for _ in range(2):  # what it says to type knows what it is about, and says it again
+        operation = result.json["error"]["recommendation"].split("'")[1]
+        result = az("acr", "import-wait", "--operation", operation, "--timeout", "1")
+        assert (result.json["status"], result.json["error"]["code"]) == ("cancelled", "arm-timeout")
+        assert (result.json["targets"], result.json["registry"]) == ([f"{new}:1"], TARGET)
+        assert result.json["changes"] == [{"target": f"{new}:1", "action": None, "before": None}]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -218,16 +226,28 @@ def test_no_wait_and_wait(sandbox, az, new):
     waited = az("acr", "import-wait", "--operation", begun.json["operation"])
     assert waited.code == 0, waited.stderr
     digest = tag_digest(sandbox.content(TARGET), new, "1")
-    for name in ("source", "registry", "targets", "sourceDigest"):
+    for name in ("source", "registry", "targets", "sourceDigest", "changes"):
         assert waited.json[name] == begun.json[name]
+    assert waited.json["changes"] == [{"target": f"{new}:1", "action": "create", "before": None}]
     assert (waited.json["status"], begun.json["digest"], waited.json["digest"]) == ("copied", None, digest)
     # the address alone is enough to wait, and then only what the service says is known
     alone = az("acr", "import-wait", "--operation", begun.json["operation"].partition("#")[0])
     assert (alone.code, alone.json["status"], alone.json["digest"]) == (0, "copied", None)
+    # nothing comes along with what is there already, and nothing that is there misses it
+    assert "do not come with --no-wait" in begun.stderr
+    same = az("acr", "import", "-n", "myregistry", "--source", f"{MCR}/hello-world", "-t", f"{new}:1", "--no-wait")
+    assert (same.json["status"], "do not come with" in same.stderr) == ("unchanged", False)
     later = images.image(new).push(sandbox.content(TARGET), new, "1").digest
     moved = az("acr", "import-wait", "--operation", begun.json["operation"])
     assert (moved.code, moved.json["error"]["code"]) == (1, "target-incomplete")
     assert later in moved.stderr and digest in moved.stderr
+    forced = az(*words(new, "-t", f"{new}:2", "--no-wait", "--force"))
+    waited = az("acr", "import-wait", "--operation", forced.json["operation"])
+    assert (waited.json["status"], waited.json["changes"]) == ("updated", forced.json["changes"])
+    assert [(change["action"], change["before"]) for change in waited.json["changes"]] == [
+        ("move", later),
+        ("create", None),
+    ]
     sandbox.world.service_faults = [ServiceFault(failed=(400, "InvalidParameters", "Error copying blobs"))]
     begun = az(*words(f"{new}-2", "--no-wait"))
     waited = az("acr", "import-wait", "--operation", begun.json["operation"])
@@ -242,7 +262,8 @@ POLLED = "https://management.azure.com/subscriptions/1/operationResults/2"
                                        "https://management.azure.com/subscriptions/1/resourceGroups",
                                        f"{POLLED}#digest=x",
                                        f"{POLLED}#registry=a/b",
-                                       f"{POLLED}#target=../x"])  # fmt: skip
+                                       f"{POLLED}#target=../x",
+                                       f"{POLLED}#target=a:1&before=x"])  # fmt: skip
 def test_only_operations_of_arm_are_waited_for(sandbox, az, operation):
     """Our token goes nowhere else."""
     mark = sandbox.log.mark()

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..content.digest import Digest
 from ..content.store import Outcome, Quota
-from ..errors import Blocked, Cancelled, EngineError
+from ..errors import Blocked, Cancelled, EngineError, TimedOut
 
 __all__ = ["Action", "Change", "CopyReport", "ItemResult", "Status", "Tally"]
 
@@ -48,8 +48,9 @@ class ItemResult:
     An unchanged image is seen by its digest alone, so its manifests and blobs are not counted. ``written``: the targets
     whose tag was written; they are complete, also after an interruption. ``source_digest`` is another than ``digest``
     where only some platforms were wanted. ``referrers``: how many vouch for the image at the source, and now at the
-    targets; those of an unchanged image's platforms are not looked for. ``changes``: one for each target, once it is
-    known what they name. ``quota``: of an image that is only planned, what its source still allows, if it says so.
+    targets, None where nobody can tell; those of an unchanged image's platforms are not looked for. ``changes``: one
+    for each target, once it is known what they name. ``quota``: of an image that is only planned, what its source still
+    allows, if it says so.
     """
 
     source: str
@@ -64,14 +65,14 @@ class ItemResult:
     written: tuple[str, ...] = ()
     error: EngineError | None = None
     source_digest: Digest | None = None
-    referrers: int = 0
+    referrers: int | None = 0
     changes: tuple[Change, ...] = ()
     quota: Quota | None = None
 
     def end_with(self, error: EngineError) -> None:
         """Be over because of this, with the status that it means."""
-        kinds: tuple[tuple[type[EngineError], Status], ...] = ((Cancelled, "cancelled"), (Blocked, "blocked"))
-        self.status = next((status for kind, status in kinds if isinstance(error, kind)), "failed")
+        given_up = isinstance(error, (Cancelled, TimedOut))
+        self.status = "cancelled" if given_up else "blocked" if isinstance(error, Blocked) else "failed"
         self.error = error
 
 
