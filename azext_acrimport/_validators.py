@@ -139,18 +139,18 @@ def _configured_engine(cmd: Any, namespace: Any) -> str:
     from .engine import is_registry_host
     from .registries.hosts import is_acr_host
 
-    configured: str = cmd.cli_ctx.config.get("acrimport", "engine", fallback="auto")
+    target = namespace.registry_name
+    outside = is_registry_host(target) and not is_acr_host(cmd.cli_ctx, target)
+    files = _is_layout(getattr(namespace, "source_image", ""))
+    if _hands_over(namespace) or namespace.platform or outside or files:
+        return "auto"
+    configured: str = cmd.cli_ctx.config.get("acrimport", "engine", fallback="") or "auto"
     if configured not in ENGINES:
         raise ValueError(
             f"acrimport.engine is configured as '{configured}', which is none of {', '.join(ENGINES)}.",
             "az config set acrimport.engine=auto",
         )
-    target = namespace.registry_name
-    outside = is_registry_host(target) and not is_acr_host(cmd.cli_ctx, target)
-    decided = (
-        _hands_over(namespace) or namespace.platform or outside or _is_layout(getattr(namespace, "source_image", ""))
-    )
-    return "auto" if decided else configured
+    return configured
 
 
 def validate_engine(cmd: Any, namespace: Any) -> None:
@@ -182,8 +182,8 @@ def validate_jobs(cmd: Any, namespace: Any) -> None:
     """Named, or configured; None lets the engine choose. Raises ValueError."""
     said, example = "--jobs", "--jobs 8"
     if namespace.jobs is None:
-        configured = cmd.cli_ctx.config.get("acrimport", "jobs", fallback=None)
-        if configured is None:
+        configured = cmd.cli_ctx.config.get("acrimport", "jobs", fallback="")
+        if not configured:
             return  # the engine chooses
         said, example = f"acrimport.jobs is configured as '{configured}', but", "az config set acrimport.jobs=8"
         namespace.jobs = int(configured) if configured.isdigit() else 0

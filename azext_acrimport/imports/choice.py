@@ -154,6 +154,12 @@ TABLE = (
         "both registries are in Azure, and more than 200 MB would move",
         early=False,
     ),
+    Row(
+        lambda facts: isinstance(facts.refusal, NetworkError),
+        "embedded",
+        "the import service is of no help here",
+        early=False,
+    ),
     Row(lambda facts: True, "embedded", "this machine reaches both registries", early=False),
 )
 
@@ -164,7 +170,9 @@ def run(job: Job, view: ProgressView) -> Outcome:
         return import_by_service(job, BY_NAME, view)
     early = early_row(job)
     if early and early.engine == "service" and job.options.engine == "auto":
-        return import_by_service(job, early.reason, view)
+        if job.options.no_wait:
+            return import_by_service(job, early.reason, view)
+        return _or_embedded(job, None, early, view)
     if job.options.engine == "embedded":
         return Outcome(_copied_here(job, lambda planned: True, view), "embedded", BY_NAME)
     rows = [early] if early else []
@@ -219,6 +227,8 @@ def _or_embedded(job: Job, refusal: EngineError | None, row: Row, view: Progress
         return outcome
     logger.warning("The import service failed: %s Trying once through this machine.", advice_for(error)[1])
     item = _copied_here(job, lambda planned: True, view)
+    if item.error and item.error.origin == "source" and Facts(job).source_is_unseen:
+        return outcome  # its door is closed to this machine, too, and the service has named the key
     return Outcome(item, "embedded", after(error))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -54,7 +54,7 @@ class Registry:
     names, so the host is a guess from its name.
     ``arm_tokens``: it takes tokens for Azure Resource Manager as well. ``by_repository``: it grants rights for single
     repositories (ABAC), which other roles hold; None when ARM has not told. ``soft_delete``, ``quarantine``: policies.
-    ``closed``: not open to every network.
+    ``closed``: not open to every network. ``untold``: why ARM could not be asked.
     """
 
     host: str
@@ -71,6 +71,7 @@ class Registry:
     soft_delete: bool = False
     quarantine: bool = False
     closed: bool = False
+    untold: EngineError | None = field(default=None, compare=False)
 
     @property
     def login_server(self) -> str:
@@ -130,6 +131,7 @@ class Directory:
             known = next((found for found in listed() if found.host == (home or host)), known)
         except EngineError as error:
             logger.info("%s is not looked up: %s", host, error)
+            known = replace(known, untold=None if isinstance(error, ArmDenied) else error)
         else:
             if resource_group and not known.resource_id:
                 where = f"resource group '{resource_group}' of subscription {self._active()}"
@@ -185,7 +187,8 @@ class Directory:
             yield from self._list(None, "source")
         except EngineError as error:
             failure = error
-        others = self._other_subscriptions()
+        with az_errors():
+            others = self._other_subscriptions()
         for start in range(0, len(others), AT_ONCE):
             some = [Ahead(partial(self._list_quietly, other)) for other in others[start : start + AT_ONCE]]
             for listing in some:

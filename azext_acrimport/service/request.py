@@ -25,7 +25,7 @@ MANAGED = ("basic", "standard", "premium")
 def require_target(target: Registry) -> None:
     """The service imports into registries that ARM shows us, and that are not classic ones."""
     if not target.resource_id:
-        raise ServiceError(
+        raise target.untold or ServiceError(
             _row("registry-not-found", "target"), "target", f"{target.host} was not found.", registry=target.host
         )
     if target.sku.lower() not in MANAGED:

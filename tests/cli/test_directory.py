@@ -18,6 +18,7 @@ from azext_acrimport.registries import connections, directory
 from azext_acrimport.registries.directory import Directory, Registry
 from azext_acrimport.registries.hosts import home_of, is_acr_host
 from azext_acrimport.registries.naming import targets_of
+from azext_acrimport.service.request import require_target
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -158,9 +159,14 @@ def test_target_that_is_not_found(arm, text, group, failure, code, said):
 
 @pytest.mark.parametrize("status", [403, 429, 503])
 def test_login_server_is_enough_where_arm_does_not_tell(arm, status):
-    """The registry itself is asked then."""
+    """The registry itself is asked then; for the service, which only ARM can ask, its trouble is told as it was."""
     found, _ = arm(**{ACTIVE: refusal(status)})
-    assert found.find_target("plain.azurecr.io") == Registry("plain.azurecr.io", is_acr=True)
+    target = found.find_target("plain.azurecr.io")
+    assert target == Registry("plain.azurecr.io", is_acr=True)
+    with pytest.raises(EngineError) as caught:
+        require_target(target)
+    codes = {403: "target-registry-not-found", 429: "arm-throttled", 503: "arm-unreachable"}
+    assert caught.value.code == codes[status]
 
 
 @pytest.mark.parametrize(

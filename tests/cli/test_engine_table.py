@@ -27,6 +27,7 @@ from azext_acrimport.service.image import import_by_service
 
 TARGET = Registry("target.azurecr.io", is_acr=True, resource_id="/t")
 SOURCE = Registry("source.azurecr.io", is_acr=True, resource_id="/s")
+UNSEEN = Registry("source.azurecr.io", is_acr=True, resource_id="/s", unseen=True)
 
 
 # outside Azure, and whether the service may reach it
@@ -84,7 +85,9 @@ def chosen(error=None, moving: int = 0, **facts) -> tuple[str, str]:
 def test_closed_doors(kind, side, engine):
     """A door that is closed here may be open for the service; a wrong password is wrong for both."""
     assert chosen(refusal(kind, side))[0] == engine
-    assert chosen(refusal(kind, side), target=Registry(TARGET.host, is_acr=True))[0] == "embedded"
+    alone, reason = chosen(refusal(kind, side), target=Registry(TARGET.host, is_acr=True))
+    assert alone == "embedded"
+    assert (reason == "this machine reaches both registries") != (kind in (NetworkError, TlsError))
     for host, public in PLACES:
         outside = chosen(refusal(kind, side), source=Registry(host))[0]
         silent = public and kind is NetworkError
@@ -110,9 +113,8 @@ def test_much_between_two_registries(facts, engine):
 
 def test_source_that_az_cannot_see_is_for_the_service():
     """Whatever this machine might guess of it; unless the service cannot."""
-    unseen = Registry("source.azurecr.io", is_acr=True, resource_id="/s", unseen=True)
-    assert chosen(source=unseen)[0] == "service"
-    assert chosen(source=unseen, target=Registry("localhost:5000"))[0] == "embedded"
+    assert chosen(source=UNSEEN)[0] == "service"
+    assert chosen(source=UNSEEN, target=Registry("localhost:5000"))[0] == "embedded"
 
 
 CONFIG = SimpleNamespace(config=SimpleNamespace(get=lambda *_, **__: ""))
@@ -168,6 +170,20 @@ def test_other_engine_is_tried_where_the_catalogue_says_so(row, monkeypatch):
     outcome = choice.run(job, None)
     assert begun == ["embedded", "service", *(["embedded"] if row.elsewhere else [])]
     assert (outcome.item.status == "copied") == row.elsewhere
+    job.source = UNSEEN
+    for job.options.no_wait, follows in ((False, row.elsewhere), (True, False)):
+        begun.clear()
+        choice.run(job, None)
+        assert begun == ["service", *(["embedded"] if follows else [])]
+
+
+def test_door_that_is_closed_to_both_is_opened_by_the_role_that_the_service_names(monkeypatch):
+    """Where az cannot see the source: what this machine was refused for there says less."""
+    row = next(row for row in CATALOGUE if (row.side, row.slug) == ("source", "role-missing"))
+    for side, engine in (("source", "service"), ("target", "embedded")):
+        job, begun = job_for(ServiceError(row, "source", ""), monkeypatch, error=Denied("host", origin=side))
+        job.source = UNSEEN
+        assert (choice.run(job, None).engine, begun) == (engine, ["service", "embedded"])
 
 
 @pytest.mark.parametrize(
