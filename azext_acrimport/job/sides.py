@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from knack.log import get_logger
@@ -225,11 +226,16 @@ def transport_to(
 
 
 def _told(provide: CredentialProvider, host: str, side: str) -> CredentialProvider:
-    """The same, with a word for --verbose about who we are there."""
+    """The same, with a word for --verbose about who we are there, and about each that takes its place."""
 
-    def telling() -> Credential:
-        credential = provide()
+    def told(credential: Credential) -> Credential:
         logger.info("%s (%s): signing in with %s", host, side, credential.mode)
-        return credential
+        following = credential.otherwise
 
-    return telling
+        def otherwise() -> Credential | None:
+            another = following() if following else None
+            return another and told(another)
+
+        return replace(credential, otherwise=otherwise) if following else credential
+
+    return lambda: told(provide())

@@ -9,8 +9,9 @@ import json
 
 import pytest
 
-from tests.sandbox import entra, images
+from tests.sandbox import entra, images, profile
 from tests.sandbox.world import FOREIGNER, OWNER, PULL, READER, TENANT, AzureRegistry
+from tests.support.az import Az
 from tests.support.content import tag_digest
 
 TARGET = "myregistry.azurecr.io"
@@ -97,8 +98,25 @@ def test_each_credential_is_tried_when_the_one_before_was_refused(sandbox, az, t
     host = f"{name}.azurecr.io"
     images.image(way).push(sandbox.content(host), "app", "1")
     environment = docker_config(tmp_path, host, "puller:puller-secret") if config else {}
-    result = az("acr", "import", "-n", "myregistry", "--source", f"{host}/app:1", "-t", f"{name}:1", **environment)
+    words = ("acr", "import", "-n", "myregistry", "--source", f"{host}/app:1", "-t", f"{name}:1", "--verbose")
+    result = az(*words, **environment)
     assert result.code == 0, result.stderr
+    last = {"docker": "the credential in", "anonymous": "anonymous"}[way.rpartition(", ")[2]]
+    assert result.stderr.rpartition("(source): signing in with ")[2].startswith(last)
+
+
+def test_nobody_has_to_be_signed_in_to_read_what_everybody_may(sandbox, tmp_path, extensions):
+    """The chain goes on where there is no az login; where that is what is lacking, it is what to type."""
+    sandbox.add_registry(AzureRegistry("everybody", anonymous_pull=True))
+    images.image("everybody").push(sandbox.content("everybody.azurecr.io"), "app", "1")
+    az = Az(tmp_path, sandbox.environment(), extensions=extensions)
+    profile.quiet(az.config)
+    words = ("acr", "import", "-n", sandbox.plain.address, "-t", "everybody:1", "--source")
+    result = az(*words, "everybody.azurecr.io/app:1")
+    assert result.code == 0, result.stderr
+    result = az(*words, f"mysourceregistry.azurecr.io/{WEB}")
+    assert (result.code, result.json["error"]["code"]) == (1, "source-unauthorized")
+    assert result.json["error"]["recommendation"].startswith("Sign in: az login.")
 
 
 def test_error_lists_all_that_was_tried(sandbox, az, tmp_path):
