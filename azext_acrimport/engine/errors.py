@@ -90,6 +90,8 @@ class EngineError(Exception):
     slug: ClassVar[str] = "failed"
     # members that are to be used as they are, not shown
     verbatim: ClassVar[frozenset[str]] = frozenset()
+    # tags that may have been meant instead of one that is not there
+    closest: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, origin: Origin = "local", subject: str = "") -> None:
         self.message = message

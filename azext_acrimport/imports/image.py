@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from knack.log import get_logger
 
 from .._options import ImportOptions
 from ..engine import EngineError, InvalidReference, ItemResult, Reference
-from ..job.job import Outcome
+from ..job.job import Job, Outcome
 from ..job.sides import Sides
 from ..output import errors
 from ..output.result import to_result
@@ -20,6 +21,10 @@ from ..registries.naming import targets_of
 from .choice import run
 
 logger = get_logger(__name__)
+
+# To look for a tag that was meant: a longer list, and more seconds, are not worth the wait.
+TAG_PAGES = 3
+PATIENCE = 5.0
 
 
 def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
@@ -36,6 +41,7 @@ def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
                 view.is_about(f"Importing {source} to {registry}", ", ".join(outcome.item.targets))
                 warn_of_quarantine(job.target)
                 outcome = run(job, view)
+                find_closest(job, outcome.item.error)
         except EngineError as error:
             outcome.item.end_with(error)
         item = outcome.item
@@ -68,6 +74,17 @@ def told(
         checked=outcome.checked,
         dry_run=dry_run,
     )
+
+
+def find_closest(job: Job, error: EngineError | None) -> None:
+    """Tell an error about a tag that is not there which ones are nearly so, where the source lists its tags."""
+    tag = getattr(job.reference, "identifier", ":")
+    if error is None or error.code != "source-not-found" or ":" in tag:
+        return
+    from difflib import get_close_matches
+
+    with suppress(EngineError), job.connected() as (request, cancellation), cancellation.within(PATIENCE):
+        error.closest = tuple(get_close_matches(tag, request.source.list_tags(TAG_PAGES) or ()))
 
 
 def _as_typed(options: ImportOptions) -> tuple[str, ...]:

@@ -22,6 +22,9 @@ AGAIN = "Run the same command again."
 # where something has been copied before it failed
 SKIPPING = "Run the same command again: what was copied is skipped."
 
+SIGN_IN_THERE = (
+    "Or sign in for a larger limit: --username NAME --password @FILE, with an access token of Docker Hub in FILE."
+)
 # another az login would lose the identity that the target wants
 FOREIGN_SIGN_IN = (
     "az account get-access-token --tenant TENANT --resource https://containerregistry.azure.net --query accessToken "
@@ -44,7 +47,11 @@ def advice_for(error: EngineError, *, many: bool = False, moved: bool = False) -
     for kind in type(error).__mro__:
         if kind in ADVICE:
             told, message, recommendation = ADVICE[kind](error)
+            if error.origin in ("source", "target") and error.origin not in message:
+                message = f"{message.rstrip('.')} ({error.origin})."
             recommendation = _of_listing(error) or (many and _of_many(error)) or recommendation
+            if error.closest:
+                recommendation = f"The closest tags: {', '.join(error.closest)}. {recommendation}"
             return told, message, recommendation.replace(AGAIN, SKIPPING) if moved else recommendation
     raise error
 
@@ -127,9 +134,10 @@ def _login(error: EngineError) -> str:
     if "credential" in error.mode:
         return "Sign in again with docker login, or pass --username and --password."
     if error.mode == "anonymous":
+        first = "Sign in: az login. Or pass" if _is_acr(error.host) else "Pass"
         return (
-            "Pass --username and --password. Many registries also answer so when there is no such repository: check "
-            "its name."
+            f"{first} --username and --password. Many registries also answer so when there is no such repository: "
+            "check its name."
         )
     return (
         "Check --username and --password. Many registries also answer so when there is no such repository: check its "
@@ -215,6 +223,9 @@ def _not_found(error: Any) -> Advice:
 
 
 def _disallowed(error: Any) -> Advice:
+    if "IMAGE_QUARANTINED" in error.codes:
+        message = f"{_where(error)} keeps the image in quarantine, and you may not see it.{_said(error)}"
+        return azclierror.ForbiddenError, message, catalogue.QUARANTINED.advice
     name, repository = error.host.split(".")[0], error.repository
     if not _is_acr(error.host):
         message = f"{_where(error)} does not allow this in{_what(error)}.{_said(error)}"
@@ -246,6 +257,8 @@ def _rate_limited(error: Any) -> Advice:
         return _quota(error, f"{_whose(error)} limit of pulls at {_where(error)} is used up.{_said(error)}")
     wait = f"; it asks to wait {human_time(error.retry_after)}" if error.retry_after else ""
     advice = f"{AGAIN} If it limits again, ask more slowly: --jobs 1"
+    if error.host == "docker.io" and error.mode in ("", "anonymous"):
+        advice += f". {SIGN_IN_THERE}"
     return azclierror.AzureResponseError, f"{_where(error)} limits requests{wait}.{_said(error)}", advice
 
 
@@ -256,8 +269,11 @@ def _quota(error: Any, message: str) -> Advice:
         f"Its window is {human_time(error.window)}, so the limit ends at {ends} at the latest; run the same command "
         "again then."
     )
-    more = "Or sign in for a larger one: --username NAME --password @FILE, with an access token of Docker Hub in FILE."
-    return azclierror.AzureResponseError, message, f"{when} {more}" if error.mode in ("", "anonymous") else when
+    return (
+        azclierror.AzureResponseError,
+        message,
+        f"{when} {SIGN_IN_THERE}" if error.mode in ("", "anonymous") else when,
+    )
 
 
 def _whose(error: Any) -> str:

@@ -17,7 +17,7 @@ from ..engine import Cancelled, EngineError, foreign_text, redact_url
 GUID = r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}"
 CORRELATION = re.compile(rf"Correlation ?ID:?\s*'?({GUID})'?\.?", re.IGNORECASE)
 OPERATION = re.compile(r"Operation (registries-[0-9a-f-]+) failed\.?", re.IGNORECASE)
-ENVELOPE = re.compile(r"Deployment failed\.|Resource /subscriptions/\S+|Code: \w+|Message:", re.IGNORECASE)
+ENVELOPE = re.compile(r"Deployment failed\.|Resource /subscriptions/\S+|\bCode: \w+|Message:", re.IGNORECASE)
 # Who asked, and, where there is one, the object id that a role assignment takes.
 CLIENT = re.compile(r"client '([^']+)'(?: with object id '([^']+)')?", re.IGNORECASE)
 # What it puts before the answer of the source: until 2024, and since.
@@ -61,6 +61,13 @@ THROTTLED = Known(
     "Azure Resource Manager limits requests. An import that has begun goes on.",
     "Run the same command again in some minutes.",
     elsewhere=True,
+)
+QUARANTINED = Known(
+    "quarantined",
+    "named",
+    r"IMAGE_QUARANTINED",
+    "The image is in quarantine, and you may not see it.",
+    "Ask for its release, or for the role AcrQuarantineReader.",
 )
 CATALOGUE: tuple[Known, ...] = (
     Known(
@@ -111,13 +118,7 @@ CATALOGUE: tuple[Known, ...] = (
         "The request named no target.",
         "Add --image repository:tag, or --repository repository.",
     ),
-    Known(
-        "quarantined",
-        "named",
-        r"IMAGE_QUARANTINED",
-        "The image is in quarantine, and you may not see it.",
-        "Ask for its release, or for the role AcrQuarantineReader.",
-    ),
+    QUARANTINED,
     Known(
         "cache-rule",
         "arm",
@@ -146,7 +147,7 @@ CATALOGUE: tuple[Known, ...] = (
         "source",
         r"is not allowed access|aka\.ms/acr/firewall|Reason: Forbidden.*\"?DENIED",
         "The source registry does not let the service's address in.",
-        "Name the source by its resource ID, and let trusted services in: az acr update --name {name} "
+        "Name the source by its resource ID, with --registry, and let trusted services in: az acr update --name {name} "
         "--allow-trusted-services true. Or copy from a network that it lets in: --engine embedded.",
         elsewhere=True,
     ),

@@ -215,7 +215,7 @@ def not_azure(host: str) -> NotAzure:
     """The service was named, and cannot know this target."""
     return NotAzure(
         f"The import service imports into Azure container registries, and {host} is none.",
-        "Copy through this machine: --engine embedded.",
+        "Copy through this machine: --engine embedded, and no --no-wait.",
     )
 
 

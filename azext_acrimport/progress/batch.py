@@ -81,7 +81,7 @@ class BatchView(ProgressView):
             self._line(f"  and {len(failed) - SHOWN_FAILURES} more, which are in the result")
         if hub := totals["hub"]:
             self._line(f"  {hub_words(hub)}")
-        if dry_run:
+        if dry_run and names_failures:
             self._line("Nothing was changed: this was a dry run.")
 
     def _tell_failure(self, item: dict[str, Any]) -> None:

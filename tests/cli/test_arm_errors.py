@@ -126,6 +126,7 @@ def test_words_of_the_registry_are_kept_and_the_envelope_is_not():
     error = understand(text)
     assert error.words == "Invalid message Unauthorized Unauthorized. UNAUTHORIZED who are you?"
     assert (error.request_id, error.operation) == (GUID, f"registries-{GUID}")
+    assert understand("Code: Odd StatusCode: 403, Reason: Forbidden").words == "StatusCode: 403, Reason: Forbidden"
 
 
 def test_signed_addresses_are_not_shown():

@@ -9,7 +9,7 @@ import pytest
 from azure.cli.core import azclierror
 
 from azext_acrimport import engine
-from azext_acrimport.output import advice, catalogue, errors
+from azext_acrimport.output import advice, catalogue, errors, problem
 from azext_acrimport.output.catalogue import understand
 from tests.support.scripted import Script, answer, transport
 
@@ -47,7 +47,9 @@ def sample(kind: type[engine.EngineError], host: str = "myregistry.azurecr.io", 
 def test_error_is_mapped(kind, host, mode):
     """Directly, not through its parent; code, message and recommendation are for people."""
     assert kind in advice.ADVICE
-    mapped = errors.to_azclierror(sample(kind, host, mode=mode))
+    error = sample(kind, host, mode=mode)
+    mapped = errors.to_azclierror(error)
+    assert error.origin == "local" or error.origin in errors.to_json(error)["message"]
     assert isinstance(mapped, azclierror.AzCLIError)
     assert type(mapped) not in (azclierror.AzCLIError, azclierror.UserFault, azclierror.ClientError)
     assert mapped.error_msg.endswith("]")
@@ -131,7 +133,12 @@ GUID = "12345678-90ab-cdef-1234-567890abcdef"
         (engine.Denied("r.azurecr.io", origin="target", mode=MANAGED),
                  False, "--assignee IDENTITY"),
         (engine.Unauthorized("registry.corp", origin="target", mode="anonymous"), False, "docker login registry.corp"),
-        (engine.Unauthorized("registry.corp", origin="source", mode="anonymous"), False, "--username"),
+        (engine.Unauthorized("registry.corp", origin="source", mode="anonymous"), False, "Pass --username"),
+        (engine.Unauthorized("r.azurecr.io", origin="source", mode="anonymous"), False, "az login. Or pass --username"),
+        (engine.RateLimited("docker.io", origin="source", mode="anonymous"), False, "1. Or sign in for a larger"),
+        (engine.RateLimited("docker.io", origin="source", mode="user name"), False, "--jobs 1"),
+        (engine.RateLimited("registry.corp", origin="source", mode="anonymous"), False, "--jobs 1"),
+        (problem.not_azure("registry.corp"), False, "--engine embedded, and no --no-wait"),
         (understand(LINKED.format(GUID), arm_code="LinkedAuthorizationFailed"), False,
          f"--assignee {GUID} --scope $(az acr show"),
         (understand("The client 'x' with object id 'y' does not have authorization to perform action",

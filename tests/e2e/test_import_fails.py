@@ -29,7 +29,12 @@ TARGET = "myregistry.azurecr.io"
             "source-not-found",
             "hello-world:v99 (source) does not exist",
         ),
-        ("--source mysourceregistry.azurecr.io/app/web:v99", 3, "source-not-found", "az acr repository show-tags"),
+        (
+            "--source mysourceregistry.azurecr.io/app/web:v11",
+            3,
+            "source-not-found",
+            "tags: v1. See which tags there are: az acr",
+        ),
         ("--source mysourceregistry.azurecr.io/no/such:v1", 3, "source-not-found", "no/such:v1 (source)"),
         ("--source docker.io/sandboxuser/private:1.0", 1, "source-unauthorized", "--username"),
         (

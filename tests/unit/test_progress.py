@@ -305,6 +305,13 @@ def test_dry_run_says_what_would_move():
     )
 
 
+def test_operation_of_which_only_the_address_is_known_has_no_names():
+    """It was cut off from what --no-wait has put behind it."""
+    assert last_word(ItemResult("", (), status="copied", seconds=2.0), "service") == (
+        "Imported, by the import service in 2.0 s."
+    )
+
+
 def test_batch_ends_with_a_summary():
     """And with what to do about each failure."""
     stream = io.StringIO()
@@ -325,6 +332,8 @@ def test_only_failure_of_a_batch_is_told_once():
     stream = io.StringIO()
     batch(stream=stream).view.end_batch(REPORT, dry_run=False, names_failures=False)
     assert "No." not in stream.getvalue() and SUMMARY in stream.getvalue()
+    batch(stream=stream).view.end_batch(REPORT, dry_run=True, names_failures=False)
+    assert "Nothing was changed" not in stream.getvalue()
 
 
 def test_batch_does_not_say_that_it_knows_all_when_it_does_not():
@@ -334,6 +343,7 @@ def test_batch_does_not_say_that_it_knows_all_when_it_does_not():
     for known in ({"copied": 5000}, None):
         summary = REPORT["summary"] | {"copied": 0, "failed": 0, "planned": 2, "hub": None, "bytes": known}
         batch(stream=stream).view.end_batch({"summary": summary, "items": [unread]}, dry_run=True)
+        assert stream.getvalue().endswith("Nothing was changed: this was a dry run.\n")
     assert [line for line in stream.getvalue().splitlines() if line.startswith("2 images")] == [
         "2 images: 2 planned; at least 5.0 KB to copy; in 1 min 3 s.",
         "2 images: 2 planned; how much would move is not known; in 1 min 3 s.",
