@@ -19,6 +19,7 @@ from ..engine import (
 )
 from ..job.job import Outcome, facts_of
 from ..output.catalogue import TIMED_OUT, ServiceError, ServiceGoesOn
+from ..output.problem import az_errors
 from ..progress.view import ProgressView
 from ..registries.arm import Arm
 from ..registries.deadline import Deadline
@@ -60,9 +61,9 @@ def wait_for(
             said, "Give the operation as it was returned, in quotes, or without # and what follows."
         ) from None
     outcome = Outcome(item, "service", "it was handed over to the service", checked=False)
-    operation = Operation(Arm(cli_ctx, path[2]), url, target=registry or "")
     try:
-        body = waited(operation, deadline, view)
+        with az_errors():
+            body = waited(Operation(Arm(cli_ctx, path[2]), url, target=registry or ""), deadline, view)
         tags = tuple(name for name, state in body.items() if name != "status" and isinstance(state, str))
         item.targets = item.written = item.targets or tags
         if registry and targets:

@@ -117,6 +117,10 @@ def test_nobody_has_to_be_signed_in_to_read_what_everybody_may(sandbox, tmp_path
     result = az(*words, f"mysourceregistry.azurecr.io/{WEB}")
     assert (result.code, result.json["error"]["code"]) == (1, "source-unauthorized")
     assert result.json["error"]["recommendation"].startswith("Sign in: az login.")
+    operation = "https://management.azure.com/subscriptions/1/operationResults/2#registry=a.azurecr.io&target=a:1"
+    waited = az("acr", "import-wait", "--operation", operation).json
+    assert (waited["error"]["code"], waited["registry"], waited["targets"]) == ("arm-sign-in", "a.azurecr.io", ["a:1"])
+    assert waited["changes"] == [{"target": "a:1", "action": None, "before": None}]
 
 
 def test_error_lists_all_that_was_tried(sandbox, az, tmp_path):
