@@ -32,11 +32,20 @@ CONNECTIONS = 6
 class Foresight:
     """Of one registry, until it has answered for the first time."""
 
-    def __init__(self, registry: str, transport: Transport, tokens: TokenProvider, hints: RegistryHints) -> None:
+    def __init__(
+        self,
+        registry: str,
+        transport: Transport,
+        tokens: TokenProvider,
+        hints: RegistryHints,
+        begins: Callable[[str], None] = lambda base: None,
+    ) -> None:
+        """``begins``: told of the registry's ``https://host`` when it is taken to be as it always was."""
         self._registry = registry
         self._transport = transport
         self._tokens = tokens
         self._hints = hints
+        self._begins = begins
         self._is_over = False
 
     def header(self, base: str, scopes: Iterable[Scope]) -> str | None:
@@ -53,6 +62,7 @@ class Foresight:
         transport, scopes = self._transport, tuple(scopes)
         transport.open_ahead(f"{base}/v2/", CONNECTIONS)
         transport.open_ahead(realm.url, 1, sent_by=realm.asked_at)
+        self._begins(base)
         ahead = Ahead(lambda: self._tokens.presumed(realm, scopes))
         until = transport.cancellation.now() + PATIENCE
 

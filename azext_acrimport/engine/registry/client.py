@@ -70,8 +70,8 @@ class RegistryClient:
         self.transport = transport
         hints = hints or RegistryHints()
         self.tokens = TokenProvider(host, transport, provide, hints, acr=acr)
-        self._foresight = Foresight(host, transport, self.tokens, hints)
         self._early = EarlyConnections(host, transport, hints)
+        self._foresight = Foresight(host, transport, self.tokens, hints, self._early.has_answered)
         transport.names[host] = registry
         self._base = ""
         self._admissions = Admissions()
@@ -263,7 +263,6 @@ class RegistryClient:
             return answer, self.tokens.learn(Challenge.parse_all(header), url), refused
 
         if only_enter and not self._is_met and not self.meter and self._foresight.header(self.base, scopes):
-            self._early.has_answered(self._base)
             return None
         met = self._met_by(lambda: self._foresight.first(ask, self.base, scopes)) if ours else None
         authorization, asked = met or (self.tokens.authorization(scopes) if ours else None, None)
