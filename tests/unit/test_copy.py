@@ -78,6 +78,17 @@ def test_connections_for_many_images_are_expected_at_once(jobs, expected):
     assert (source.expected, target.expected) == (expected, [])
 
 
+@pytest.mark.parametrize(("jobs", "expected"), [(4, [2]), (3, [])])
+def test_sources_share_the_connections_that_are_expected(jobs, expected):
+    """However many there are, a process has only so many."""
+    tags = [str(number) for number in range(5)]
+    sources = [MemoryStore(f"source{number}.test").hold(IMAGE, *tags) for number in range(2)]
+    target = MemoryStore("target.test").hold(IMAGE, *tags)
+    requests = [CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in tags for source in sources]
+    copy_images(requests, Cancellation(), jobs=jobs)
+    assert [source.expected for source in sources] == [expected, expected]
+
+
 @pytest.mark.parametrize("host", ["source.test", "docker.io"])
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_manifest_of_a_new_tag_is_read_by_its_tag(host, jobs):

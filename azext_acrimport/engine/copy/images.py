@@ -118,11 +118,15 @@ class _Run:
         await self._each(again)
 
     def _expect(self) -> None:
-        """Have connections opened to each source of many images: all of them will be asked for there."""
+        """Have connections opened to each source of many images: all of them will be asked for there.
+
+        To all sources together no more than there will be requests at once.
+        """
+        sources = {request.source.registry: request.source for request in reversed(self._requests)}
         for registry, count in Counter(request.source.registry for request in self._requests).items():
-            if count > 1 and not self._driver.inline:
-                source = next(one.source for one in self._requests if one.source.registry == registry)
-                source.expect(min(count, self._driver.jobs))
+            connections = min(count, self._driver.jobs // len(sources))
+            if connections > 1:
+                sources[registry].expect(connections)
 
     async def _each(self, numbers: Iterable[int]) -> None:
         self._end = self._driver.promise()
