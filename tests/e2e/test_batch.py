@@ -81,6 +81,35 @@ def test_five_hundred_tags_move_each_blob_once(sandbox, az, hub):
     assert not sandbox.log.find(since=mark, host=TARGET, method="P.*", path="/v2/")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(500),
+        Response(403),
+        Response(404, {}, b'{"errors":[{"code":"TAG_UNKNOWN"}]}'),
+        Response(429, {"Retry-After": "0"}),
+        Response(200, {"Content-Type": "text/html"}, b"<html>sign in</html>"),
+        Response(404, {}, b'{"errors":[{"code":"NAME_UNKNOWN"}]}'),
+    ],
+    ids=["error", "refused", "unknown", "throttled", "of a proxy", "a lie"],
+)
+def test_list_of_tags_that_is_of_no_use(sandbox, az, answer):
+    """Each tag is asked for by itself; where the list denies the repository, when it is to be written. Nothing is."""
+    tags = [f"1.{number}" for number in range(12)]
+    for host in (MCR, TARGET):
+        push(sandbox.content(host), "listed/app", *tags)
+    sandbox.faults.add(host=TARGET, path="/acr/v1/listed/app/_tags", times=999, answer=answer)
+    mark = sandbox.log.mark()
+    result = az(*BATCH, "--source", f"{MCR}/listed/app")
+    assert result.code == 0, result.stderr
+    lied = b"NAME_UNKNOWN" in answer.body
+    assert Counter(status for _, status in states(result)) == (
+        {"unchanged": 1, "copied": 11} if lied else {"unchanged": 12}
+    )
+    asked = sandbox.log.find(since=mark, host=TARGET, path="/v2/listed/app/manifests/1", status=200)
+    assert [entry["method"] for entry in asked] == ["HEAD"] * 12
+
+
 def test_what_fails_leaves_all_others_done(sandbox, az, tmp_path):
     """A missing tag, a denied repository, a damaged blob, a conflict, throttled to the end: with code, side, advice."""
     source, target = sandbox.content(MCR), sandbox.content(TARGET)
