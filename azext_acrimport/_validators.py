@@ -194,7 +194,7 @@ def validate_jobs(cmd: Any, namespace: Any) -> None:
 def _validate_source(cli_ctx: Any, namespace: Any) -> None:
     """With --registry the host is not known yet, but what it will be like: the handler puts it in front."""
     from .engine import InvalidReference, LayoutReference, Reference, is_registry_host, parse_location
-    from .registries.hosts import suffix_of
+    from .registries.hosts import most_likely_host
 
     text = namespace.source_image
     try:
@@ -207,7 +207,7 @@ def _validate_source(cli_ctx: Any, namespace: Any) -> None:
         registry = namespace.source_registry
         image = in_source(cli_ctx, registry, text)
         if not is_registry_host(registry):
-            registry = registry.rpartition("/")[2] + (suffix_of(cli_ctx) or ".invalid")
+            registry = most_likely_host(cli_ctx, registry) or "registry.invalid"
         Reference.parse(f"{registry}/{image}")
     except InvalidReference as error:
         raise ValueError(error.message, _how_to_write(text)) from None

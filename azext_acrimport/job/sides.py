@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -168,7 +167,7 @@ class Sides:
         """
         host = most_likely_host(self._cli_ctx, self._options.registry_name)
         if host and self._begins_early:
-            with contextlib.suppress(CredentialError):  # which is told when it is needed
+            with suppress(CredentialError):  # which is told when it is needed
                 place = transport_to(self._cli_ctx, "target", host, self._cancellation)
                 self._early = host, self._stack.enter_context(place)
                 self._early[1].open_ahead(f"https://{host}/v2/", 1)
