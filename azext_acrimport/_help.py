@@ -6,16 +6,22 @@ from knack.help_files import helps
 helps["acr import"] = r"""
 type: command
 short-summary: Import an image or OCI artifact from any registry into an Azure container registry, without Docker.
-long-summary: |
+long-summary: >
     The image comes with all its platforms, signatures, SBOMs and
     attestations, and keeps its digest. It moves through this machine, or by
     the registry's own service where this machine may not go, or where much
     would move inside Azure. What the target has already does not move. The
     tag is written last: it names a complete image, or is as it was.
 
+
     The result goes to standard output, everything else to standard error.
     Exit code 0: imported, or there already. 1: failed. 2: wrong usage.
     3: the source or a registry does not exist.
+parameters:
+  - name: --source
+    long-summary: |
+        Or files of this machine: docker-archive:FILE[:REPOSITORY:TAG],
+        oci-archive:FILE[:TAG], or oci:DIR[:TAG].
 examples:
   - name: From Docker Hub, with all platforms
     text: |
@@ -135,16 +141,22 @@ examples:
 helps["acr import-batch"] = r"""
 type: command
 short-summary: Import many images from a list, a file, repositories by patterns, or a whole registry.
-long-summary: |
+long-summary: >
     Each layer moves once, however many images share it. A failure stops
     nothing else, and the report says what has become of each image. The same
     command again does only what is missing: an image that is there costs one
     request to each side, and no pull at Docker Hub. Repositories keep their
     path, unless --prefix, --strip-prefix or a target in the file changes it.
 
+
     The report goes to standard output, also after a failure; everything else
     to standard error. Exit code 0: all imported, or there already. 1: something
     failed. 2: wrong usage. 3: the target or the only source does not exist.
+parameters:
+  - name: --shard
+    long-summary: |
+        $(System.JobPositionInPhase)/$(System.TotalJobsInPhase)
+        shares it out among the jobs of Azure Pipelines.
 examples:
   - name: The images of a list, one a line; a second word is the name in the target
     text: |

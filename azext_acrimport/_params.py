@@ -122,8 +122,7 @@ def _import_arguments(c: Any) -> None:
         "source_image",
         options_list=["--source"],
         action=Single,
-        help="The image to import: registry/repository:tag, or registry/repository@digest. Without a tag: latest. "
-        "Or files of this machine: docker-archive:FILE[:REPOSITORY:TAG], oci-archive:FILE[:TAG], or oci:DIR[:TAG].",
+        help="The image to import: registry/repository:tag, or registry/repository@digest. Without a tag: latest.",
     )
     c.argument(
         "target_tags",
@@ -204,8 +203,7 @@ def _batch_arguments(c: Any) -> None:
     c.argument(
         "shard",
         arg_group=CONTENT,
-        help="I/N: only the I-th of N equal parts, the same parts every time, for jobs side by side. In Azure "
-        "Pipelines: $(System.JobPositionInPhase)/$(System.TotalJobsInPhase).",
+        help="I/N: only the I-th of N equal parts, the same parts every time, for jobs side by side.",
     )
     c.argument(
         "referrers",

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import sys
+from shutil import get_terminal_size
 from typing import Any
 
 from azure.cli.core import AzCommandsLoader
 from azure.cli.core.commands import CliCommandType
 
 from . import _help  # noqa: F401  az finds help pages by what this import registers
+
+# Names of options take half of that; what explains them needs some room beside them.
+NARROWEST = 60
 
 
 class AcrImportCommandsLoader(AzCommandsLoader):
@@ -48,3 +53,10 @@ class AcrImportCommandsLoader(AzCommandsLoader):
         from ._params import load_arguments
 
         load_arguments(self)
+        self._fit_help()
+
+    def _fit_help(self) -> None:
+        """az breaks the lines of each page at 100 columns, which a narrower terminal then breaks once more."""
+        page = getattr(getattr(self.cli_ctx, "invocation", None), "help", None)
+        if page is not None and sys.stdout.isatty():
+            page.textwrap_width = min(max(get_terminal_size().columns, NARROWEST), page.textwrap_width)
