@@ -22,11 +22,10 @@ from .content.platform import Platform
 from .content.reference import Reference, is_registry_host, parse_repository_tag
 from .content.store import Quota, Source, TagPage, Target
 from .content.stream import Body
-from .copy.blobs import BlobPlaces
-from .copy.image import Planned
-from .copy.images import copy_images
+from .copy.images import copy_images, prepare
+from .copy.places import BlobPlaces
+from .copy.plan import Attachment, Planned
 from .copy.progress import Progress
-from .copy.referrers import Attachment
 from .copy.report import Change, CopyReport, ItemResult, Tally
 from .copy.request import CopyRequest, Destination
 from .errors import (
@@ -152,5 +151,6 @@ __all__ = [
     "open_location",
     "parse_location",
     "parse_repository_tag",
+    "prepare",
     "redact_url",
 ]

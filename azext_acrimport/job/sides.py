@@ -27,6 +27,7 @@ from ..engine import (
     RegistryRepository,
     Transport,
     open_location,
+    prepare,
 )
 from ..output import problem
 from ..output.waits import Waits
@@ -74,9 +75,9 @@ class Sides:
         options, deadline = self._options, self._deadline
         ahead = None if options.jobs == 1 else Ahead(self._find_source)
         self._greet_target()
-        target = deadline.wait_for(
-            lambda: self._directory.find_target(options.registry_name, options.resource_group_name)
-        )
+        looked_up = Ahead(lambda: self._directory.find_target(options.registry_name, options.resource_group_name))
+        prepare()  # while they answer
+        target = looked_up.result(deadline.check)
         found = ahead.result(deadline.check) if ahead else deadline.wait_for(self._find_source)
         reference, source, image = found
         if source and source.host == target.host:

@@ -29,6 +29,7 @@ class MemoryStore:
         self.quota: Quota | None = None
         self.calls: list[tuple[str, str]] = []
         self.expected: list[int] = []
+        self.entered: list[str] = []
         self.wants_token = False
         self.before: Callable[[str, str], None] = lambda method, what: None
         self.lock = threading.Lock()
@@ -53,6 +54,10 @@ class MemoryStore:
     def expect(self, requests: int) -> None:
         """As ``Source.expect``."""
         self.expected.append(requests)
+
+    def enter_ahead(self, identifier: str) -> None:
+        """As ``Source.enter_ahead``."""
+        self.entered.append(identifier)
 
     def enter(self, identifier: str) -> Descriptor | None:
         """As ``Source.enter``; one that wants a token tells nothing before."""

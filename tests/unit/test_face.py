@@ -21,7 +21,7 @@ PUBLIC = """
     TagConflict TagPage Tally Target TimedOut TlsError TooLarge Transport TransportOptions Truncated
     Unauthorized UnsupportedManifest UploadLost Wait copy_images foreign_text is_loopback is_registry_host
     list_repositories list_tags network_error open_location parse_location
-    parse_repository_tag redact_url
+    parse_repository_tag prepare redact_url
 """.split()
 
 

@@ -20,8 +20,8 @@ ENGINE = {
     "auth": "challenge scope credential token realm remembered service renewal provider foresight",
     "registry": "quota early client pages listing acr download ranges upload manifests referrers repository",
     "files": "location folder gzipped headers tar layout archive",
-    "copy": """request measure report progress limits queues workers loop driver once readings standing blobs platforms
-        tags referrers resolution tree missing puts bringing image images""",
+    "copy": """request measure report places plan progress limits queues workers loop driver once readings standing
+        blobs platforms tags referrers resolution tree missing puts bringing image run images""",
 }
 # and only these packages besides
 MAY_KNOW = {

@@ -24,7 +24,7 @@ from azext_acrimport.engine import (
     copy_images,
 )
 from azext_acrimport.engine.copy import driver as driver_module
-from azext_acrimport.engine.copy import images as images_module
+from azext_acrimport.engine.copy import run as run_module
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy
 
@@ -454,7 +454,7 @@ def test_image_that_is_planned_when_another_has_failed_is_not_written(monkeypatc
     """It was begun before, and found out all that it wanted."""
     failed = threading.Event()
 
-    class Telling(images_module.ImageCopy):
+    class Telling(run_module.ImageCopy):
         async def run(self) -> None:
             try:
                 await super().run()
@@ -462,7 +462,7 @@ def test_image_that_is_planned_when_another_has_failed_is_not_written(monkeypatc
                 if self.request.identifier == "gone":
                     failed.set()
 
-    monkeypatch.setattr(images_module, "ImageCopy", Telling)
+    monkeypatch.setattr(run_module, "ImageCopy", Telling)
     source, target = stores(IMAGE)
     source.before = lambda method, what: failed.wait(30) if (method, what) == ("resolve", "1") else None
     requests = [CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in ("1", "gone")]
@@ -502,3 +502,14 @@ def test_images_complete_one_after_the_other(monkeypatch, jobs):
     at_half = sum(method == "tag" for method, _ in written[: blobs[len(blobs) // 2]])
     assert 30 - jobs // 2 <= at_half <= 30
     assert max(abs(number - place) for place, number in enumerate(tags)) <= jobs // 4
+
+
+@pytest.mark.parametrize(("jobs", "entered"), [(None, ["1"]), (2, ["1"]), (1, [])])
+def test_first_source_lets_us_in_while_the_rest_is_loaded(jobs, entered):
+    """Not with one job, which does one thing after the other."""
+    source, target = stores(IMAGE)
+    source.hold(IMAGE, "2")
+    requests = [CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in ("1", "2")]
+    report = copy_images(requests, Cancellation(), jobs=jobs)
+    assert [item.status for item in report.items] == ["copied", "copied"]
+    assert source.entered == entered

@@ -57,6 +57,9 @@ class Source(Protocol):
         By then it may be known whether ``resolve`` or ``read`` is to ask it.
         """
 
+    def enter_ahead(self, identifier: str) -> None:
+        """Begin to: the next ``enter`` returns, or raises, what comes of it. Returns at once."""
+
     def resolve(self, identifier: str) -> Descriptor:
         """What this tag or digest names now. Size may be -1. Raises NotFound when it names nothing."""
 

@@ -24,12 +24,13 @@ from .bringing import Bringing
 from .driver import Driver, gather
 from .limits import Kind
 from .missing import Missing, levels, missing_at, own_missing
+from .plan import Attachment, Planned
 from .platforms import select
 from .progress import Share, Totals
 from .puts import Puts, Stored
 from .queues import Rank
 from .readings import Readings
-from .referrers import QUESTIONS, Attachment, Attachments, put_cosigned
+from .referrers import QUESTIONS, Attachments, put_cosigned
 from .report import ItemResult
 from .request import CopyRequest, Destination
 from .resolution import AT_FIRST, Resolution
@@ -37,25 +38,13 @@ from .standing import Standing
 from .tags import Tags, put_tag
 from .tree import Tree
 
-__all__ = ["ImageCopy", "Planned", "Shared"]
+__all__ = ["ImageCopy", "Shared"]
 
 T = TypeVar("T")
 
 # Connections a side for an image whose blobs are known: more at once fill a line by themselves, and a greeting costs a
 # millisecond of CPU.
 AT_MOST = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """An image of which all is known that must be done. ``counted``: the result's blobs and bytes tell what would
-    happen to each.
-    """
-
-    request: CopyRequest
-    result: ItemResult
-    attachments: tuple[Attachment, ...]
-    counted: bool
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from ..content.descriptor import Descriptor
@@ -18,12 +17,13 @@ from ..content.store import Source, Target
 from ..errors import ManifestError, NotFound, Origin, TagConflict
 from .driver import both, gather
 from .limits import Kind
+from .plan import Attachment
 from .queues import Rank
 from .readings import Readings
 from .report import ItemResult
 from .request import CopyRequest, Destination
 
-__all__ = ["QUESTIONS", "Attachment", "Attachments", "Image", "put_cosigned"]
+__all__ = ["QUESTIONS", "Attachments", "Image", "put_cosigned"]
 
 T = TypeVar("T")
 
@@ -34,19 +34,6 @@ QUESTIONS = 1 + len(COSIGN_SUFFIXES)
 # Signatures of SBOMs of images are two levels.
 MAX_DEPTH = 6
 MAX_ATTACHMENTS = 5000
-
-
-@dataclass(slots=True)
-class Attachment:
-    """A manifest that vouches for another one (``of``): by its subject, or by its ``tag`` where it has one.
-
-    ``lacking``: the places (``registry/repository``) that do not have it.
-    """
-
-    descriptor: Descriptor
-    of: Digest
-    tag: str = ""
-    lacking: set[str] = field(default_factory=set)
 
 
 class Image(Protocol):

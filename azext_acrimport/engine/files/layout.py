@@ -38,6 +38,9 @@ class NamedImages(ABC):
         """As ``Source.enter``."""
         return self.resolve(identifier)
 
+    def enter_ahead(self, identifier: str) -> None:  # noqa: B027  nothing to do, for any of them
+        """As ``Source.enter_ahead``; nobody has to be let in."""
+
     @abstractmethod
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``. Raises LayoutError, with the names that there are, when it names none or several."""

@@ -84,8 +84,9 @@ class RegistryRepository:
         return ahead.result() if ahead else self._manifests.enter(identifier)
 
     def enter_ahead(self, identifier: str) -> None:
-        """Begin to, in a thread of its own; the next ``enter`` returns, or raises, what comes of it."""
-        self._ahead[identifier] = Ahead(lambda: self._manifests.enter(identifier))
+        """As ``Source.enter_ahead``, in a thread of its own."""
+        if identifier not in self._ahead:
+            self._ahead[identifier] = Ahead(lambda: self._manifests.enter(identifier))
 
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``: HEAD."""
