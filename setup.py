@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The wheel that ``az extension add`` installs. It declares no dependency: az brings all that the extension uses.
 
-Its modules are those of the repository with blank lines in place of comments and docstrings, a fifth of its size. Line
-numbers stay, so that a traceback names lines of the repository. The classes and functions that the engine offers keep
-their docstrings. The license is told by the wheel as a whole.
+Its modules are those of the repository with blank lines in place of comments, docstrings and ``__all__``, a fifth of
+its size. Line numbers stay, so that a traceback names lines of the repository. What the engine offers is still listed,
+and its classes and functions keep their docstrings. The license is told by the wheel as a whole.
 """
 
 import ast
@@ -42,9 +42,10 @@ def offered():
 
 
 def lean(text, names):
-    """The module without comments, and without docstrings but those of these names."""
+    """The module without comments, ``__all__``, and docstrings but those of these names."""
     lines = text.split("\n")
-    for (first, start), (last, end), new in sorted([*comments(text), *docstrings(text, names)], reverse=True):
+    gone = [*comments(text), *docstrings(text, names), *([] if "" in names else offers(text))]
+    for (first, start), (last, end), new in sorted(gone, reverse=True):
         rest = lines[last - 1][end:]
         lines[first - 1 : last] = [lines[first - 1][:start] + new] + [""] * (last - first)
         lines[last - 1] = (lines[last - 1] + rest).rstrip()
@@ -71,6 +72,13 @@ def docstrings(text, names):
             words = node.body[0]
             start, end = place(words.lineno, words.col_offset), place(words.end_lineno, words.end_col_offset)
             yield start, end, instead(node)
+
+
+def offers(text):
+    """Start and end of ``__all__``, and nothing to stand in its place."""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            yield (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset), ""
 
 
 def instead(node):

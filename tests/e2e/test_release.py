@@ -51,8 +51,9 @@ def test_what_is_in_the_wheel(wheel):
 
 
 def without_words(text: bytes) -> tuple[str, list[tuple[str, int, int]]]:
-    """A module's tree without docstrings and the dots that stand for one, and the place of each node that is left."""
+    """A module's tree without docstrings, the dots that stand for one, and ``__all__``; the place of what is left."""
     tree = ast.parse(text)
+    tree.body = [node for node in tree.body if "__all__" not in ast.unparse(node).split(" = ")[0]]
     for node in ast.walk(tree):
         first = node.body[0] if isinstance(getattr(node, "body", None), list) and node.body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):

@@ -17,7 +17,7 @@ ENGINE = {
     "content": "digest document platform descriptor reference manifest stream store",
     "transport": """redaction addresses failures retry head exchange response refusal connection
         adapter transport""",
-    "auth": "challenge scope credential token realm remembered service renewal provider foresight",
+    "auth": "challenge scope credential token cache realm remembered service renewal provider foresight",
     "registry": "quota early client pages listing acr download ranges upload manifests referrers repository",
     "files": "location folder gzipped headers tar layout archive",
     "copy": """request measure report places plan progress limits queues workers loop driver once readings standing

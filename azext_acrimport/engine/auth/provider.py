@@ -11,6 +11,7 @@ from functools import partial
 from ..errors import AuthError, Denied, Firewall, RegistryError, Rejected, Unauthorized
 from ..transport.transport import Transport
 from ..waiting import SingleFlight
+from .cache import TokenCache
 from .challenge import Challenge
 from .credential import Credential, CredentialProvider
 from .realm import Realm
@@ -57,9 +58,7 @@ class TokenProvider:
         self._realm: Realm | None = None
         # the registry's own hosts: itself, and where those of the chain say that it is at home
         self._homes = {registry}
-        self._tokens: dict[tuple[Scope, ...], Token] = {}
-        # which sets of scopes have a token that says something of a repository
-        self._covering: dict[str, set[tuple[Scope, ...]]] = {}
+        self._tokens = TokenCache()
         self._refresh: Token | None = None
         self._lock = threading.Lock()
         self._flights = SingleFlight(transport.cancellation)
@@ -89,7 +88,7 @@ class TokenProvider:
     def lacks(self, scopes: Iterable[Scope]) -> tuple[Scope, ...]:
         """What of this the registry has told, in a token that it gave for it, that we may not do. Asks for nothing."""
         wanted = Scope.merged(scopes)
-        token = self._usable(wanted)
+        token = self._tokens.usable(wanted)
         if token is None or token.granted is None:
             return ()
         missing = [
@@ -102,10 +101,7 @@ class TokenProvider:
 
     def allow(self, scope: Scope) -> bool:
         """Whether a token that is here says that it is good for this. Asks for nothing."""
-        with self._lock:
-            known = [self._tokens[scopes] for scopes in self._covering.get(scope.repository, ())]
-        granted = [(token.granted or {}).get(scope.repository, frozenset()) for token in known if not token.expired]
-        return any(actions.issuperset(scope.actions) for actions in granted)
+        return self._tokens.allows(scope)
 
     def authorization(self, scopes: Iterable[Scope]) -> str | None:
         """The header's value, or None while the registry has not asked for any. Raises what fetching raises."""
@@ -133,7 +129,6 @@ class TokenProvider:
         with self._lock:
             self._realm = self._refresh = None
             self._tokens.clear()
-            self._covering.clear()
             self._early, self._credential = self._credential, None
 
     def learn(self, challenges: Sequence[Challenge], url: str) -> Challenge | None:
@@ -165,8 +160,8 @@ class TokenProvider:
     def renewed(self, challenge: Challenge | None, scopes: Iterable[Scope], rejected: str | None) -> str | None:
         """After ``learn``: another header than the rejected one, or None when there is nothing else to try."""
         wanted = Scope.merged(scopes)
-        while (token := self._usable(wanted)) is not None and token.header == rejected:
-            self._forget(token)
+        while (token := self._tokens.usable(wanted)) is not None and token.header == rejected:
+            self._tokens.forget(token)
         asked = Scope.parse_all(challenge.parameters.get("scope", "")) if challenge else ()
         header = self._header(wanted, Scope.common(asked, wanted))
         return header if header != rejected else None
@@ -230,14 +225,13 @@ class TokenProvider:
             token = self._fetch(realm, Scope.merged((*asked, *wanted)), wanted)
             with self._lock:
                 if not realm.presumed or realm is self._realm:  # else the registry has said meanwhile who is right
-                    self._tokens[wanted] = token
-                    for scope in wanted:
-                        self._covering.setdefault(scope.repository, set()).add(wanted)
+                    self._tokens.put(wanted, token)
             return token
 
         # nobody waits for a service that was only presumed when the registry has named another one
         flight = wanted, realm.url, realm.service
-        token: Token = self._usable(wanted) or self._flights.do(flight, lambda: self._usable(wanted), fetched)
+        usable = partial(self._tokens.usable, wanted)
+        token: Token = usable() or self._flights.do(flight, usable, fetched)
         return token.header
 
     def _signed_in(self, scopes: tuple[Scope, ...]) -> Credential:
@@ -248,30 +242,6 @@ class TokenProvider:
 
         credential: Credential = self._credential or self._flights.do("who", lambda: self._credential, provided)
         return self._instead.get(_repositories(scopes), credential)
-
-    def _usable(self, wanted: tuple[Scope, ...]) -> Token | None:
-        """A token that covers all of it. Those that have expired are forgotten on the way."""
-        with self._lock:
-            token = self._tokens.get(wanted)
-            if token is not None and not token.expired:
-                return token
-            for scopes in tuple(self._covering.get(wanted[0].repository, ())) if wanted else ():
-                token = self._tokens.get(scopes)
-                if token is None or token.expired:
-                    self._drop(scopes)
-                elif _covers(scopes, wanted):
-                    return token
-        return None
-
-    def _forget(self, token: Token) -> None:
-        with self._lock:
-            for scopes in [scopes for scopes, known in self._tokens.items() if known is token]:
-                self._drop(scopes)
-
-    def _drop(self, scopes: tuple[Scope, ...]) -> None:
-        self._tokens.pop(scopes, None)
-        for scope in scopes:
-            self._covering.get(scope.repository, set()).discard(scopes)
 
     def _fetch(self, realm: Realm, scopes: tuple[Scope, ...], wanted: tuple[Scope, ...]) -> Token:
         """For ``scopes``, speaking for whom ``wanted`` says. Raises Unauthorized when nobody is left to speak for."""
@@ -373,8 +343,3 @@ def _following(refused: Credential) -> Credential | None:
 
 def _repositories(scopes: tuple[Scope, ...]) -> tuple[str, ...]:
     return tuple(scope.repository for scope in scopes)
-
-
-def _covers(held: tuple[Scope, ...], wanted: tuple[Scope, ...]) -> bool:
-    actions = {scope.repository: set(scope.actions) for scope in held}
-    return bool(wanted or not held) and all(set(s.actions) <= actions.get(s.repository, set()) for s in wanted)
