@@ -9,6 +9,7 @@ and its classes and functions keep their docstrings. The license is told by the 
 import ast
 import io
 import tokenize
+import zlib
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -19,6 +20,10 @@ URL = "https://github.com/acrimport/acrimport"
 DESCRIPTION = "Azure CLI extension: import container images and OCI artifacts from any registry, without Docker"
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 ENGINE = Path("azext_acrimport/engine")
+
+
+# what packs a wheel asks for the default, and has no option for another level
+zlib.Z_DEFAULT_COMPRESSION = zlib.Z_BEST_COMPRESSION
 
 
 class BuildLean(build_py):

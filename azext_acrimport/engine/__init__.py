@@ -70,9 +70,10 @@ from .registry.listing import list_repositories, list_tags
 from .registry.repository import RegistryRepository
 from .transport.addresses import is_loopback
 from .transport.failures import network_error
+from .transport.options import TransportOptions
 from .transport.redaction import redact_url
 from .transport.retry import RetryPolicy
-from .transport.transport import Transport, TransportOptions
+from .transport.transport import Transport
 from .waiting import Ahead
 
 __all__ = [

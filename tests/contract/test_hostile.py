@@ -38,7 +38,7 @@ from azext_acrimport.engine import (
 )
 from azext_acrimport.engine.auth.scope import Scope
 from azext_acrimport.engine.transport import addresses, connection, head, response
-from azext_acrimport.engine.transport.transport import TransportOptions
+from azext_acrimport.engine.transport.options import TransportOptions
 from tests.sandbox.server import Listener, Request, Response
 from tests.support.dawdler import DAWDLERS, Dawdler
 from tests.support.stores import MemoryStore
@@ -379,7 +379,7 @@ def test_what_is_remembered_and_leads_inside_is_not_connected_to(address, names,
             client = RegistryClient(host, host, way, Credential, hints=hints)
             assert client.fetch("GET", "/v2/app/tags/list", scopes=[Scope.pull("app")], accept={200}).status == 200
             client.expect(2)
-            pools = [pool for adapter in way._adapters.values() for pool in adapter._pools.values()]
+            pools = [pool for adapter in way._adapters._made.values() for pool in adapter._pools.values()]
             for coming in [coming for pool in pools for coming in pool.coming]:
                 coming._opening._thread.join()
             assert {pool.host for pool in pools} == {"public.test", "innocent.test"}

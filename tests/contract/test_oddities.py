@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from azext_acrimport.engine import Credential, RegistryClient, RegistryRepository, RetryPolicy, Transport
-from azext_acrimport.engine.transport.transport import TransportOptions
+from azext_acrimport.engine.transport.options import TransportOptions
 from tests.sandbox import images
 from tests.sandbox.faults import Faults
 from tests.sandbox.registry import Oddities, Registry, failure

@@ -24,7 +24,7 @@ from azext_acrimport.engine import (
 )
 from azext_acrimport.engine.content.stream import Spare
 from azext_acrimport.engine.registry import ranges
-from azext_acrimport.engine.transport.transport import TransportOptions
+from azext_acrimport.engine.transport.options import TransportOptions
 from tests.sandbox import images
 from tests.sandbox.registry import Registry
 from tests.sandbox.server import Handler, Listener, Request, Response

@@ -13,8 +13,9 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from azext_acrimport.engine.cancellation import Cancellation, Wait
+from azext_acrimport.engine.transport.options import TransportOptions
 from azext_acrimport.engine.transport.retry import RetryPolicy
-from azext_acrimport.engine.transport.transport import Transport, TransportOptions
+from azext_acrimport.engine.transport.transport import Transport
 
 
 def answer(status: int = 200, headers: dict[str, str] | None = None, body: bytes | io.BytesIO = b"") -> HTTPResponse:

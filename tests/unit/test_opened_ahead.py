@@ -55,7 +55,7 @@ def place(request, tmp_path):
 
 def opened_ahead(transport: Transport) -> list:
     """The connections of which none was used yet; all that was begun has ended, however."""
-    pools = [pool for adapter in transport._adapters.values() for pool in adapter._pools.values()]
+    pools = [pool for adapter in transport._adapters._made.values() for pool in adapter._pools.values()]
     for coming in (found := [coming for pool in pools for coming in pool.coming]):
         coming._opening._thread.join()
     return [coming._conn for coming in found]
@@ -125,7 +125,7 @@ def test_nobody_hears_of_a_failure_but_who_waits_for_it():
     stopped = Transport("source", cancellation=Cancellation())
     stopped.cancellation.cancel()
     stopped.open_ahead(url, 2)
-    assert not stopped._adapters
+    assert not stopped._adapters._made
 
 
 def test_connection_of_a_refusal_is_free_for_the_token(connected):

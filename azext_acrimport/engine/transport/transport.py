@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -25,15 +23,15 @@ from ..content.stream import VerifyingReader
 from ..errors import Cancelled, EngineError, NetworkError, Origin, RegistryError, ServerError
 from ..waiting import Attempts
 from . import addresses
-from .adapter import BlockAdapter
-from .addresses import Reach
+from .adapters import Adapters
 from .failures import network_error
+from .options import TransportOptions
 from .redaction import redact_url
 from .refusal import registry_error
 from .response import SMALL_BODY_SECONDS, Answer, Response
-from .retry import Gate, RetryPolicy
+from .retry import Gate
 
-__all__ = ["Transport", "TransportOptions"]
+__all__ = ["Transport"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,34 +44,6 @@ MAX_ERROR_BYTES = 1024 * 1024
 ERROR_SECONDS = 10.0
 MAX_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# Connections kept open for each host, and hosts; more than any sensible number, since idle ones cost nothing.
-KEPT_CONNECTIONS = 128
-KEPT_HOSTS = 64
-
-
-def _environment_verify() -> bool | str:
-    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-
-
-@dataclass(frozen=True, slots=True)
-class TransportOptions:
-    """Times are in seconds. ``verify``: as in requests, True, False or the path of a CA bundle.
-
-    The read timeout is the longest silence before and in an answer. What is sent may meet a long one, also after its
-    last byte, while the registry hashes what it got: the upload timeout is for that, whatever form the body has.
-    ``authorities`` (path of a CA bundle) and ``certificates`` (paths of a client certificate and its key) are for
-    single hosts, port included where it is named.
-    """
-
-    verify: bool | str = field(default_factory=_environment_verify)
-    user_agent: str = "acrimport"
-    connect_timeout: float = 10.0
-    read_timeout: float = 60.0
-    upload_timeout: float = 300.0
-    plain_http_hosts: frozenset[str] = frozenset()
-    authorities: Mapping[str, str] = field(default_factory=dict)
-    certificates: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    retry: RetryPolicy = RetryPolicy()
 
 
 class Transport:
@@ -90,12 +60,9 @@ class Transport:
         self.origin: Origin = origin
         self.options = options or TransportOptions()
         self.cancellation = cancellation or Cancellation()
-        # connections by how far they may lead: one that was made to go anywhere is not taken by who may not
-        self._adapters: dict[Reach, BlockAdapter] = {}
+        self._adapters = Adapters(self.options, self.cancellation)
         self._exchange = exchange
         self._closed = False
-        # hosts that have been met, as URLs write them, and whether only at private addresses
-        self._private: dict[str, bool] = {}
         # how people call a host whose API is elsewhere (registry-1.docker.io is docker.io); errors say that
         self.names: dict[str, str] = {}
         # identity: a proxy that compresses would change the bytes that digests are taken of
@@ -107,8 +74,7 @@ class Transport:
     def close(self) -> None:
         """Close the idle connections, and open none any more before it is needed."""
         self._closed = True
-        for adapter in self._adapters.values():
-            adapter.close()
+        self._adapters.close()
 
     def open_ahead(self, url: str, count: int, *, sent_by: str = "") -> None:
         """Begin to open connections to this host until there have been so many: requests that come soon find them.
@@ -120,7 +86,7 @@ class Transport:
         if self._exchange or self._closed or self._proxies_for(url) or self.cancellation.requested:
             return
         with contextlib.suppress(OSError):
-            self._adapter(sent_by or url, url).open_ahead(
+            self._adapters.to(url, sent_by or url).open_ahead(
                 url, *self._trust(host), count, min(options.connect_timeout, self.cancellation.left or 300.0)
             )
 
@@ -274,7 +240,7 @@ class Transport:
         self._gate(host).passing(self.cancellation)
         started = time.monotonic()
         try:
-            answer = (self._exchange or self._adapter(first, url).send)(
+            answer = (self._exchange or self._adapters.to(url, first).send)(
                 _prepared(method, url, {**self._always, **headers}, body or None),
                 stream=True,
                 timeout=(min(options.connect_timeout, left), min(silence, left)),
@@ -299,38 +265,6 @@ class Transport:
         """Of this host: which authorities are believed, and the certificate that it is shown."""
         options = self.options
         return options.verify and options.authorities.get(host, options.verify), options.certificates.get(host)
-
-    def _adapter(self, first: str, url: str) -> BlockAdapter:
-        """What connects to ``url``, no further than whoever named it (``first``) may send us."""
-        scheme, host, _ = addresses.parted(url)
-        home = addresses.parted(first)[1]
-        reach: Reach = "any"
-        if scheme == "http" and addresses.is_loopback(host) and host not in self.options.plain_http_hosts:
-            reach = "loopback"
-        elif host != home and not self._private.get(home, addresses.is_private(home)):
-            reach = "public"
-        adapter = self._adapters.get(reach)
-        if adapter is None:
-            with self._lock:
-                adapter = self._adapters.setdefault(reach, self._new_adapter(reach))
-        return adapter
-
-    def _new_adapter(self, reach: Reach) -> BlockAdapter:
-        return BlockAdapter(
-            self.cancellation,
-            self.options.upload_timeout,
-            reach,
-            self._has_met,
-            pool_connections=KEPT_HOSTS,
-            pool_maxsize=KEPT_CONNECTIONS,
-            max_retries=0,
-        )
-
-    def _has_met(self, host: str, port: int, public: bool) -> None:
-        """A host that is once seen at a public address is public: its name may lead elsewhere the next time."""
-        name = f"[{host}]" if ":" in host else host
-        for written in (f"{name}:{port}", *([name] if port in (80, 443) else [])):
-            self._private[written] = self._private.get(written, True) and not public
 
     def _whole(self, response: Response, limit: int, seconds: float) -> bytes:
         try:
