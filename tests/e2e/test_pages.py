@@ -28,6 +28,7 @@ from tests.sandbox.sandbox import Sandbox
 from tests.sandbox.server import Listener
 from tests.sandbox.world import FOREIGN_TENANT, FOREIGNER, OWNER, AzureRegistry
 from tests.support import forked_az
+from tests.support.az import program
 from tests.support.layouts import docker_files, layout_files, write_folder, write_tar
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -160,8 +161,7 @@ def shell(world, extensions, tmp_path):
     write_folder(place / "layout-folder", layout_files((image, "v1")))
     bin = tmp_path / "bin"
     bin.mkdir()
-    socket, program = tmp_path / "az.socket", f"{shlex.quote(sys.executable)} -SE {shlex.quote(forked_az.__file__)}"
-    (bin / "az").write_text(f'#!/bin/sh\nexec {program} {shlex.quote(str(socket))} "$@"\n')
+    (bin / "az").write_text(f'#!/bin/sh\nexec {shlex.join(forked_az.command() or [program()])} "$@"\n')
     (bin / "az").chmod(0o755)
     config = tmp_path / "azure"
     config.mkdir()
@@ -179,21 +179,20 @@ def shell(world, extensions, tmp_path):
         "GHCR_TOKEN": "anything",
         "SOURCE": "docker.io/library/hello-world:latest",
     }
-    with forked_az.serving(tmp_path, environment, forked_az.ONE):
 
-        def run(script: str) -> subprocess.CompletedProcess[str]:
-            for shown, real in places.items():
-                script = script.replace(shown, real)
-            return subprocess.run(
-                ["bash", "-euxo", "pipefail", "-c", script],
-                cwd=place,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=380,
-            )
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        for shown, real in places.items():
+            script = script.replace(shown, real)
+        return subprocess.run(
+            ["bash", "-euxo", "pipefail", "-c", script],
+            cwd=place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=380,
+        )
 
-        yield place, run
+    yield place, run
 
 
 @pytest.mark.timeout(400)  # thirty calls of az, beside everything else

@@ -2,8 +2,8 @@
 """The real az without most of its start: a process that has loaded what az loads forks for each call of a small ``az``.
 
 ``python forked_az.py SOCKET`` serves; ``python forked_az.py SOCKET WORDS…`` is a call: it hands over its words, its
-environment, its folder and its three streams, and exits as az has. A call may have any environment: az itself, which
-reads it while it is loaded, is loaded for each. With ``SOCKET --one-environment`` az is loaded, too, as for the server.
+environment, its folder and its three streams, and exits as az has. A call may have any environment: what az keeps of it
+while it is loaded is put right, or az is loaded anew.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ if TYPE_CHECKING:  # a call needs as little as possible, since there are a thous
 
 STREAMS = (0, 1, 2)
 LENGTH = 4  # bytes that say how long the call is
-ONE = "--one-environment"
 # what it loads on its way to a registry that is not there is all that any import needs
 AN_IMPORT = ["acr", "import", "--name", "localhost:9", "--source", "localhost:9/x:1"]
+# and what others need besides
+OF_OTHERS = ["azure.cli.core.auth.identity", "azext_acrimport.imports.many", "yaml"]
+# what az reads while it is loaded: the first is a path that stands in a few of its modules
+CONFIG = "AZURE_CONFIG_DIR"
+OTHERS = ("AZURE_EXTENSION_DIR", "AZURE_EXTENSION_SYS_DIR", "AZURE_EXTENSION_DEV_SOURCES", "ARM_CLOUD_METADATA_URL")
 OF_AZ_ITSELF = ("azure.cli", "azext_")
 
 
@@ -38,12 +42,9 @@ def call(path: str, words: list[str]) -> int:
         return int(connection.makefile().readline() or 1)
 
 
-def serve(path: str, *, one_environment: bool) -> None:
+def serve(path: str) -> None:
     """Until SIGTERM."""
-    if one_environment:
-        load_az()
-    else:
-        load_what_az_loads()
+    load_what_az_loads()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
@@ -57,31 +58,32 @@ def serve(path: str, *, one_environment: bool) -> None:
             connection.close()
 
 
-def load_az() -> None:
-    """With its commands, and what an import loads."""
-    import importlib
-    import io
-
-    from azure.cli.core import get_default_cli
-
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
-        get_default_cli().invoke(["acr", "import", "--help"])
-    for name in ("azext_acrimport.engine", "azext_acrimport.imports.many", "azure.cli.core.auth.identity", "yaml"):
-        importlib.import_module(name)
-
-
 def load_what_az_loads() -> None:
-    """All but az itself, and extensions."""
+    """Modules, and nothing that they would do."""
     import importlib
     import re
     import subprocess
 
     words = [sys.executable, "-X", "importtime", "-m", "azure.cli", *AN_IMPORT]
     told = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True).stderr
-    for name in re.findall(r"^import time:.*\| +([\w.]+)$", told, re.MULTILINE):
-        if not name.startswith(OF_AZ_ITSELF):
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
+    sys.path.append(f"{os.environ['AZURE_EXTENSION_DIR']}/acrimport")
+    for name in [*re.findall(r"^import time:.*\| +([\w.]+)$", told, re.MULTILINE), *OF_OTHERS]:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    sys.path.pop()
+
+
+def put_right(before: dict[str, str]) -> None:
+    """What az's modules know of the environment that they were loaded in; all of az goes where that would not do."""
+    of_az = [name for name in sys.modules if name.startswith(OF_AZ_ITSELF)]
+    if any(before.get(name) != os.environ.get(name) for name in OTHERS) or CONFIG not in os.environ:
+        for name in of_az:
+            del sys.modules[name]
+        return
+    for known in [vars(sys.modules[name]) for name in of_az]:
+        for name, value in known.items():
+            if isinstance(value, str) and value.startswith(before[CONFIG]):
+                known[name] = os.environ[CONFIG] + value.removeprefix(before[CONFIG])
 
 
 def be_az(connection: socket.socket) -> None:
@@ -103,8 +105,10 @@ def be_az(connection: socket.socket) -> None:
     for stream, here in zip(streams, STREAMS, strict=True):
         os.dup2(stream, here)
         os.close(stream)
+    before = dict(os.environ)
     os.environ.clear()
     os.environ.update({"AZ_INSTALLER": "PIP", **told["environment"]})
+    put_right(before)
     os.chdir(told["folder"])
     sys.path[0], sys.argv = told["folder"], ["az", *told["words"]]
     runpy.run_module("azure.cli", run_name="__main__", alter_sys=True)
@@ -120,31 +124,23 @@ def command() -> list[str] | None:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, environment: dict[str, str], *words: str) -> Iterator[str]:
-    """A server, as long as this lasts; its socket. ``words``: as on its command line."""
+def for_all_calls(folder: Path, environment: dict[str, str]) -> Iterator[None]:
+    """``command`` names a server, as long as this lasts."""
     import subprocess
 
-    path = str(folder / "az.socket")
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, __file__, path, *words], env=environment, cwd=folder, stdout=pipe) as server:
+    path, pipe = str(folder / "az.socket"), subprocess.PIPE
+    with subprocess.Popen([sys.executable, __file__, path], env=environment, cwd=folder, stdout=pipe) as server:
         assert server.stdout
         assert server.stdout.readline() == b"ready\n"
+        _servers.append(path)
         try:
-            yield path
+            yield
         finally:
+            _servers.remove(path)
             server.terminate()
 
 
-@contextlib.contextmanager
-def for_all_calls(folder: Path, environment: dict[str, str]) -> Iterator[None]:
-    """``command`` names a server from now on."""
-    with serving(folder, environment) as path:
-        _servers.append(path)
-        yield
-        _servers.remove(path)
-
-
 if __name__ == "__main__":
-    if sys.argv[2:] not in ([], [ONE]):
+    if sys.argv[2:]:
         sys.exit(call(sys.argv[1], sys.argv[2:]))
-    serve(sys.argv[1], one_environment=ONE in sys.argv)
+    serve(sys.argv[1])
