@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.az import Az
 from tests.support.leftovers import Leftovers
+from tests.support.once import once
 
 # The same examples each time: a change is judged by what it changed. New ones: pytest --hypothesis-profile=search
 hypothesis.settings.register_profile("steady", derandomize=True, database=None, deadline=None)
@@ -45,8 +46,8 @@ def leftovers(
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that would be published."""
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
+    """The wheel that would be published; the same for all workers."""
+    return once(tmp_path_factory.getbasetemp(), "wheel", lambda: build_wheel(tmp_path_factory.mktemp("wheel")))
 
 
 def build_wheel(folder: Path, umask: int = 0o022) -> Path:
@@ -58,8 +59,13 @@ def build_wheel(folder: Path, umask: int = 0o022) -> Path:
 
 @pytest.fixture(scope="session")
 def extensions(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An extension folder in which ``az extension add`` has been, without a network."""
+    """An extension folder in which ``az extension add`` has been, without a network; the same for all workers."""
     pytest.importorskip("azure.cli.core", reason="azure-cli is not installed for this Python")
+    return once(tmp_path_factory.getbasetemp(), "extensions", lambda: add_extension(wheel, tmp_path_factory))
+
+
+def add_extension(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which it is."""
     folder = tmp_path_factory.mktemp("extensions")
     nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "PIP_NO_INDEX": "1"}
     az = Az(tmp_path_factory.mktemp("add"), nowhere, extensions=folder)

@@ -15,6 +15,7 @@ from tests.sandbox.server import Listener, Request, Response
 from tests.sandbox.storage import digest_of
 from tests.sandbox.world import ServiceFault
 from tests.support.layouts import write_folder, write_tar
+from tests.support.once import once
 
 EVIL = "canary\x1b[2J\u202e\u200b ##vso[task.complete result=Failed] ##[error]x" + "z" * 3000
 FOLDED = "canary ##vso[task.complete]\r\n ##[error]x\x1b[2J" + "z" * 3000
@@ -80,6 +81,11 @@ def files(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory, extensions):
     """By place: standard output as JSON and as a table, standard error, and the log file, of the real az."""
+    return once(tmp_path_factory.getbasetemp(), "heard", lambda: hear(tmp_path_factory, extensions))
+
+
+def hear(tmp_path_factory, extensions):
+    """As ``heard``."""
     from tests.support.az import Az
 
     folder = tmp_path_factory.mktemp("foreign")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import functools
 import http.server
+import io
 import json
 import re
 import shutil
@@ -150,7 +151,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 def later_version(wheel: Path) -> bytes:
     """The same wheel under a later number."""
-    made = wheel.with_name("later.zip")
+    made = io.BytesIO()
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(made, "w") as new:
         for name in old.namelist():
             text = old.read(name)
@@ -158,9 +159,7 @@ def later_version(wheel: Path) -> bytes:
             new.writestr(
                 name.replace(VERSION, LATER), text.replace(VERSION.encode(), LATER.encode()) if of_it else text
             )
-    content = made.read_bytes()
-    made.unlink()
-    return content
+    return made.getvalue()
 
 
 def test_added_updated_and_removed_by_name(index, wheel):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What takes a minute and is the same for all: one of pytest-xdist's workers does it, and the others read it."""
+"""What takes its time and is the same for all: one of pytest-xdist's workers does it, and the others read it."""
 
 from __future__ import annotations
 
