@@ -60,8 +60,11 @@ class Az:
 
     def __call__(self, *words: str, stdin: str = "", **environment: str) -> Result:
         """Run to the end, forked where there is a server for it. Keyword arguments are its environment variables."""
-        forks = forked_az.command() if not any(name.startswith(AT_START) for name in environment) else None
-        with self._start(forks or [program()], *words, **environment) as process:
+        if not any(name.startswith(AT_START) for name in environment):
+            ended = forked_az.run(words, {**self.environment, **environment}, str(self.folder), stdin)
+            if ended:
+                return Result(*ended)
+        with self.start(*words, **environment) as process:
             stdout, stderr = process.communicate(stdin, timeout=100)
         return Result(process.returncode, stdout, stderr)
 
@@ -99,14 +102,10 @@ class Az:
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """Only start it; its pipes are open. It is a process of its own, that gets signals."""
-        return self._start([program()], *words, **environment)
-
-    def _start(self, command: list[str], *words: str, **environment: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
-        environment = {**self.environment, **environment}
         return subprocess.Popen(
-            [*command, *words],
-            env=environment,
+            [program(), *words],
+            env={**self.environment, **environment},
             cwd=self.folder,  # in the checkout the sources would be imported, whatever is installed
             stdin=pipe,
             stdout=pipe,

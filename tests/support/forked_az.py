@@ -17,7 +17,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a call needs as little as possible, since there are a thousand
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 STREAMS = (0, 1, 2)
@@ -32,12 +32,20 @@ OTHERS = ("AZURE_EXTENSION_DIR", "AZURE_EXTENSION_SYS_DIR", "AZURE_EXTENSION_DEV
 OF_AZ_ITSELF = ("azure.cli", "azext_")
 
 
-def call(path: str, words: list[str]) -> int:
-    """The exit code."""
-    told = json.dumps({"words": words, "environment": dict(os.environ), "folder": os.getcwd()}).encode()
+def call(
+    path: str,
+    words: list[str],
+    environment: dict[str, str],
+    folder: str,
+    streams: Sequence[int],
+    patience: float | None = None,
+) -> int:
+    """The exit code; TimeoutError when there is none after ``patience`` seconds."""
+    told = json.dumps({"words": words, "environment": environment, "folder": folder}).encode()
     with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(patience)
         connection.connect(path)
-        socket.send_fds(connection, [len(told).to_bytes(LENGTH, "big")], STREAMS)
+        socket.send_fds(connection, [len(told).to_bytes(LENGTH, "big")], streams)
         connection.sendall(told)
         return int(connection.makefile().readline() or 1)
 
@@ -123,6 +131,22 @@ def command() -> list[str] | None:
     return [sys.executable, "-SE", __file__, _servers[-1]] if _servers else None
 
 
+def run(words: tuple[str, ...], environment: dict[str, str], folder: str, stdin: str) -> tuple[int, str, str] | None:
+    """The exit code and what it has said of a call without a process of its own here; None while nothing serves."""
+    import tempfile
+
+    if not _servers:
+        return None
+    with contextlib.ExitStack() as files:
+        given, *said = (files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for _ in STREAMS)
+        given.write(stdin)
+        given.seek(0)
+        code = call(_servers[-1], list(words), environment, folder, [file.fileno() for file in (given, *said)], 100)
+        for file in said:
+            file.seek(0)
+        return code, said[0].read(), said[1].read()
+
+
 @contextlib.contextmanager
 def for_all_calls(folder: Path, environment: dict[str, str]) -> Iterator[None]:
     """``command`` names a server, as long as this lasts."""
@@ -142,5 +166,5 @@ def for_all_calls(folder: Path, environment: dict[str, str]) -> Iterator[None]:
 
 if __name__ == "__main__":
     if sys.argv[2:]:
-        sys.exit(call(sys.argv[1], sys.argv[2:]))
+        sys.exit(call(sys.argv[1], sys.argv[2:], dict(os.environ), os.getcwd(), STREAMS))
     serve(sys.argv[1])
