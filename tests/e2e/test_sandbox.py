@@ -116,3 +116,10 @@ def test_managed_identity_imports(sandbox, signed_in, tmp_path):
     mark = sandbox.log.mark()
     assert az("acr", "import", "-n", "myregistry", *words, **environment).code == 0
     assert sandbox.log.find(since=mark, path="/oauth2/exchange", subject=IDENTITY.name)
+
+
+def test_what_az_writes_is_in_its_own_folder(az):
+    """A forked one, too: it was loaded with another folder."""
+    made = az("cloud", "update", "--name", "AzureChinaCloud", "--endpoint-gallery", "https://own.test")
+    assert made.code == 0, made.stderr
+    assert "own.test" in (az.config / "clouds.config").read_text("utf-8")
