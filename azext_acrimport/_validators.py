@@ -74,8 +74,9 @@ def _validate_registries(namespace: Any) -> None:
 
 def registry_of(text: str, option: str) -> str:
     """A resource ID as it is; a name or a host in the form that comparisons need."""
-    from .engine import is_registry_host
+    from .engine import InvalidReference, Reference, is_registry_host
 
+    text = text.strip()
     if text.startswith("/"):
         if not ID.fullmatch(text.rstrip("/")):
             raise ValueError(
@@ -83,14 +84,19 @@ def registry_of(text: str, option: str) -> str:
                 'To see those that there are: az acr list --query "[].id" --output tsv',
             )
         return text.rstrip("/")
-    plain = text.strip().lower().removeprefix("https://").rstrip("/")
-    if not is_registry_host(plain) and not NAME.fullmatch(plain):
-        raise ValueError(
-            f"{option}: '{text}' is not a registry.",
-            "Give the name of an Azure container registry (5 to 50 letters and digits), its login server such as "
-            "myregistry.azurecr.io, its resource ID, or host and port of another registry.",
-        )
-    return plain
+    plain = text.lower().removeprefix("https://").rstrip("/")
+    if NAME.fullmatch(plain):
+        return plain
+    try:
+        if is_registry_host(plain):
+            return Reference.parse(f"{plain}/any").registry  # Docker Hub by one name, https without its port
+    except InvalidReference:
+        pass  # too long
+    raise ValueError(
+        f"{option}: '{text}' is not a registry.",
+        "Give the name of an Azure container registry (5 to 50 letters and digits), its login server such as "
+        "myregistry.azurecr.io, its resource ID, or host and port of another registry.",
+    )
 
 
 def validate_credentials(namespace: Any) -> None:
@@ -257,7 +263,7 @@ def validate_platforms(namespace: Any) -> None:
         )
     try:
         texts = [text for value in namespace.platform or () for text in value.split(",")]
-        namespace.platform = [Platform.parse(text) for text in texts]
+        namespace.platform = list(dict.fromkeys(map(Platform.parse, texts)))
     except ValueError as error:
         raise ValueError(
             f"--platform: {error}.",
@@ -297,7 +303,8 @@ def in_source(cli_ctx: Any, registry: str, text: str) -> str:
     from .registries.hosts import same_registry
 
     host, slash, rest = text.partition("/")
-    if not slash or not _is_host(cli_ctx, host.lower(), registry) or not same_registry(cli_ctx, host.lower(), registry):
+    plain = host.lower().removesuffix(":443")
+    if not slash or not _is_host(cli_ctx, plain, registry) or not same_registry(cli_ctx, plain, registry):
         return text
     logger.warning("The login server %s in --source is ignored: --registry names the registry already.", host)
     return rest
@@ -311,7 +318,7 @@ def _is_host(cli_ctx: Any, text: str, registry: str) -> bool:
     from .engine import is_registry_host
     from .registries.hosts import is_acr_host
 
-    return (text == registry and is_registry_host(text)) or ":" in text or is_acr_host(cli_ctx, text)
+    return is_registry_host(text) and (text == registry or ":" in text or is_acr_host(cli_ctx, text))
 
 
 def in_target(cli_ctx: Any, target: str, option: str, text: str, *, has_host: bool = False) -> str:
@@ -319,7 +326,7 @@ def in_target(cli_ctx: Any, target: str, option: str, text: str, *, has_host: bo
     from .registries.hosts import same_registry
 
     host, slash, rest = text.partition("/")
-    host = host.lower()
+    host = host.lower().removesuffix(":443")
     if not slash or not (has_host or _is_host(cli_ctx, host, target)):
         return text
     if not same_registry(cli_ctx, host, target):

@@ -126,7 +126,8 @@ def test_what_contradicts_itself_is_wrong_usage(checked, monkeypatch, words, sai
         ("/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/Other", True),
         ("another", False),
         ("other.test", False),
-        ("other.azurecr.io:443", False),
+        ("other.azurecr.io:443", True),
+        ("other.azurecr.io:5000", False),
         ("localhost:5000", False),
     ],
 )

@@ -52,12 +52,16 @@ def refused(validated, monkeypatch):
         (f"-n MyRegistry {HUB}", "registry_name", "myregistry"),
         (f"-n https://MyRegistry.azurecr.io/ {HUB}", "registry_name", "myregistry.azurecr.io"),
         (f"-n {ID}/ {HUB}", "registry_name", ID),
+        (f"-n '{ID}\r' {HUB}", "registry_name", ID),
+        (f"-n MyRegistry.azurecr.io:443 {HUB}", "registry_name", "myregistry.azurecr.io"),
+        (f"-n index.docker.io {HUB}", "registry_name", "docker.io"),
         (f"-n [::1]:5000 {HUB}", "registry_name", "[::1]:5000"),
         (f"-n myregistry --source app:1 -r {ID}", "source_registry", ID),
         (f"-n myregistry {HUB} -t app:1 -t app", "target_tags", [("app", "1"), ("app", None)]),
         (f"-n myregistry {HUB} -t myregistry.azurecr.io/app:1", "target_tags", [("app", "1")]),
         (f"-n myregistry {HUB} -t MyRegistry-x1y2.azurecr.io/app:1", "target_tags", [("app", "1")]),
         (f"-n {ID} {HUB} -t myregistry.azurecr.io/app:1", "target_tags", [("app", "1")]),
+        (f"-n myregistry {HUB} -t myregistry.azurecr.io:443/app:1", "target_tags", [("app", "1")]),
         (f"-n localhost:5000 {HUB} -t localhost:5000/app:1", "target_tags", [("app", "1")]),
         (f"-n myregistry {HUB} -t docker.io/library/app:1", "target_tags", [("docker.io/library/app", "1")]),
         (f"-n myregistry {HUB} -t myregistry/app:1", "target_tags", [("myregistry/app", "1")]),
@@ -81,6 +85,7 @@ def test_value(validated, words, member, value):
         ("myregistry.eastus.geo.azurecr.io", "myregistry.eastus.geo.azurecr.io/app", "app"),
         (ID, "myregistry.azurecr.io/app:1", "app:1"),
         ("localhost:5000", "localhost:5000/app:1", "app:1"),
+        ("myregistry.azurecr.io:443", "myregistry.azurecr.io:443/app:1", "app:1"),
         ("myregistry", "myregistry/app:1", "myregistry/app:1"),
         ("myregistry", "docker.io/library/app:1", "docker.io/library/app:1"),
     ],
@@ -92,7 +97,11 @@ def test_source_without_the_registry_that_registry_names(validated, registry, so
 
 @pytest.mark.parametrize(
     ("words", "platforms"),
-    [("", []), ("--platform linux/amd64,linux/arm/v7 --platform linux/s390x", "linux/amd64 linux/arm/v7 linux/s390x")],
+    [
+        ("", []),
+        ("--platform linux/amd64,linux/arm/v7 --platform linux/s390x", "linux/amd64 linux/arm/v7 linux/s390x"),
+        ("--platform linux/amd64,Linux/x86_64", "linux/amd64"),
+    ],
 )
 def test_platforms(validated, words, platforms):
     """Once or often, with commas or without."""
@@ -105,6 +114,7 @@ def test_platforms(validated, words, platforms):
     [
         # registries
         (f"-n my {HUB}", "--name: 'my' is not a registry"),
+        (f"-n {'a' * 260}.test {HUB}", "is not a registry"),
         (f"-n my_registry {HUB}", "--name: 'my_registry' is not a registry"),
         (f"-n /subscriptions/s {HUB}", "is not the resource ID of a container registry"),
         (f"-n {ID.replace('ContainerRegistry/registries', 'Storage/storageAccounts')} {HUB}", "is not the resource ID"),
@@ -145,6 +155,7 @@ def test_platforms(validated, words, platforms):
         (f"-n myregistry {HUB} -t app:1@{DIGEST}", "a target has a tag, never a digest"),
         (f"-n myregistry {HUB} -t App:1", "Write it as repository:tag"),
         (f"-n myregistry {HUB} --repository app:1", "For a tag: --image app:1"),
+        (f"-n myregistry {HUB} -t https://myregistry.azurecr.io/app:1", "is not a tag"),
         (f"-n myregistry {HUB} -t other.azurecr.io/app:1", "--name other.azurecr.io --image app:1"),
         (f"-n myregistry {HUB} --repository other.azurecr.io/app", "--name other.azurecr.io --repository app"),
         (f"-n myregistry {HUB} --platform linux", "os/architecture[/variant]"),
