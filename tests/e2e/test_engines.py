@@ -268,6 +268,16 @@ def test_export_policy_counts_in_whichever_subscription(sandbox, az, target):
     assert not sandbox.log.find(since=mark, path="/v2/.*/blobs/.*")
 
 
+def test_export_policy_is_about_other_registries(sandbox, az):
+    """An image may have another name where it is, whichever endpoint is named."""
+    images.image("kept here").push(sandbox.content("secretregistry.azurecr.io"), "kept", "1")
+    source = ("--source", "secretregistry.eastus.geo.azurecr.io/kept:1")
+    one = az("acr", "import", "-n", "secretregistry", *source, "-t", "kept:2")
+    assert (one.code, one.json["status"]) == (0, "copied"), one.stderr
+    many = az("acr", "import-batch", "-n", "secretregistry", *source, "--prefix", "copy/")
+    assert (many.code, many.json["summary"]["copied"]) == (0, 1), many.stderr
+
+
 SILENT = [
     ("management.azure.com", ".*/registries.*", (), "timeout"),
     ("login.microsoftonline.com", ".*/token", (), "timeout"),
