@@ -165,7 +165,7 @@ def _of_file(cmd: Any, namespace: Any, file: WantedFile) -> list[Wanted]:
     for one in file.wanted:
         if one.target_host:
             try:
-                in_target(cmd.cli_ctx, name, one.where, f"{one.target_host}/{one.target[0]}", has_host=True)
+                in_target(cmd.cli_ctx, name, one.where, f"{one.target_host}/", has_host=True)
             except ValueError:
                 if not file.foreign:
                     raise

@@ -322,7 +322,10 @@ def _is_host(cli_ctx: Any, text: str, registry: str) -> bool:
 
 
 def in_target(cli_ctx: Any, target: str, option: str, text: str, *, has_host: bool = False) -> str:
-    """The text without the target's own registry in front, which --name has said already. Raises ValueError."""
+    """The text without the target's own registry in front, which --name has said already. Raises ValueError.
+
+    ``has_host``: it has to begin with one, which is not worth a word then.
+    """
     from .registries.hosts import same_registry
 
     host, slash, rest = text.partition("/")
@@ -335,5 +338,6 @@ def in_target(cli_ctx: Any, target: str, option: str, text: str, *, has_host: bo
             f"{option}: '{text}' names the registry {host}, but the target is {target}.",
             f"Leave the registry out, and name it once: --name {host}{again}",
         )
-    logger.warning("The login server %s in %s is ignored: --name names the registry already.", host, option)
+    if not has_host:
+        logger.warning("The login server %s in %s is ignored: --name names the registry already.", host, option)
     return rest

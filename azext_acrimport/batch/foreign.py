@@ -28,10 +28,10 @@ def read_foreign(document: Marked, name: str) -> WantedFile | None:
     members = document.value if document.kind == "object" else {}
     if "imports" in members:
         return None
-    reader = _Reader(name)
+    reader, parts = _Reader(name), members.values()
     if "sync" in members:
         reader.regsync(members)
-    elif members and all(part.kind == "object" and part.value.keys() & SKOPEO for part in members.values()):
+    elif all(part.kind == "object" for part in parts) and any(part.value.keys() & SKOPEO for part in parts):
         reader.skopeo(members)
     elif _maps_images(members.get("images")):
         for key in members.keys() - {"images"}:
@@ -75,6 +75,9 @@ class _Reader:
             single = f":{patterns[0]}" if len(patterns) == 1 and not tags.startswith("/") else ""
             for destination in part.value if part.kind == "array" else [part]:
                 place = replace(destination, key_line=part.key_line)
+                if destination.kind != "string":
+                    self.leave_out(place, key, "a destination is a text")
+                    continue
                 self._add(place, key, f"{name}{single}{digest}", [] if single else patterns, destination.value)
 
     def skopeo(self, registries: dict[str, Marked]) -> None:
@@ -134,7 +137,7 @@ class _Reader:
             key,
             source,
             allow if kind != "image" else [],
-            target if kind != "registry" else None,
+            target,
             exclude=deny,
             platforms=platforms,
             # as a step says it; without a word regsync brings none
@@ -157,7 +160,9 @@ class _Reader:
         try:
             wanted = Wanted.parse(source, f"{self._name}:{part.key_line or part.line}")
             wanted = wanted.with_patterns(patterns, exclude, None)
-            if target:
+            if target and not wanted.repository:  # all of a registry, into another one
+                wanted = replace(wanted, target_host=target.lower())
+            elif target:
                 wanted = with_target(wanted, target, dotted=True)
             if chosen := tuple(map(Platform.parse, platforms)):
                 wanted = replace(wanted, platforms=chosen)

@@ -195,6 +195,7 @@ registry.example.com:
   images-by-semver: {alpine: ">= 3.12"}
   credentials: {username: john, password: hunter2}
   tls-verify: false
+unused.example.com: {cert-dir: certs}
 """,
         [
             ("registry.example.com/busybox", "", None),
@@ -203,7 +204,7 @@ registry.example.com:
             ("registry.example.com/nginx", "/^1\\.13/", None),
             ("registry.example.com/alpine", ">= 3.12", None),
         ],
-        ["credentials", "tls-verify"],
+        ["credentials", "tls-verify", "unused.example.com.cert-dir"],
     ),
     "image-syncer": (
         """
@@ -212,6 +213,7 @@ quay.io/a/b:v1,v2: [reg.test/c/e, "reg.test/c/f"]
 quay.io/a/b:/^v3/: reg.test/c/g
 quay.io/a/b:v1: reg.test/c/h:w1
 Bad/ref: reg.test/x
+quay.io/a/b:v5: [5]
 """,
         [
             ("quay.io/a/b", "", ("c/d", None)),
@@ -220,7 +222,7 @@ Bad/ref: reg.test/x
             ("quay.io/a/b", "/^v3/", ("c/g", None)),
             ("quay.io/a/b:v1", "", ("c/h", "w1")),
         ],
-        ["Bad/ref"],
+        ["Bad/ref", "quay.io/a/b:v5"],
     ),
     "regsync": (
         """

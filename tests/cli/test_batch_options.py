@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from azext_acrimport import _batch_validator as batch_validator
+from azext_acrimport import _validators as validators
 from azext_acrimport._batch_validator import validate_batch
 from azext_acrimport.output import errors
 
@@ -33,6 +34,7 @@ def checked(parse, cli_ctx, tmp_path, monkeypatch):
     monkeypatch.setenv("GHCR", "ghcr-secret")
     (tmp_path / "batch.yaml").write_text(FILE)
     (tmp_path / "wrong.yaml").write_text(FILE.replace("other.azurecr.io", "x!"))
+    (tmp_path / "sync.yaml").write_text("sync: [{source: old.test, target: other.azurecr.io, type: registry}]")
     (tmp_path / "empty.txt").write_text("\r\n")
 
     def checked(words: str, **config: str):
@@ -101,6 +103,7 @@ def test_options_and_file_are_put_together(checked, words, found):
         ("-n myregistry --file batch.yaml --source folder.test/a", "passwordFile: . cannot be read"),
         ("--file wrong.yaml", "wrong.yaml:3: target: 'x!' is not a registry"),
         ("-n myregistry --file missing.yaml", "cannot be read"),
+        ("-n myregistry --file sync.yaml", "are in registries other than myregistry"),
         (f"-n myregistry {HUB} --report folder/report.xml", "cannot be written"),
     ],
 )
@@ -137,6 +140,14 @@ def test_target_that_the_file_names_otherwise_is_said(checked, monkeypatch, name
     monkeypatch.setattr(batch_validator.logger, "warning", lambda *words: said.append(words))
     checked(f"-n {name} --file batch.yaml")
     assert (said == []) == same
+
+
+def test_destination_in_the_target_is_not_worth_a_word(checked, monkeypatch):
+    """Files of other tools name it with each image."""
+    said = []
+    monkeypatch.setattr(validators.logger, "warning", lambda *words: said.append(words))
+    assert checked("-n other --file sync.yaml").wanted[0].name == "old.test"
+    assert said == []
 
 
 def test_password_of_the_environment_is_for_one_registry(checked, monkeypatch, tmp_path):
