@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..engine import InvalidReference, Platform
+from ..engine import InvalidReference, Platform, Reference, is_registry_host
 from .foreign import read_foreign
 from .lists import read_list
 from .marked import MAX_BYTES, Marked, read_yaml
@@ -133,10 +133,10 @@ class _Batch:
 
     def _registry(self, found: WantedFile, host: str, part: Marked) -> None:
         members, key = _dict(part), f"registries.{shown(host)}"
-        wanted = self._checked(Marked(None, part.key_line), key, Wanted.parse, host)
-        if wanted is None or wanted.repository:
-            if wanted:
-                self._say(Marked(None, part.key_line), key, "expected a registry's host, without a repository")
+        plain = host.lower().rstrip("/")
+        reference = _or_none(Reference.parse, f"{plain}/any") if is_registry_host(plain) else None
+        if reference is None:
+            self._say(Marked(None, part.key_line), key, "expected a registry's host, such as ghcr.io or registry:5000")
             return
         texts = {name: _string(members.get(name)) for name in ("username", "passwordEnv", "passwordFile")}
         password = texts["passwordEnv"] or texts["passwordFile"]
@@ -147,7 +147,7 @@ class _Batch:
             self._say(members["username"], f"{key}.username", said)
         plain = members.get("plainHttp")
         file = texts["passwordFile"]
-        found.registries[wanted.registry] = RegistrySettings(
+        found.registries[reference.registry] = RegistrySettings(
             username=texts["username"],
             password_env=texts["passwordEnv"],
             password_file=str(self._folder / file) if file else None,
@@ -191,7 +191,7 @@ def _pattern(text: str) -> Any:
 def _or_none(read: Callable[[str], Any], text: str) -> Any:
     try:
         return read(text)
-    except ValueError:
+    except (ValueError, InvalidReference):
         return None
 
 

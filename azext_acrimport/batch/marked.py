@@ -54,8 +54,9 @@ def read_yaml(text: str, name: str) -> Marked:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise Mistakes([f"{name}:{line}: this is not YAML: {shown(error.problem or 'it cannot be read')}"]) from None
-    except yaml.YAMLError as error:
-        raise Mistakes([f"{name}:1: this is not YAML: {shown(str(error))}"]) from None
+    except yaml.reader.ReaderError as error:  # of a character; it counts bytes of what it was given
+        line = text.encode()[: error.position].count(b"\n") + 1
+        raise Mistakes([f"{name}:{line}: this is not YAML: {shown(error.reason)}"]) from None
 
 
 class _Builder:

@@ -36,6 +36,7 @@ imports:
 registries:
   ghcr.io: {{username: bot, passwordEnv: GHCR_TOKEN}}
   registry.corp:5000: {{plainHttp: true, username: x, passwordFile: secret.txt}}
+  Registry:5000: {{plainHttp: true}}
 """
 
 
@@ -73,6 +74,7 @@ def test_file_says_all_that_it_can_say(read, tmp_path):
     assert [pattern.text for pattern in old.selection.tags] == ["1.*"]
     assert found.registries["ghcr.io"].password_env == "GHCR_TOKEN"  # noqa: S105
     corp = found.registries["registry.corp:5000"]
+    assert found.registries["registry:5000"].plain_http
     assert corp.plain_http and corp.password_file == str(tmp_path / "secret.txt")
 
 
@@ -101,6 +103,8 @@ ENTRY = "version: 1\nimports:\n  - source: docker.io/library/a:1\n"
          "a text"]),
         (ENTRY + "registries:\n  ghcr.io: {username: bot}\n", ["5: registries.ghcr.io.username: a user name needs "
          "passwordEnv or passwordFile"]),
+        (ENTRY + "registries:\n  ghcr.io/a: {}\n  contoso: {}\n", [f"{line}: registries.{key}: expected a registry's "
+         "host, such as ghcr.io or registry:5000" for line, key in ((5, "ghcr.io/a"), (6, "contoso"))]),
         (ENTRY + "    target: x:1\n  - source: docker.io/library/b:1\n    target: x:1\n", ["5: the target x:1 is that "
          "of line 3 already"]),
         (ENTRY + "    tags: ['2']\n", ["4: imports[0].tags: the source names one image already"]),
@@ -123,6 +127,7 @@ ENTRY = "version: 1\nimports:\n  - source: docker.io/library/a:1\n"
         ("---\na: 1\n---\nb: 1\n", ["3: a file holds one document; here a second one begins"]),
         ("[" * 1000, ["1: it is nested more than 20 deep"]),
         (b"version: 1\nx: \xff\n", ["2: it is not UTF-8 text"]),
+        ("version: 1\n# \u00e9\nx: \x07\n", ["3: this is not YAML: control characters are not allowed"]),
     ],
 )  # fmt: skip
 def test_mistake_is_named_with_line_and_key(read, text, said):
