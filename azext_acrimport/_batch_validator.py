@@ -49,7 +49,7 @@ def _batch(cmd: Any, namespace: Any) -> Any:
     from .batch.targets import Naming
     from .batch.wanted import WantedFile
 
-    file = _file(namespace.file, within=bool(namespace.source_registry)) if namespace.file else WantedFile()
+    file = WantedFile() if namespace.file is None else _file(namespace.file, within=bool(namespace.source_registry))
     _validate_registries(cmd.cli_ctx, namespace, file)
     given = bool(namespace.username or namespace.password)
     validate_credentials(namespace)
@@ -77,7 +77,10 @@ def _batch(cmd: Any, namespace: Any) -> Any:
         wanted=tuple(wanted),
         source_registry=namespace.source_registry,
         sign_ins=_sign_ins(namespace, file, {one.registry or namespace.source_registry for one in wanted}, given),
-        naming=Naming(namespace.prefix or "", namespace.strip_prefix or ""),
+        naming=Naming(
+            in_target(cmd.cli_ctx, namespace.registry_name, "--prefix", namespace.prefix or ""),
+            namespace.strip_prefix or "",
+        ),
         resource_group_name=namespace.resource_group_name,
         on_conflict=_on_conflict(namespace),
         fail_fast=namespace.fail_fast,
@@ -94,7 +97,7 @@ def _batch(cmd: Any, namespace: Any) -> Any:
         logger.warning("Not taken over: %s", said)
     if len(file.left_out) > LEFT_OUT_SHOWN:
         logger.warning("Not taken over: %d more", len(file.left_out) - LEFT_OUT_SHOWN)
-    return replace(options, report=_report(namespace.report)) if namespace.report else options
+    return options if namespace.report is None else replace(options, report=_report(namespace.report))
 
 
 def _file(path: str, *, within: bool) -> WantedFile:

@@ -101,20 +101,22 @@ def secret_of(sign_in: SignIn, host: str) -> str | None:
     """The password. Raises CredentialError where it is not to be had."""
     try:
         if sign_in.variable:
-            return os.environ[sign_in.variable]
-        if sign_in.file:
+            secret = os.environ[sign_in.variable]
+        elif sign_in.file:
             with Path(sign_in.file).open("rb") as stream:
-                secret = stream.read(MAX_SECRET_BYTES).decode().removesuffix("\n").removesuffix("\r")
-            if not secret:
-                raise _unusable(host, f"{sign_in.file} is empty")
-            return secret
+                secret = stream.read(MAX_SECRET_BYTES).decode()
+        else:
+            return sign_in.password
     except KeyError:
         raise _unusable(host, f"The environment variable {sign_in.variable} is not set") from None
     except OSError as error:
         raise _unusable(host, f"{sign_in.file} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise _unusable(host, f"{sign_in.file} is not a text") from None
-    return sign_in.password
+    secret = secret.removesuffix("\n").removesuffix("\r")
+    if not secret:
+        raise _unusable(host, f"{sign_in.variable or sign_in.file} is empty")
+    return secret
 
 
 def _unusable(host: str, said: str) -> CredentialError:

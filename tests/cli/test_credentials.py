@@ -196,10 +196,12 @@ def test_entra_id_that_does_not_answer_ends_with_the_deadline(asked):
     assert len(Profile.asked) == 1
 
 
-def test_password_is_never_nothing(tmp_path):
+def test_password_is_never_nothing(tmp_path, monkeypatch):
     """A file that is empty by now, or a pipe that ends at once, is no reason to go on without signing in."""
     (tmp_path / "secret").write_text("\n")
     with pytest.raises(CredentialError, match="secret is empty"):
         secret_of(SignIn("bob", file=str(tmp_path / "secret")), "r.test")
     (tmp_path / "secret").write_text("word\r\n")
-    assert secret_of(SignIn("bob", file=str(tmp_path / "secret")), "r.test") == "word"
+    monkeypatch.setenv("SECRET", "word\n")
+    for where in ({"file": str(tmp_path / "secret")}, {"variable": "SECRET"}):
+        assert secret_of(SignIn("bob", **where), "r.test") == "word"
