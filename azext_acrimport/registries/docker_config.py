@@ -23,6 +23,8 @@ from ..engine import Credential, CredentialError, Origin
 
 # Docker Hub's name in these files, since before it had another.
 HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
+# Of an address, as older programs wrote it, docker takes the host.
+URL = re.compile(r"https?://([^/]+).*")
 # A helper may have to unlock a keychain, but must not keep a pipeline waiting: seconds.
 HELPER_TIMEOUT = 20.0
 # They are programs on PATH, and nothing that leads elsewhere.
@@ -64,7 +66,7 @@ def _keys(registry: str, repository: str) -> list[str]:
     within = [f"{registry}/{'/'.join(parts[:length])}" for length in range(len(parts), 0, -1)]
     if registry == "docker.io":
         return [*within, *HUB_KEYS]
-    return [*within, registry, f"https://{registry}", f"https://{registry}/"]
+    return [*within, registry]
 
 
 def _in_file(path: Path, registry: str, repository: str, side: Origin) -> Credential | None:
@@ -86,7 +88,8 @@ def _in_file(path: Path, registry: str, repository: str, side: Origin) -> Creden
         found = _from_helper(config["credsStore"], server, registry, side)
         if found is not None:
             return found
-    auths = _object(config, "auths")
+    written = _object(config, "auths")
+    auths = {URL.sub(r"\1", key): entry for key, entry in written.items()} | written
     entry = next((auths[key] for key in keys if isinstance(auths.get(key), dict) and auths[key]), None)
     return _from_entry(entry, path, registry, side) if entry else None
 

@@ -68,6 +68,9 @@ def facts(registry: str = "ghcr.io", repository: str = "team/app") -> tuple[str,
     [
         ({"auths": {"ghcr.io": {"auth": AUTH}}}, "ghcr.io", ("bob", "pass:word", "")),
         ({"auths": {"https://ghcr.io": {"auth": AUTH}}}, "ghcr.io", ("bob", "pass:word", "")),
+        ({"auths": {"https://ghcr.io/v1/": {"auth": AUTH}}}, "ghcr.io", ("bob", "pass:word", "")),
+        ({"auths": {"http://registry.io:5000/v2/": {"auth": AUTH}}}, "registry.io:5000", ("bob", "pass:word", "")),
+        ({"auths": {"https://index.docker.io/v1": {"auth": AUTH}}}, "docker.io", ("bob", "pass:word", "")),
         ({"auths": {"ghcr.io": {"username": "bob", "password": "p"}}}, "ghcr.io", ("bob", "p", "")),
         ({"auths": {"ghcr.io": {"identitytoken": "t", "auth": AUTH}}}, "ghcr.io", ("", "", "t")),
         ({"auths": {"https://index.docker.io/v1/": {"auth": AUTH}}}, "docker.io", ("bob", "pass:word", "")),
@@ -85,7 +88,7 @@ def facts(registry: str = "ghcr.io", repository: str = "team/app") -> tuple[str,
         ({"auths": None, "credHelpers": [], "credsStore": 1}, "ghcr.io", None),
         ({}, "ghcr.io", None),
     ],
-    ids=range(14),
+    ids=range(17),
 )
 def test_file_is_read(configured, config, registry, expected):
     """By the registry's name, Docker Hub's by its old one; podman's also for a part of a registry."""
