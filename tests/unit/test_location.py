@@ -40,7 +40,8 @@ def test_location_of_files_is_read(text, expected, repository, tag):
 
 
 @pytest.mark.parametrize(
-    "text", ["oci:", "oci::1", "oci:app:", "docker-archive:a.tar:app", "docker-archive:a.tar:a:b/c"]
+    "text",
+    ["oci:", "oci://r.test/chart:1", "oci::1", "oci:app:", "docker-archive:a.tar:app", "docker-archive:a.tar:a:b/c"],
 )
 def test_location_that_names_nothing_is_refused(text):
     """As any other reference that is none."""

@@ -61,7 +61,7 @@ class LayoutReference:
 def parse_location(text: str) -> Reference | LayoutReference:
     """Read any source. Raises InvalidReference. No file is looked at."""
     for kind in KINDS:
-        if text.startswith(f"{kind}:"):
+        if text.startswith(f"{kind}:") and not text.startswith("oci://"):  # as Helm writes what is in a registry
             return _layout(kind, text)
     return Reference.parse(text)
 
