@@ -47,7 +47,7 @@ def wait_for(
     if parts[:2] != arm[:2] or not named:
         raise ValueError(f"'{url}' is not an operation of {arm.netloc}.", "Give the operation that --no-wait returned.")
     source, registry = (facts.get(name, [None])[0] for name in ("source", "registry"))
-    item = ItemResult(source or "", tuple(facts.get("target", ())))
+    item = ItemResult(source or "", tuple(facts.get("target", ())), referrers=None)
     try:
         item.digest = item.source_digest = Digest.parse(facts["digest"][0]) if "digest" in facts else None
         targets = [parse_repository_tag(name)[:2] for name in item.targets]

@@ -230,6 +230,7 @@ def test_no_wait_and_wait(sandbox, az, new):
         assert waited.json[name] == begun.json[name]
     assert waited.json["changes"] == [{"target": f"{new}:1", "action": "create", "before": None}]
     assert (waited.json["status"], begun.json["digest"], waited.json["digest"]) == ("copied", None, digest)
+    assert waited.json["referrers"] is None  # nobody has looked for them
     # the address alone is enough to wait, and then only what the service says is known
     alone = az("acr", "import-wait", "--operation", begun.json["operation"].partition("#")[0])
     assert (alone.code, alone.json["status"], alone.json["digest"]) == (0, "copied", None)
