@@ -45,7 +45,8 @@ class Job:
         """The source's host as it was written: other names of it may mean something else to the service."""
         assert self.source
         typed = self.options.source_image
-        return self.source.home or (typed.typed.partition("/")[0] if typed.location else self.source.host)
+        host = typed.typed.partition("/")[0].removesuffix(":443") if typed.location else self.source.host
+        return self.source.home or host
 
     def request(
         self, source: Source, identifier: str, destinations: Sequence[Destination], *, skip_conflicts: bool = False

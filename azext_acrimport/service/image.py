@@ -183,7 +183,7 @@ class _Import:
         there = named_now(job, self._request, item.digest)
         if item.digest and any(digest != item.digest for digest in there.values()):
             logger.warning("The source's tag has moved meanwhile: the image is imported again, by its digest.")
-            by_digest = f"{job.image.partition('@')[0].partition(':')[0]}@{item.digest}"
+            by_digest = f"{job.image.partition('@')[0]}@{item.digest}"
             self._wait_for(self._begun(by_digest, job.targets, force=True))
             there = named_now(job, self._request, item.digest)
             for target, digest in there.items():

@@ -39,6 +39,8 @@ def begun(job: Job, image: str, targets: Sequence[Target], *, force: bool, deadl
     target = job.target
     require_target(target)
     assert job.source
+    name, at, digest = image.partition("@")
+    image = f"{name.partition(':')[0]}@{digest}" if at else name  # it takes one of them
     source: dict[str, Any] = {"resourceId": job.source.resource_id, "sourceImage": image}
     # core knows the registries of one subscription, and who names this engine gets core's request
     as_core = job.source.far and job.options.engine == "service" and job.options.source_image.location
@@ -48,7 +50,8 @@ def begun(job: Job, image: str, targets: Sequence[Target], *, force: bool, deadl
         source["credentials"] = {"username": job.options.username, "password": job.options.password}
         if not job.options.username:
             del source["credentials"]["username"]
-    tags = [place.typed for place in targets if place.tag]
+    # a tag that is left out is the source's to it, or latest, and there may be none beside a digest
+    tags = [place.typed if place.tag == "latest" else place.name for place in targets if place.tag]
     untagged = [place.repository for place in targets if not place.tag]
     parameters = {
         "source": source,

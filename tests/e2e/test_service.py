@@ -142,11 +142,22 @@ def test_tag_that_moves_meanwhile_is_imported_by_digest(sandbox, az, new):
     first = images.image(f"{new} first").push(sandbox.content(MCR), new, "1")
     later = images.image(f"{new} later")
     sandbox.world.service_faults = [ServiceFault(before=lambda: later.push(sandbox.content(MCR), new, "1") and None)]
-    result = az(*words(new, source=f"{MCR}/{new}:1"))
+    result = az(*words(new, "-t", f"{new}-b", source=f"{MCR}/{new}:1"))
     assert result.code == 0, result.stderr
-    assert tag_digest(sandbox.content(TARGET), new, "1") == result.json["digest"] == first.digest
+    for name in (new, f"{new}-b"):
+        assert tag_digest(sandbox.content(TARGET), name, "1") == result.json["digest"] == first.digest
     assert sandbox.world.imports[-1][1]["source"]["sourceImage"] == f"{new}@{first.digest}"
     assert "has moved meanwhile" in result.stderr
+
+
+def test_tag_beside_a_digest_is_that_of_the_target(sandbox, az, new):
+    """The service takes one of both in a source; nor does it take a port, not even that of https."""
+    digest = images.image(f"{new} pinned").push(sandbox.content(MCR), new, "1").digest
+    result = az(*words(new, "-t", f"{new}-b", source=f"{MCR}:443/{new}:1@{digest}"))
+    assert (result.code, result.json["targets"]) == (0, [f"{new}:1", f"{new}-b:1"]), result.stderr
+    assert tag_digest(sandbox.content(TARGET), f"{new}-b", "1") == digest
+    asked = sandbox.world.imports[-1][1]["source"]
+    assert asked == {"registryUri": MCR, "sourceImage": f"{new}@{digest}"}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ class Importer:
     def __call__(self, target: AzureRegistry, parameters: dict[str, Any]) -> None:
         source = parameters["source"]
         repository, _, identifier = _split(source["sourceImage"])
-        tags = [_split(tag)[::2] for tag in parameters.get("targetTags") or []]
+        given = "latest" if ":" in identifier else identifier  # the tag of a target that names none
+        targets = [text.partition(":") for text in parameters.get("targetTags") or []]
+        tags = [(name, tag or given) for name, _, tag in targets]
         ours = self._contents[target.login_server]
         for name, tag in tags:
             if not target.is_writable(name, f"{name}:{tag}"):
