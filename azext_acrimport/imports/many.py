@@ -19,7 +19,6 @@ from ..engine import (
     EngineError,
     ItemResult,
     Planned,
-    TagConflict,
     TimedOut,
     copy_images,
 )
@@ -35,6 +34,7 @@ from .jobs import Jobs, Line
 
 # Azure Resource Manager limits what one identity may ask of it in a while.
 OPERATIONS = 10
+CONFLICT = "target-tag-conflict"
 
 
 @dataclass(slots=True)
@@ -98,8 +98,11 @@ class Run:
     def _has_failed(self, work: _Work) -> bool:
         """Not where the other engine has a try, or where the conflict is to be skipped."""
         item = work.line.outcome.item
-        skipped = isinstance(item.error, TagConflict) and self._options.on_conflict == "skip"
-        return item.status == "failed" and not skipped and not self._is_for_embedded(work)
+        return item.status == "failed" and not self._is_to_skip(item) and not self._is_for_embedded(work)
+
+    def _is_to_skip(self, item: ItemResult) -> bool:
+        """Whoever has found the tag in its place: of a target that cannot be read from here, the service."""
+        return bool(item.error and item.error.code == CONFLICT) and self._options.on_conflict == "skip"
 
     def _work(self, line: Line) -> _Work | None:
         """None where the password is not to be had."""
@@ -236,7 +239,7 @@ class Run:
     def _settle(self, work: _Work) -> None:
         """The last word on one of them."""
         item = work.line.outcome.item
-        if isinstance(item.error, TagConflict) and self._options.on_conflict == "skip":
+        if self._is_to_skip(item):
             item.status, item.error = "skipped", None
             item.changes = tuple(replace(change, action="none") for change in item.changes)
         if item.status == "planned" and not self._options.dry_run:

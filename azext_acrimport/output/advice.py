@@ -69,7 +69,7 @@ def _of_many(error: EngineError) -> str:
             "this registry, with --username and --password. Many registries also answer so when there is no such "
             "repository: check its name."
         )
-    return OF_MANY.get(type(error), "")
+    return OF_MANY.get(error.code, "")
 
 
 def _of_listing(error: EngineError) -> str:
@@ -388,10 +388,10 @@ def _plain(kind: type[azclierror.AzCLIError], recommendation: str) -> Callable[[
     return lambda error: (kind, error.message, recommendation)
 
 
-OF_MANY: dict[type[EngineError], str] = {
-    engine.TagConflict: "Move the tag with --on-conflict overwrite, or leave it as it is with --on-conflict skip. For "
-    "another name: --prefix, or a target of its own in --file.",
-    engine.NoMatchingPlatform: "Choose among these with --platform, or with platforms in --file.",
+OF_MANY = {
+    "target-tag-conflict": "Move the tag with --on-conflict overwrite, or leave it as it is with --on-conflict skip. "
+    "For another name: --prefix, or a target of its own in --file.",
+    "source-no-matching-platform": "Choose among these with --platform, or with platforms in --file.",
 }
 
 _DAMAGED = f"No tag was written. {AGAIN} If it fails again, the source is damaged, or a proxy changes what passes."

@@ -44,6 +44,7 @@ SERVED = {
     "elsewhere": ServiceError(next(row for row in CATALOGUE if row.elsewhere), "source", "words"),
     "late": ServiceError(TIMED_OUT, "arm", "words"),
     "conflict": TagConflict("app:1", "sha256:1", "sha256:2"),
+    "unseen": ServiceError(next(row for row in CATALOGUE if row.slug == "tag-conflict"), "target", "words"),
 }
 
 
@@ -152,9 +153,10 @@ def test_engine_that_is_named_is_the_only_one(done, engine, expected):
     assert done("large", "closed", engine=engine) == expected
 
 
-def test_conflict_that_the_service_met_is_skipped_and_changes_nothing(done):
-    """As one that this machine has met."""
-    assert done("1-conflict", engine="service", on_conflict="skip") == [("service", "skipped", None)]
+@pytest.mark.parametrize("tag", ["1-conflict", "1-unseen"])
+def test_conflict_that_the_service_met_is_skipped_and_changes_nothing(done, tag):
+    """As one that this machine has met; also where it cannot see what the tag names."""
+    assert done(tag, engine="service", on_conflict="skip") == [("service", "skipped", None)]
     assert done.changes == ["none"]
 
 

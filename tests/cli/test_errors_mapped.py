@@ -204,6 +204,16 @@ def test_batch_of_several_registries_is_not_told_to_pass_one_password():
     assert said.startswith("Sign in with docker login r.test:5000, or with registries in a batch file")
 
 
+def test_batch_is_told_of_its_own_options():
+    """Whoever has found the conflict."""
+    ours = engine.TagConflict("r.test/a:1", "sha256:1", "sha256:2")
+    theirs = understand("Tag a:1 already exists in target registry.", arm_code="Conflict")
+    assert ours.code == theirs.code
+    for error in (ours, theirs):
+        assert "--on-conflict overwrite" in errors.to_azclierror(error, many=True).recommendations[0]
+        assert "--image" in errors.to_azclierror(error).recommendations[0]
+
+
 def test_answer_that_is_not_true_is_told_without_its_status():
     """It said that all was well."""
     lost = engine.UploadLost("r.test", origin="target", text="the upload has no Location")
