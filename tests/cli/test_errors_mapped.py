@@ -214,6 +214,15 @@ def test_batch_is_told_of_its_own_options():
         assert "--image" in errors.to_azclierror(error).recommendations[0]
 
 
+def test_wrong_usage_is_told_whatever_was_typed(monkeypatch):
+    """Bytes that are no text, and orders to a pipeline; lines stay lines."""
+    told = []
+    monkeypatch.setattr(azclierror.AzCLIError, "print_error", lambda error: told.append(error))
+    with pytest.raises(SystemExit):
+        errors.exit_for_usage("'\udcff##vso[x]' is none.\nSecond.", "Not \udcff.")
+    assert (told[0].error_msg, told[0].recommendations) == ("' # #vso[x]' is none.\nSecond.", ["Not ."])
+
+
 def test_answer_that_is_not_true_is_told_without_its_status():
     """It said that all was well."""
     lost = engine.UploadLost("r.test", origin="target", text="the upload has no Location")

@@ -75,6 +75,16 @@ def test_password_is_shown_to_the_token_service_only():
     assert [sent.headers.get("Authorization") for sent in script.sent] == [None, f"Basic {expected}", "Bearer t1"]
 
 
+@pytest.mark.parametrize("secret", ["entra_token", "refresh_token", "password"])
+def test_secret_that_is_no_text_is_a_wrong_one(secret):
+    """Half a character, of a command line or of a file."""
+    credential = Credential(mode="given", username="bob", **{secret: "p\udcff"})
+    host = "r.azurecr.io"
+    script = Script([answer(401, challenge(host, f"https://{host}/oauth2/token", service=host)), *[answer(401)] * 3])
+    with pytest.raises(Unauthorized):
+        get(client(script, credential, host))
+
+
 def test_basic_is_used_where_it_is_all_there_is():
     """And Bearer where both are offered."""
     script = Script([answer(401, {"WWW-Authenticate": 'Basic realm="x"'}), answer()])

@@ -55,7 +55,7 @@ class TokenService:
         self, realm: Realm, url: str, fields: list[tuple[str, str]], credential: Credential, *members: str
     ) -> Token:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        answer = self._ask(realm, "POST", url, credential, headers, urlencode(fields).encode())
+        answer = self._ask(realm, "POST", url, credential, headers, urlencode(fields, errors="replace").encode())
         return Token.from_answer(answer, *members, host=self._registry)
 
     def _ask(
@@ -82,7 +82,7 @@ class TokenService:
 
 def basic(credential: Credential) -> str:
     """The value of an Authorization header."""
-    pair = f"{credential.username}:{credential.password}".encode()
+    pair = f"{credential.username}:{credential.password}".encode(errors="replace")
     return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 
