@@ -150,7 +150,7 @@ def _configured_engine(cmd: Any, namespace: Any) -> str:
     files = _is_layout(getattr(namespace, "source_image", ""))
     if _hands_over(namespace) or namespace.platform or outside or files:
         return "auto"
-    configured: str = cmd.cli_ctx.config.get("acrimport", "engine", fallback="") or "auto"
+    configured: str = cmd.cli_ctx.config.get("acrimport", "engine", fallback="").lower() or "auto"
     if configured not in ENGINES:
         raise ValueError(
             f"acrimport.engine is configured as '{configured}', which is none of {', '.join(ENGINES)}.",

@@ -83,18 +83,19 @@ class ReportFile:
 
     def __init__(self, path: str) -> None:
         """Raises ValueError and OSError."""
-        self._path = Path(path)
-        if self._path.suffix.lower() not in SUFFIXES:
+        suffix = Path(path).suffix.lower()
+        if suffix not in SUFFIXES:
             raise ValueError(f"'{path}' ends neither in .json nor in .xml")
-        if self._path.is_dir():
+        if os.path.isdir(path):
             raise ValueError(f"'{path}' is a folder")
+        self._xml = suffix == ".xml"
+        self._path = Path(os.path.realpath(path))  # a link stays one
         handle, self._beside = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)
         os.close(handle)
 
     def write(self, report: dict[str, Any]) -> None:
         """Whole or not at all. Raises OSError."""
-        xml = self._path.suffix.lower() == ".xml"
-        raw = junit(report) if xml else (json.dumps(report, indent=2) + "\n").encode()
+        raw = junit(report) if self._xml else (json.dumps(report, indent=2) + "\n").encode()
         Path(self._beside).write_bytes(raw)
         os.chmod(self._beside, 0o666 & ~_umask())
         os.replace(self._beside, self._path)

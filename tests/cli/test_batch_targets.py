@@ -131,6 +131,16 @@ def test_report_is_written_whole_or_not_at_all(tmp_path):
     assert [found.name for found in tmp_path.iterdir()] == ["report.json"]
 
 
+def test_report_goes_where_a_link_leads(tmp_path):
+    """And the link stays one, whatever the file behind it is called."""
+    link, behind = tmp_path / "latest.xml", tmp_path / "behind"
+    link.symlink_to(behind)
+    file = ReportFile(str(link))
+    file.write({"summary": summary(ITEMS[:1], 1, None, None), "items": ITEMS[:1]})
+    file.close()
+    assert link.is_symlink() and behind.read_bytes().startswith(b"<?xml")
+
+
 def test_report_that_cannot_be_written_is_found_at_once(tmp_path):
     """By its name, its folder, or because it is one."""
     (tmp_path / "folder.xml").mkdir()

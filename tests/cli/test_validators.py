@@ -182,7 +182,7 @@ def test_wrong_usage(refused, words, said):
 )
 def test_configured_engine_gives_way(validated, words, engine):
     """Where the command line leaves only one, whatever it is; and what is empty is not configured."""
-    assert validated(words, engine="service").engine == engine
+    assert validated(words, engine="Service").engine == engine
     if engine != "service":
         assert validated(words, engine="fast").engine == engine
     empty = validated(f"-n myregistry {HUB}", engine="", jobs="")
