@@ -130,6 +130,8 @@ class Directory:
         try:
             known = next((found for found in listed() if found.host == (home or host)), known)
         except EngineError as error:
+            if resource_group and isinstance(error, RegistryNotFound):
+                raise  # there is no such group
             logger.info("%s is not looked up: %s", host, error)
             known = replace(known, untold=None if isinstance(error, ArmDenied) else error)
         else:

@@ -139,6 +139,7 @@ def test_target(arm, text, group, host, named):
         ("far", None, {}, "target-registry-not-found", "far.azurecr.io"),
         ("plain", "h", {}, "target-registry-not-found", "words of ARM"),
         ("plain.azurecr.io", "h", {}, "target-registry-not-found", "resource group 'h'"),
+        ("plain.azurecr.io", "no", {ACTIVE: refusal(404)}, "target-registry-not-found", "resource group 'no'"),
         (ID["plain"].replace("plain", "gone"), None, {}, "target-registry-not-found", "words of ARM"),
         ("plain", None, {ACTIVE: refusal(403)}, "arm-denied", "login server"),
         (ID["plain"], None, {ACTIVE: refusal(403)}, "arm-denied", "words of ARM"),
