@@ -136,7 +136,7 @@ class _Batch:
         plain = host.lower().rstrip("/")
         reference = _or_none(Reference.parse, f"{plain}/any") if is_registry_host(plain) else None
         if reference is None:
-            self._say(Marked(None, part.key_line), key, "expected a registry's host, such as ghcr.io or registry:5000")
+            self._say(Marked(None, part.key_line), key, "expected a registry's host, such as registry:5000")
             return
         texts = {name: _string(members.get(name)) for name in ("username", "passwordEnv", "passwordFile")}
         password = texts["passwordEnv"] or texts["passwordFile"]

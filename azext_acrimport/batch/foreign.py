@@ -75,10 +75,10 @@ class _Reader:
             single = f":{patterns[0]}" if len(patterns) == 1 and not tags.startswith("/") else ""
             for destination in part.value if part.kind == "array" else [part]:
                 place = replace(destination, key_line=part.key_line)
-                if destination.kind != "string":
-                    self.leave_out(place, key, "a destination is a text")
-                    continue
-                self._add(place, key, f"{name}{single}{digest}", [] if single else patterns, destination.value)
+                if destination.kind == "string":
+                    self._add(place, key, f"{name}{single}{digest}", [] if single else patterns, destination.value)
+                else:
+                    self.leave_out(place, key)
 
     def skopeo(self, registries: dict[str, Marked]) -> None:
         """By registry: images with lists of tags, with a regex, with a range. Where to is not in the file."""

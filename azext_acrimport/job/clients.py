@@ -13,7 +13,7 @@ from typing import Any
 from .._options import SignIn
 from ..engine import Cancellation, CredentialError, Origin, Quota, RegistryClient, RegistryHints, RegistryRepository
 from ..output import problem
-from ..output.waits import Waits
+from ..output.logs import Waits
 from ..registries.credentials import Identity, provider
 from ..registries.deadline import Deadline
 from ..registries.directory import Registry

@@ -30,7 +30,7 @@ from ..engine import (
     prepare,
 )
 from ..output import problem
-from ..output.waits import Waits
+from ..output.logs import Waits
 from ..registries.connections import options_for
 from ..registries.credentials import Identity, provider
 from ..registries.deadline import Deadline

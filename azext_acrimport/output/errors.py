@@ -79,8 +79,8 @@ def raise_after_output(cli_ctx: Any, error: EngineError, *, many: bool = False, 
 def exit_for_usage(message: str, recommendation: str) -> NoReturn:
     """End as az's own parser does when the command line is wrong: exit code 2."""
     # what was typed may be no text at all
-    said, hint = ("\n".join(map(engine.foreign_text, text.split("\n"))) for text in (message, recommendation))
-    error = azclierror.InvalidArgumentValueError(said, recommendation=hint)
+    message = "\n".join(map(engine.foreign_text, message.split("\n")))
+    error = azclierror.InvalidArgumentValueError(message, recommendation=recommendation)
     error.print_error()
     error.send_telemetry()
     sys.exit(2)

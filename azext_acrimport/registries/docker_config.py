@@ -88,8 +88,8 @@ def _in_file(path: Path, registry: str, repository: str, side: Origin) -> Creden
         found = _from_helper(config["credsStore"], server, registry, side)
         if found is not None:
             return found
-    written = _object(config, "auths")
-    auths = {URL.sub(r"\1", key): entry for key, entry in written.items()} | written
+    auths = _object(config, "auths")
+    auths = {URL.sub(r"\1", key): auths[key] for key in auths} | auths
     entry = next((auths[key] for key in keys if isinstance(auths.get(key), dict) and auths[key]), None)
     return _from_entry(entry, path, registry, side) if entry else None
 

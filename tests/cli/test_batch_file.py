@@ -104,7 +104,7 @@ ENTRY = "version: 1\nimports:\n  - source: docker.io/library/a:1\n"
         (ENTRY + "registries:\n  ghcr.io: {username: bot}\n", ["5: registries.ghcr.io.username: a user name needs "
          "passwordEnv or passwordFile"]),
         (ENTRY + "registries:\n  ghcr.io/a: {}\n  contoso: {}\n", [f"{line}: registries.{key}: expected a registry's "
-         "host, such as ghcr.io or registry:5000" for line, key in ((5, "ghcr.io/a"), (6, "contoso"))]),
+         "host, such as registry:5000" for line, key in ((5, "ghcr.io/a"), (6, "contoso"))]),
         (ENTRY + "    target: x:1\n  - source: docker.io/library/b:1\n    target: x:1\n", ["5: the target x:1 is that "
          "of line 3 already"]),
         (ENTRY + "    tags: ['2']\n", ["4: imports[0].tags: the source names one image already"]),

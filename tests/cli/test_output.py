@@ -12,16 +12,16 @@ from dataclasses import replace
 import pytest
 
 from azext_acrimport.engine import Change, Digest, ItemResult, TagConflict, Wait
-from azext_acrimport.output import logs, result, waits
+from azext_acrimport.output import logs, result
 from tests.support.terminal import Terminal
 
 
 def test_waits_are_told(caplog, monkeypatch):
     """All with --verbose; to people those that look like a hang, once for each host."""
     clock = [100.0]
-    monkeypatch.setattr(waits.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(logs.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(logging.getLogger("cli"), "propagate", True)
-    tell = waits.Waits()
+    tell = logs.Waits()
     with caplog.at_level(logging.INFO, "cli"):
         for seconds, host in ((5.0, "a"), (57.1, "a"), (56.9, "a"), (57.0, "b")):
             tell(Wait(seconds, host, f"{host} answered 429."))
