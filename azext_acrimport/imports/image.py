@@ -77,14 +77,14 @@ def told(
 
 
 def find_closest(job: Job, error: EngineError | None) -> None:
-    """Tell an error about a tag that is not there which ones are nearly so, where the source lists its tags."""
+    """Tell an error about a tag that is not there which three are the closest, where the source lists its tags."""
     tag = getattr(job.reference, "identifier", ":")
     if error is None or error.code != "source-not-found" or ":" in tag:
         return
     from difflib import get_close_matches
 
     with suppress(EngineError), job.connected() as (request, cancellation), cancellation.within(PATIENCE):
-        error.closest = tuple(get_close_matches(tag, request.source.list_tags(TAG_PAGES) or ()))
+        error.closest = tuple(get_close_matches(tag, request.source.list_tags(TAG_PAGES) or (), cutoff=0.0))
 
 
 def _as_typed(options: ImportOptions) -> tuple[str, ...]:

@@ -216,7 +216,8 @@ def _not_found(error: Any) -> Advice:
             f"--repository {repository}"
         )
     else:
-        advice = f"Check repository and {'digest' if separator == '@' else 'tag'}."
+        other = "digest" if separator == "@" else "tag, or name the image by its digest"
+        advice = f"Check repository and {other}."
         if identifier == "latest":
             advice += " An image without a tag in --source means the tag latest."
     return azclierror.ResourceNotFoundError, message, advice

@@ -221,7 +221,8 @@ CATALOGUE: tuple[Known, ...] = (
         "source",
         r"MANIFEST_UNKNOWN|NAME_UNKNOWN|Invalid message NotFound|StatusCode: 404",
         "The image is not in the source.",
-        "Check repository and tag. An image without a tag in --source means the tag latest.",
+        "Check repository and tag, or name the image by its digest. "
+        "An image without a tag in --source means the tag latest.",
         missing=True,
     ),
     Known(

@@ -186,8 +186,12 @@ def test_batch_tells_how_to_see_the_tags(path, words):
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("1.0", "Check repository and tag."),
-        ("latest", "Check repository and tag. An image without a tag in --source means the tag latest."),
+        ("1.0", "Check repository and tag, or name the image by its digest."),
+        (
+            "latest",
+            "Check repository and tag, or name the image by its digest. "
+            "An image without a tag in --source means the tag latest.",
+        ),
         ("sha256:" + "a" * 64, "Check repository and digest."),
     ],
 )

@@ -35,6 +35,12 @@ TARGET = "myregistry.azurecr.io"
             "source-not-found",
             "tags: v1. See which tags there are: az acr",
         ),
+        (
+            "--source docker.io/library/hello-world:nightly",
+            3,
+            "source-not-found",
+            "The closest tags: latest. Check repository and tag, or name the image by its digest.",
+        ),
         ("--source mysourceregistry.azurecr.io/no/such:v1", 3, "source-not-found", "no/such:v1 (source)"),
         ("--source docker.io/sandboxuser/private:1.0", 1, "source-unauthorized", "--username"),
         (
