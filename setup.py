@@ -3,7 +3,7 @@
 
 Its modules are those of the repository with blank lines in place of comments, docstrings and ``__all__``, a fifth of
 its size. Line numbers stay, so that a traceback names lines of the repository. What the engine offers is still listed,
-and its classes and functions keep their docstrings. The license is told by the wheel as a whole.
+and all of it but exceptions keeps its docstrings. The license is told by the wheel as a whole.
 """
 
 import ast
@@ -41,7 +41,12 @@ class BuildLean(build_py):
 def offered():
     """Of the engine: the names that ``__init__`` imports, by the file that has them; "" is the module itself."""
     init = ENGINE / "__init__.py"
-    imports = [node for node in ast.parse(init.read_text("utf-8")).body if isinstance(node, ast.ImportFrom)]
+    # an exception says itself what has happened
+    imports = [
+        node
+        for node in ast.parse(init.read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom) and node.module != "errors"
+    ]
     files = [(ENGINE / f"{node.module.replace('.', '/')}.py", node.names) for node in imports]
     return {init: {""}} | {file: {name.name for name in names} for file, names in files}
 

@@ -32,7 +32,7 @@ def read_file(path: str, *, within: bool = False) -> WantedFile:
     Raises Mistakes for what it says, and OSError where it cannot be read.
     """
     name = "standard input" if path == "-" else shown(path, whole=True)
-    raw = sys.stdin.buffer.read(MAX_BYTES + 1) if path == "-" else _read(Path(path))
+    raw = _read(Path(path)) if path != "-" else sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
     if len(raw) > MAX_BYTES:
         raise Mistakes([f"{name}: it is larger than {MAX_BYTES:,} bytes"])
     try:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import repeat
 from typing import Any
@@ -37,22 +37,11 @@ def wait_for(
     ValueError for a URL that is none of ARM's.
     """
     url, facts = facts_of(text)
-    arm = urlsplit(cli_ctx.cloud.endpoints.resource_manager)
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # brackets that hold no address
-        parts = urlsplit("")
-    path = parts.path.split("/")
-    named = {"operationResults", "operationStatuses"} & set(path) and path[1].lower() == "subscriptions"
-    if parts[:2] != arm[:2] or not named:
-        raise ValueError(f"'{url}' is not an operation of {arm.netloc}.", "Give the operation that --no-wait returned.")
+    subscription = _subscription_of(url, cli_ctx.cloud.endpoints.resource_manager)
     source, registry = (facts.get(name, [None])[0] for name in ("source", "registry"))
-    item = ItemResult(source or "", tuple(facts.get("target", ())), referrers=None)
     try:
-        item.digest = item.source_digest = Digest.parse(facts["digest"][0]) if "digest" in facts else None
+        item = _handed_over(source or "", facts)
         targets = [parse_repository_tag(name)[:2] for name in item.targets]
-        before = facts.get("before", [UNKNOWN] * len(item.targets))
-        item.changes = tuple(map(change_since, item.targets, before, repeat(item.digest)))
         if registry and not is_registry_host(registry):
             raise ValueError(registry)
     except (ValueError, InvalidReference):
@@ -63,7 +52,7 @@ def wait_for(
     outcome = Outcome(item, "service", "it was handed over to the service", checked=False)
     try:
         with az_errors():
-            body = waited(Operation(Arm(cli_ctx, path[2]), url, target=registry or ""), deadline, view)
+            body = waited(Operation(Arm(cli_ctx, subscription), url, target=registry or ""), deadline, view)
         tags = tuple(name for name, state in body.items() if name != "status" and isinstance(state, str))
         item.targets = item.written = item.targets or tags
         if registry and targets:
@@ -80,6 +69,29 @@ def wait_for(
         if isinstance(error, ServiceError) and error.known is TIMED_OUT:
             item.status = "cancelled"
     return outcome, {"source": source, "registry": registry}
+
+
+def _subscription_of(url: str, endpoint: str) -> str:
+    """Of an operation of this Azure Resource Manager. Raises ValueError for what is none."""
+    arm = urlsplit(endpoint)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that hold no address
+        parts = urlsplit("")
+    path = parts.path.split("/")
+    named = {"operationResults", "operationStatuses"} & set(path) and path[1].lower() == "subscriptions"
+    if parts[:2] != arm[:2] or not named:
+        raise ValueError(f"'{url}' is not an operation of {arm.netloc}.", "Give the operation that --no-wait returned.")
+    return path[2]
+
+
+def _handed_over(source: str, facts: Mapping[str, Sequence[str]]) -> ItemResult:
+    """The import as it was begun, as far as the operation's address tells. Raises ValueError, InvalidReference."""
+    item = ItemResult(source, tuple(facts.get("target", ())), referrers=None)
+    item.digest = item.source_digest = Digest.parse(facts["digest"][0]) if "digest" in facts else None
+    before = facts.get("before", [UNKNOWN] * len(item.targets))
+    item.changes = tuple(map(change_since, item.targets, before, repeat(item.digest)))
+    return item
 
 
 def _are_there(

@@ -169,6 +169,13 @@ def test_plain_list_is_read(read, text, name, monkeypatch):
     assert [wanted.target for wanted in found] == [None, ("base/a", None), None]
 
 
+def test_standard_input_that_is_closed_has_nothing(monkeypatch):
+    """Python has no object for it."""
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(Mistakes, match="standard input:1: it names no source"):
+        read_file("-")
+
+
 def test_yaml_on_standard_input_is_known_by_its_look(monkeypatch):
     """No reference has a colon before a blank."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"# x\n" + WHOLE.encode())))

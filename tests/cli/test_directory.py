@@ -201,6 +201,16 @@ def test_id_that_az_cannot_see_is_passed_on(arm, text):
     assert (source.unseen, source.resource_id, source.host) == (True, text, "far.azurecr.io")
 
 
+@pytest.mark.parametrize("name", ["plain", "plain.azurecr.io"])
+def test_group_whose_name_is_no_text_is_not_there(arm, name):
+    """A part of a character, which the SDK cannot ask for."""
+    group = "g\udcff"
+    found, _ = arm(**{ACTIVE: UnicodeEncodeError("utf-8", group, 1, 2, "surrogates not allowed")})
+    with pytest.raises(EngineError, match="name is no text") as caught:
+        found.find_target(name, group)
+    assert caught.value.code == "target-registry-not-found"
+
+
 def test_source_that_is_nowhere_names_where_it_was_looked_for(arm):
     """By name; of a login server the registry itself tells."""
     found, _ = arm()

