@@ -206,7 +206,7 @@ def test_group_whose_name_is_no_text_is_not_there(arm, name):
     """A part of a character, which the SDK cannot ask for."""
     group = "g\udcff"
     found, _ = arm(**{ACTIVE: UnicodeEncodeError("utf-8", group, 1, 2, "surrogates not allowed")})
-    with pytest.raises(EngineError, match="name is no text") as caught:
+    with pytest.raises(EngineError, match="the name of its group is no text") as caught:
         found.find_target(name, group)
     assert caught.value.code == "target-registry-not-found"
 
