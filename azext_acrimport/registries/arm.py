@@ -91,7 +91,9 @@ def asking(what: str, side: str) -> Iterator[None]:
     except AzureError as error:
         raise problem.no_answer("Azure Resource Manager", error) from error
     except UnicodeEncodeError as error:  # a part of a character was typed, which is in nothing's name
-        raise problem.arm_refused(what, side, status=404, said="the name of its group is no text.", request_id="") from error
+        raise problem.arm_refused(
+            what, side, status=404, said="the name of its group is no text.", request_id=""
+        ) from error
 
 
 def _request_id(error: Any) -> str:
