@@ -74,7 +74,7 @@ def _validate_registries(namespace: Any) -> None:
 
 def registry_of(text: str, option: str) -> str:
     """A resource ID as it is; a name or a host in the form that comparisons need."""
-    from .engine import InvalidReference, Reference, is_registry_host
+    from .registries.hosts import plain_host
 
     text = text.strip()
     if text.startswith("/"):
@@ -85,18 +85,14 @@ def registry_of(text: str, option: str) -> str:
             )
         return text.rstrip("/")
     plain = text.lower().removeprefix("https://").rstrip("/")
-    if NAME.fullmatch(plain):
-        return plain
-    try:
-        if is_registry_host(plain):
-            return Reference.parse(f"{plain}/any").registry  # Docker Hub by one name, https without its port
-    except InvalidReference:
-        pass  # too long
-    raise ValueError(
-        f"{option}: '{text}' is not a registry.",
-        "Give the name of an Azure container registry (5 to 50 letters and digits), its login server such as "
-        "myregistry.azurecr.io, its resource ID, or host and port of another registry.",
-    )
+    found = plain if NAME.fullmatch(plain) else plain_host(plain)
+    if not found:
+        raise ValueError(
+            f"{option}: '{text}' is not a registry.",
+            "Give the name of an Azure container registry (5 to 50 letters and digits), its login server such as "
+            "myregistry.azurecr.io, its resource ID, or host and port of another registry.",
+        )
+    return found
 
 
 def validate_credentials(namespace: Any) -> None:

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..engine import InvalidReference, Platform, Reference, is_registry_host
+from ..engine import InvalidReference, Platform
+from ..registries.hosts import plain_host
 from .foreign import read_foreign
 from .lists import read_list
 from .marked import MAX_BYTES, Marked, read_yaml
@@ -133,9 +134,8 @@ class _Batch:
 
     def _registry(self, found: WantedFile, host: str, part: Marked) -> None:
         members, key = _dict(part), f"registries.{shown(host)}"
-        plain = host.lower().rstrip("/")
-        reference = _or_none(Reference.parse, f"{plain}/any") if is_registry_host(plain) else None
-        if reference is None:
+        registry = plain_host(host.lower().rstrip("/"))
+        if not registry:
             self._say(Marked(None, part.key_line), key, "expected a registry's host, such as registry:5000")
             return
         texts = {name: _string(members.get(name)) for name in ("username", "passwordEnv", "passwordFile")}
@@ -147,7 +147,7 @@ class _Batch:
             self._say(members["username"], f"{key}.username", said)
         plain = members.get("plainHttp")
         file = texts["passwordFile"]
-        found.registries[reference.registry] = RegistrySettings(
+        found.registries[registry] = RegistrySettings(
             username=texts["username"],
             password_env=texts["passwordEnv"],
             password_file=str(self._folder / file) if file else None,
@@ -191,7 +191,7 @@ def _pattern(text: str) -> Any:
 def _or_none(read: Callable[[str], Any], text: str) -> Any:
     try:
         return read(text)
-    except (ValueError, InvalidReference):
+    except ValueError:
         return None
 
 

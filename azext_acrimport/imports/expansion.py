@@ -89,7 +89,7 @@ class Expander:
         for host, found in self._registries.items():
             if isinstance(found, Registry) and found.host == target.host:
                 self._registries[host] = target
-            elif isinstance(found, Registry) and found.export_disabled and found.login_server != target.login_server:
+            elif isinstance(found, Registry) and found.keeps_from(target):
                 self._registries[host] = problem.export_disabled(host)
         return list(wanted)
 

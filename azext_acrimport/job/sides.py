@@ -82,7 +82,7 @@ class Sides:
         reference, source, image = found
         if source and source.host == target.host:
             source = target
-        elif source and source.export_disabled and source.login_server != target.login_server:
+        elif source and source.keeps_from(target):
             raise problem.export_disabled(source.host)
         if isinstance(reference, Reference) and reference.digest and not reference.tag and not options.names_targets:
             logger.warning(

@@ -78,6 +78,10 @@ class Registry:
         """The host, or the login server behind its regional endpoint."""
         return self.home or self.host
 
+    def keeps_from(self, target: Registry) -> bool:
+        """Whether its export policy forbids to import from it into this one; into itself, by any name, it does not."""
+        return self.export_disabled and self.login_server != target.login_server
+
 
 class Directory:
     """Looks registries up, in any thread. The active subscription is listed once, for the target and for the source."""

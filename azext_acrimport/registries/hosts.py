@@ -5,6 +5,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..engine import InvalidReference, Reference, is_registry_host
+
+
+def plain_host(text: str) -> str:
+    """A registry's host in its one form: Docker Hub by one name, https without its port; empty for what is none."""
+    try:
+        return Reference.parse(f"{text}/any").registry if is_registry_host(text) else ""
+    except InvalidReference:  # longer than any host
+        return ""
+
 
 def suffix_of(cli_ctx: Any) -> str:
     """``.azurecr.io`` in the public cloud, with its dot; empty where a custom cloud has none."""
