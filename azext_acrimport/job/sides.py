@@ -76,7 +76,8 @@ class Sides:
         ahead = None if options.jobs == 1 else Ahead(self._find_source)
         self._greet_target()
         looked_up = Ahead(lambda: self._directory.find_target(options.registry_name, options.resource_group_name))
-        prepare()  # while they answer
+        if self._begins_early:
+            prepare()  # while they answer
         target = looked_up.result(deadline.check)
         found = ahead.result(deadline.check) if ahead else deadline.wait_for(self._find_source)
         reference, source, image = found
