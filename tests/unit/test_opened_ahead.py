@@ -7,14 +7,27 @@ import select
 import socket
 import ssl
 import threading
+from contextlib import ExitStack
 
 import pytest
 import trustme
 import urllib3.connection
 from requests.adapters import HTTPAdapter
 
-from azext_acrimport.engine import ANONYMOUS, Cancellation, NetworkError, RegistryClient, Transport, TransportOptions
+from azext_acrimport.engine import (
+    ANONYMOUS,
+    Cancellation,
+    Descriptor,
+    Digest,
+    NetworkError,
+    RegistryClient,
+    RegistryRepository,
+    RetryPolicy,
+    Transport,
+    TransportOptions,
+)
 from azext_acrimport.engine.auth.scope import Scope
+from azext_acrimport.engine.registry.early import IMAGE_CONNECTIONS, STORAGE_CONNECTIONS
 from tests.sandbox.server import Listener, Request, Response
 from tests.support.until import until
 
@@ -72,6 +85,14 @@ def at_once(transport: Transport, url: str, together: list[threading.Barrier], c
     for thread in threads:
         thread.join()
     together[0] = threading.Barrier(1)
+
+
+def client_of(listener: Listener) -> RegistryClient:
+    """A registry there, as a source; nothing is tried twice."""
+    options = TransportOptions(plain_http_hosts=frozenset({listener.address}), retry=RetryPolicy(1))
+    client = RegistryClient("r.test", listener.address, Transport("source", options), lambda: ANONYMOUS)
+    client._base = f"http://{listener.address}"
+    return client
 
 
 @pytest.mark.parametrize("wait", [True, False], ids=["open", "being opened"])
@@ -139,9 +160,7 @@ def test_connection_of_a_refusal_is_free_for_the_token(connected):
         return Response(200, {}, b"blob")
 
     with Listener(answer) as listener:
-        options = TransportOptions(plain_http_hosts=frozenset({listener.address}))
-        client = RegistryClient("r.test", listener.address, Transport("source", options), lambda: ANONYMOUS)
-        client._base = f"http://{listener.address}"
+        client = client_of(listener)
         response = client.open("GET", "/v2/app/blobs/x", scopes=[Scope.pull("app")], accept={200})
         assert response.read() == b"blob"
         response.close()
@@ -178,3 +197,53 @@ def test_none_is_lost_when_two_threads_ask_for_a_host_for_the_first_time(place, 
     transport.close()
     assert len(connected) == 2
     assert [made.fileno() for made in connected] == [-1, -1]
+
+
+def test_image_finds_connections_when_its_source_has_let_us_in(connected):
+    """They are begun with the first answer, while the token is fetched; where nothing answers none is."""
+
+    def answer(asked: Request) -> Response:
+        if asked.path == "/token":
+            return Response(200, {}, b'{"token": "abc"}')
+        return Response(401, {"WWW-Authenticate": 'Bearer realm="/token"'})
+
+    with Listener(answer) as listener:
+        client = client_of(listener)
+        assert RegistryRepository(client, "app").enter("1") is None
+        assert len(opened_ahead(client.transport)) == IMAGE_CONNECTIONS - 1
+        assert len(connected) == IMAGE_CONNECTIONS
+        client.transport.close()
+    client = client_of(listener)
+    with pytest.raises(NetworkError):
+        RegistryRepository(client, "app").enter("1")
+    assert opened_ahead(client.transport) == []
+
+
+def test_storage_host_is_connected_to_and_asked_nothing_before_a_blob_is_wanted(connected):
+    """One connection for each blob that is said to be there, and no more than a small image has."""
+    blobs = [Descriptor("x", Digest.of(bytes([n])), 1) for n in range(STORAGE_CONNECTIONS + 2)]
+    asked_for: list[str] = []
+
+    def answer(asked: Request) -> Response:
+        asked_for.append(asked.path)
+        return Response(200, {}, bytes([int(asked.path.strip("/"))]))
+
+    with Listener(answer) as storage:
+        numbers = {str(blob.digest): number for number, blob in enumerate(blobs)}
+
+        def led(asked: Request) -> Response:
+            number = numbers.get(asked.path.rpartition("/")[2])
+            return Response(404 if number is None else 307, {"Location": f"http://{storage.address}/{number}"})
+
+        with Listener(led) as registry, ExitStack() as stack:
+            client = client_of(registry)
+            source = RegistryRepository(client, "app")
+            assert source.find("1") is None  # else the first of them would find out alone how we are let in
+            bodies = [stack.enter_context(source.blob(blob).begun()) for blob in blobs]
+            there = [storage.address.rpartition(":")[2]] * STORAGE_CONNECTIONS
+            until(lambda: [str(c.port) for c in opened_ahead(client.transport) if str(c.port) in there] == there)
+            assert asked_for == []
+            before = len(connected)
+            assert bodies[2].open().read() == b"\x02"
+            assert (asked_for, len(connected)) == (["/2"], before)
+            client.transport.close()

@@ -7,11 +7,24 @@ from collections.abc import Callable
 
 import pytest
 
-from azext_acrimport.engine import Cancellation, CopyRequest, Destination, TagConflict, copy_images
+from azext_acrimport.engine import (
+    Body,
+    Cancellation,
+    CopyRequest,
+    Descriptor,
+    Destination,
+    Digest,
+    NetworkError,
+    TagConflict,
+    copy_images,
+)
+from azext_acrimport.engine.copy import lastlook
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy
+from tests.support.until import until
 
 IMAGE, THEIRS, OLD = (images.image(name) for name in ("ours", "theirs", "old"))
+INDEX = images.index([("linux/amd64", IMAGE), ("linux/arm64", OLD)])
 
 
 def stores(old: images.Artifact | None = None) -> tuple[MemoryStore, MemoryStore]:
@@ -75,6 +88,78 @@ def test_of_two_imports_to_one_tag_the_second_is_a_conflict(jobs):
             failed = next(item for item in report.items if item.error)
             assert failed.error.code == "target-tag-conflict"
             assert str(failed.error.existing) == target.tags["1"]
+
+
+class Unhurried(MemoryStore):
+    """It says that it has the last of what is put when the image's tag has been looked at for the second time."""
+
+    def __init__(self, last: str) -> None:
+        super().__init__("target.test")
+        self.last = last
+        self.looks = 0
+
+    def find(self, identifier: str) -> Descriptor | None:
+        """As ``Target.find``."""
+        found = super().find(identifier)
+        self.looks += identifier == "1"
+        return found
+
+    def put_blob(self, descriptor: Descriptor, body: Body) -> None:
+        """As ``Target.put_blob``."""
+        super().put_blob(descriptor, body)
+        self._wait("blob")
+
+    def put_manifest(self, digest: Digest, media_type: str, raw: bytes) -> None:
+        """As ``Target.put_manifest``."""
+        super().put_manifest(digest, media_type, raw)
+        self._wait("manifest")
+
+    def _wait(self, put: str) -> None:
+        if put == self.last:
+            until(lambda: self.looks == 2)
+
+
+class TestLastLook:
+    """A tag is looked at while the last of its image is on its way: no round trip is spent on that alone."""
+
+    @pytest.mark.parametrize(("image", "last"), [(IMAGE, "blob"), (INDEX, "manifest")], ids=["image", "index"])
+    def test_is_had_by_the_time_that_the_tag_is_written(self, image, last):
+        """Nobody asks a third time; with one job, where nothing is at the same time, it comes after the last of it."""
+        source, target = MemoryStore("source.test").hold(image, "1"), Unhurried(last)
+        assert copy(source, target, jobs=8).status == "copied"
+        assert (target.looks, target.calls[-1]) == (2, ("tag", "1"))
+        target = MemoryStore("target.test")
+        assert copy(source, target, jobs=1).status == "copied"
+        assert target.calls[-2:] == [("find", "1"), ("tag", "1")]
+
+    def test_that_is_old_is_none(self, monkeypatch):
+        """Somebody may have written the tag since."""
+        monkeypatch.setattr(lastlook, "FRESH", 0.0)
+        source, target = stores()[0], Unhurried("blob")
+        target.before = lambda called, what: target.looks == 2 and target.hold(THEIRS, "1")
+        assert isinstance(copy(source, target, jobs=8).error, TagConflict)
+        assert (target.looks, target.tags["1"]) == (3, THEIRS.digest)
+
+    def test_that_went_wrong_is_made_again(self):
+        """It was too early to matter."""
+
+        def cut(called: str, what: str) -> None:
+            if called == "find" and target.looks == 1:
+                target.looks = 2
+                raise NetworkError("target.test", "reset", "the connection was cut", origin="target")
+
+        source, target = stores()[0], Unhurried("blob")
+        target.before = cut
+        assert copy(source, target, jobs=8).status == "copied"
+        assert (target.looks, target.count("find")) == (3, 3)
+
+    def test_is_made_by_each_of_many_when_its_turn_has_come(self):
+        """Others fill the wait, and a queue of theirs may stand between the look and the writing."""
+        target = MemoryStore("target.test")
+        requests = [CopyRequest(stores()[0], "1", (Destination(target, (tag,)),)) for tag in ("1", "2")]
+        assert copy_images(requests, Cancellation(), jobs=8).ok
+        for tag in ("1", "2"):
+            assert [called for called, what in target.calls if what == tag] == ["find", "find", "tag"]
 
 
 class TestCosignTags:

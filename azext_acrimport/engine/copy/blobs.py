@@ -78,11 +78,18 @@ class Blobs:
         self._expected[target.registry].discard(_packed(blob.digest))
 
     async def bring(
-        self, blob: Descriptor, target: Target, source: Source, rank: Rank, wanted: Callable[[], bool]
+        self,
+        blob: Descriptor,
+        target: Target,
+        source: Source,
+        rank: Rank,
+        wanted: Callable[[], bool],
+        has_read: Callable[[], None] = lambda: None,
     ) -> Outcome:
         """See to it that the target has the blob; how it came. ``existing``: nothing had to move for this story.
 
-        ``wanted``: whether the story that asks still goes on. Raises EngineError when nobody could bring it.
+        ``wanted``: whether the story that asks still goes on. ``has_read`` is called when all bytes were read that are
+        to be sent, and the last of them are about to be. Raises EngineError when nobody could bring it.
         """
         here, anywhere = (key_of(target), blob.digest), (target.registry, blob.digest)
         failure = target.registry, target.repository, blob.digest, key_of(source)
@@ -100,7 +107,8 @@ class Blobs:
             raise self._failed[failure]
         try:
             return await self._under_way.at(
-                here if origin else anywhere, lambda: self._brought(blob, target, source, origin, rank, wanted)
+                here if origin else anywhere,
+                lambda: self._brought(blob, target, source, origin, rank, wanted, has_read),
             )
         except Cancelled:
             raise
@@ -109,7 +117,14 @@ class Blobs:
             raise
 
     async def _brought(
-        self, blob: Descriptor, target: Target, source: Source, origin: str, rank: Rank, wanted: Callable[[], bool]
+        self,
+        blob: Descriptor,
+        target: Target,
+        source: Source,
+        origin: str,
+        rank: Rank,
+        wanted: Callable[[], bool],
+        has_read: Callable[[], None],
     ) -> Outcome:
         driver, totals, key = self._driver, self._totals, (key_of(target), blob.digest)
         waiting = self._waiting[target.registry, blob.digest]
@@ -127,6 +142,8 @@ class Blobs:
             if not needed():
                 raise Cancelled
             totals.moving(key, blob, done)
+            if done == blob.size:
+                driver.from_outside(has_read)
             if driver.inline:
                 totals.tell()  # there is nobody else to do it
 

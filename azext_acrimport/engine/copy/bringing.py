@@ -26,7 +26,8 @@ __all__ = ["Bringing"]
 class Bringing:
     """Each blob is brought to each destination once. ``goes_on``: whether the image's story does.
 
-    ``ranks``: of what is asked before it is decided, and of what moves.
+    ``ranks``: of what is asked before it is decided, and of what moves. ``at_last`` is called when somebody waits for
+    the end, and nothing is left but that the last bytes arrive.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Bringing:
         share: Share,
         ranks: tuple[Rank, Rank],
         goes_on: Callable[[], bool],
+        at_last: Callable[[], None],
     ) -> None:
         self._driver = driver
         self._blobs = blobs
@@ -46,6 +48,10 @@ class Bringing:
         self._share = share
         self._asking_rank, self._moving_rank = ranks
         self._goes_on = goes_on
+        self._at_last = at_last
+        self._is_awaited = False
+        # those of which not all bytes have been read
+        self._unread: set[tuple[str, Digest]] = set()
         self._begun: dict[tuple[str, Digest], asyncio.Task[None]] = {}
 
     async def foresee(self, missing: Sequence[Missing]) -> None:
@@ -64,9 +70,9 @@ class Bringing:
         ]
         sizes = [self._blobs.expected(blob, destination.store) for destination, blob in new]
         self._share.expect(len(new), sum(sizes), 0)
+        self._unread |= {(destination.key, blob.digest) for destination, blob in new}
         for (destination, blob), size in zip(new, sizes, strict=True):
-            task = self._driver.start(guarded(self._bring(destination, blob, size)))
-            task.add_done_callback(_heard)
+            task = self._driver.attempt(guarded(self._bring(destination, blob, size)))
             if size:
                 task.add_done_callback(partial(self._blobs.settle, blob, destination.store))
             self._begun[destination.key, blob.digest] = task
@@ -76,6 +82,8 @@ class Bringing:
         """Until all have come. Raises what went wrong first."""
         if not self._begun:
             return
+        self._is_awaited = True
+        self._tell_at_last()
         await asyncio.wait(self._begun.values(), return_when=asyncio.FIRST_EXCEPTION)
         errors = [error for task in self._begun.values() if task.done() and (error := task.exception())]
         for error in sorted(errors, key=lambda error: isinstance(error, Cancelled)):
@@ -91,12 +99,19 @@ class Bringing:
         self.tally(outcome, blob)
 
     async def _bring(self, destination: Destination, blob: Descriptor, expected: int) -> None:
-        outcome = await self._blobs.bring(blob, destination.store, self._source, self._moving_rank, self._goes_on)
+        def has_read() -> None:
+            self._unread.discard((destination.key, blob.digest))
+            self._tell_at_last()
+
+        outcome = await self._blobs.bring(
+            blob, destination.store, self._source, self._moving_rank, self._goes_on, has_read
+        )
+        has_read()
         self.tally(outcome, blob)
         self._share.blob_done(expected)
 
-
-def _heard(task: asyncio.Task[None]) -> None:
-    """Its error is the image's, or comes too late to be anybody's."""
-    if not task.cancelled():
-        task.exception()
+    def _tell_at_last(self) -> None:
+        """Once; where all has arrived already there is nothing to be done meanwhile."""
+        if self._is_awaited and not self._unread and not all(task.done() for task in self._begun.values()):
+            self._is_awaited = False
+            self._at_last()

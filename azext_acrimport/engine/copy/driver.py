@@ -80,7 +80,7 @@ class Driver:
         task = self._loop.create_task(main)
         ticking = self._loop.create_task(self._tick(tick, interval))
         try:
-            with self.cancellation.waking(lambda: self._from_outside(self._stop)):
+            with self.cancellation.waking(lambda: self.from_outside(self._stop)):
                 self._loop.run_until_complete(task)
         except (KeyboardInterrupt, Cancelled):
             self.cancellation.cancel(FAREWELL)
@@ -91,6 +91,12 @@ class Driver:
     def start(self, story: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin a coroutine; it goes on whoever waits for it."""
         return self._loop.create_task(story)
+
+    def attempt(self, story: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """As ``start``; where it fails, and whoever began it has come to an end, that is nobody's business."""
+        task = self.start(story)
+        task.add_done_callback(_heard)
+        return task
 
     def promise(self) -> asyncio.Future[Any]:
         """Something that stories may wait for."""
@@ -154,7 +160,7 @@ class Driver:
             timer = self._loop.call_later(max(0.0, moment - time.monotonic()), wake)
             pause.add_done_callback(lambda _: timer.cancel())
         else:
-            until.add_done_callback(lambda _: self._from_outside(wake))
+            until.add_done_callback(lambda _: self.from_outside(wake))
         self._pausing.add(pause)
         try:
             if self._stopped:
@@ -216,7 +222,7 @@ class Driver:
             self._ended.append((piece, *self._done(piece)))
             if not self._will_collect:
                 self._will_collect = True
-                self._from_outside(self._collect)
+                self.from_outside(self._collect)
 
         self._workers.submit(work, len(self._begun))
 
@@ -247,7 +253,7 @@ class Driver:
         else:
             piece.future.set_result(value)
 
-    def _from_outside(self, call: Callable[[], None]) -> None:
+    def from_outside(self, call: Callable[[], None]) -> None:
         """From any thread. Nothing when the run has ended."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(call)
@@ -305,6 +311,11 @@ class Driver:
         """Of the line, when every large blob that could move does. Asked by workers; a little wrong is no harm."""
         moving = self._moving + self._queues.large
         return min(HELPERS, self.transfers - moving) if moving <= FEW else 0
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 async def gather(*works: Coroutine[Any, Any, T]) -> list[T]:

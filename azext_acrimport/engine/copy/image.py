@@ -22,6 +22,7 @@ from ..errors import Cancelled, EngineError, Origin
 from .blobs import Blobs
 from .bringing import Bringing
 from .driver import Driver, gather
+from .lastlook import LastLooks
 from .limits import Kind
 from .missing import Missing, levels, missing_at, own_missing
 from .plan import Attachment, Planned
@@ -53,7 +54,8 @@ class Shared:
     blobs move of an image of which it is not known yet what vouches for it.
 
     ``count_above``: bytes from which on the target is asked for each blob before that. ``spends_quota``: whether
-    manifests are read where that counts as a pull; an image that would need it stays ``planned``.
+    manifests are read where that counts as a pull; an image that would need it stays ``planned``. ``is_one``: there is
+    one image only, so while it waits for an answer nobody else has anything to ask.
     """
 
     driver: Driver
@@ -64,6 +66,7 @@ class Shared:
     go_on: Callable[[Planned], bool]
     count_above: int | None
     spends_quota: bool = True
+    is_one: bool = False
     stored: Stored = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,7 +106,10 @@ class ImageCopy:
             self._share,
             (self.reading_rank, self._moving_rank),
             self._goes_on,
+            self._when_all_is_read,
         )
+        self._looks = LastLooks(shared.driver, self.reading_rank)
+        self._missing: Sequence[Missing] = ()
         # what is being found out while the story goes on
         self._finding: list[asyncio.Task[None]] = []
         self._agreed = False
@@ -126,7 +132,7 @@ class ImageCopy:
                 return
         tree, digest = self._tree, self._root.digest
         parts = tree, self.attachments, self.has_put
-        missing = [missing_at(destination, digest, *parts) for destination in self.destinations]
+        missing = self._missing = [missing_at(destination, digest, *parts) for destination in self.destinations]
         for lack in missing:
             lack.refuse_strangers({*tree.depths, digest, self.result.source_digest})
             if lack.left_out:
@@ -351,11 +357,27 @@ class ImageCopy:
 
         Whatever is there of an image has all that vouches for it, also when it was interrupted.
         """
-        for level in levels(lack.vouching):
-            await self._at_once(*(self._put(lack.destination, manifest) for manifest in level))
-        await self._at_once(*(self._put_cosigned(lack.destination, found) for found in lack.cosigned))
-        for level in levels(lack.manifests):
-            await self._at_once(*(self._put(lack.destination, manifest) for manifest in level))
+        steps: list[tuple[Callable[[Destination, Any], Coroutine[Any, Any, None]], Sequence[Any]]] = [
+            *((self._put, level) for level in levels(lack.vouching)),
+            (self._put_cosigned, lack.cosigned),
+            *((self._put, level) for level in levels(lack.manifests)),
+        ]
+        steps = [(put, these) for put, these in steps if these]
+        for number, (put, these) in enumerate(steps, 1):
+            if number == len(steps):
+                self._look_at_tags(lack)
+            await self._at_once(*(put(lack.destination, each) for each in these))
+
+    def _when_all_is_read(self) -> None:
+        """The last bytes of its blobs are sent: look at the tags where nothing else is put before them."""
+        for lack in self._missing:
+            if not (lack.vouching or lack.cosigned or lack.manifests):
+                self._look_at_tags(lack)
+
+    def _look_at_tags(self, lack: Missing) -> None:
+        """While the last of what must be there before them is on its way."""
+        if self._shared.is_one:
+            self._looks.begin(lack.destination, lack.tags)
 
     async def _put(self, destination: Destination, manifest: Manifest) -> None:
         await self._puts.by_digest(destination, manifest)
@@ -370,7 +392,8 @@ class ImageCopy:
     async def _put_root(self, destination: Destination, tag: str) -> None:
         """The last thing that happens to an image."""
         manifest, judged = self._tree.manifests[self._root.digest], self._tags.named_by(destination, tag)
-        put = partial(put_tag, destination, tag, manifest, judged, self.request.force)
+        look = await self._looks.end(destination, tag)
+        put = partial(put_tag, destination, tag, manifest, judged, self.request.force, look)
         self._tags.names(destination, tag, await self._puts.by_tag(destination, tag, manifest, put))
         self._share.manifest_done()
         self.result.written += (f"{destination.store.repository}:{tag}",)

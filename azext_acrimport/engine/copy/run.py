@@ -53,6 +53,7 @@ class Run:
         self._go_on = go_on
         read = Readings(driver, requests), Standing(driver, requests)
         self.shared = Shared(driver, self._blobs, *read, totals, self._is_wanted, count_above)
+        self.shared.is_one = len(requests) == 1 and not driver.inline
         self.fail_fast = False
         self.is_failure: Callable[[CopyRequest, EngineError], bool]
         self._failed = False

@@ -2,7 +2,8 @@
 """The tags that an image shall get: what each names at its target, whether it may move, and its writing.
 
 A tag belongs to whoever wrote it last. What it named is known from the start, but hours may pass until it is put, so it
-is looked at once more just before: another digest there is the conflict that it would have been at the start.
+is looked at once more just before (``lastlook``): another digest there is the conflict that it would have been at the
+start.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence, Set
 from ..content.digest import Digest
 from ..content.manifest import Manifest
 from ..errors import TagConflict
+from .lastlook import Look, look_at
 from .report import Action, Change
 from .request import CopyRequest, Destination
 
@@ -74,15 +76,15 @@ class Tags:
 
 
 def put_tag(
-    destination: Destination, tag: str, manifest: Manifest, judged: Digest | None, force: bool
+    destination: Destination, tag: str, manifest: Manifest, judged: Digest | None, force: bool, look: Look | None
 ) -> Digest | None:
     """In a worker: have the tag name the manifest; what it named before. ``judged``: what it named at the start.
 
-    Raises TagConflict when somebody else has written it since.
+    ``look``: what it named a moment ago, where somebody has asked. Raises TagConflict when somebody else has written it
+    since.
     """
     store, digest = destination.store, manifest.descriptor.digest
-    found = store.find(tag)
-    named = found.digest if found else None
+    named = (look if look and look.is_fresh else look_at(store, tag)).named
     if named == digest:
         return judged  # our own earlier attempt, whose answer was lost, or somebody who wants the same
     if named not in (None, judged) and not force:

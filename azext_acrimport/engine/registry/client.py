@@ -113,6 +113,10 @@ class RegistryClient:
         """Be told that so many will come at once: connections are opened meanwhile, or with the first answer."""
         self._early.expect(self._base, requests)
 
+    def is_led_to(self, url: str) -> None:
+        """Be told where a blob is said to be: a connection is opened, in case that somebody goes there."""
+        self._early.is_led_to(self._base, url)
+
     def was_led_to(self, url: str) -> None:
         """Be told where a blob was: the next ones will be there, too."""
         self._early.was_led_to(self._base, url)
@@ -157,6 +161,7 @@ class RegistryClient:
 
         Where readings are counted it is asked all the same: it is HEAD, which is needed there in any case.
         """
+        self._early.expect_image()
         return self._sent(
             self.transport.fetch, method, path, scopes, accept, headers, None, retry=True, only_enter=True
         )

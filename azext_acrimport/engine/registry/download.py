@@ -80,6 +80,7 @@ class BlobDownload:
         response.close()
         if location := response.headers.get("Location", ""):
             self._leads_to = self._client.locate(location, response.url)
+            self._client.is_led_to(self._leads_to)
 
     def start(self) -> None:
         """Open it, where a wait may still be a reason to come back later."""

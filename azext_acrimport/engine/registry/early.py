@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+
 from ..auth.remembered import RegistryHints, remembered_storage
 from ..transport import addresses
 from ..transport.transport import Transport
 
 __all__ = ["EarlyConnections"]
 
-# To where a source keeps its blobs, before it has sent us there: as many as a small image has.
+# To a source that has answered for the first time: an image has some blobs, and what vouches for it.
+IMAGE_CONNECTIONS = 6
+# To where a source keeps its blobs, before anything is asked of it there: as many as a small image has.
 STORAGE_CONNECTIONS = 4
 
 
@@ -24,6 +29,9 @@ class EarlyConnections:
         self._storage: str | None = None
         # how many were wished for before it was known whether the host is there
         self._wished = 0
+        # by storage host: how many blobs are said to be there, that somebody may want
+        self._led: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     def expect(self, base: str, requests: int) -> None:
         """Be told that so many will come at once: they are opened meanwhile, or with the first answer."""
@@ -34,16 +42,26 @@ class EarlyConnections:
         if self._transport.origin == "source" and (storage := self._storage_of(base)):
             self._transport.open_ahead(storage, min(requests, STORAGE_CONNECTIONS), sent_by=f"{base}/v2/")
 
+    def expect_image(self) -> None:
+        """Be told that an image may be asked for soon: its blobs then find connections, which take their time."""
+        self.expect("", IMAGE_CONNECTIONS)
+
     def has_answered(self, base: str) -> None:
         """Be told that the host has, or that it will as it always has."""
         if self._wished:
             wished, self._wished = self._wished, 0
             self.expect(base, wished)
 
+    def is_led_to(self, base: str, url: str) -> None:
+        """Be told where a blob is said to be, before anybody goes there: a connection is opened, and nothing asked."""
+        if found := _elsewhere(base, url):
+            with self._lock:
+                self._led[found] += 1
+            self._transport.open_ahead(found, min(self._led[found], STORAGE_CONNECTIONS), sent_by=f"{base}/v2/")
+
     def was_led_to(self, base: str, url: str) -> None:
         """Be told where a blob was: the next ones will be there, too."""
-        host = addresses.parted(url)[:2]
-        found = "" if host == addresses.parted(base)[:2] else "://".join(host)
+        found = _elsewhere(base, url)
         if found != self._storage:
             self._storage = found
             self._hints.learned_storage(self._host, found)
@@ -52,3 +70,9 @@ class EarlyConnections:
         if self._storage is None:
             self._storage = remembered_storage(self._hints, self._host, base, self._transport.origin)
         return self._storage
+
+
+def _elsewhere(base: str, url: str) -> str:
+    """The scheme and host of ``url``; empty where they are those of ``base``."""
+    found = "://".join(addresses.parted(url)[:2])
+    return "" if found == base else found
