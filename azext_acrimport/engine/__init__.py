@@ -24,9 +24,8 @@ from .content.store import Quota, Source, TagPage, Target
 from .content.stream import Body
 from .copy.images import copy_images, prepare
 from .copy.places import BlobPlaces
-from .copy.plan import Attachment, Planned
 from .copy.progress import Progress
-from .copy.report import Change, CopyReport, ItemResult, Tally
+from .copy.report import Attachment, Change, CopyReport, ItemResult, Planned, Tally
 from .copy.request import CopyRequest, Destination
 from .errors import (
     AuthError,

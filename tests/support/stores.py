@@ -25,6 +25,7 @@ class MemoryStore:
         self.neighbours: dict[str, MemoryStore] = {}
         self.phantoms: set[str] = set()
         self.tells_locks = False
+        self.is_new = False
         self.pages: list[TagPage] = []
         self.quota: Quota | None = None
         self.calls: list[tuple[str, str]] = []
@@ -156,7 +157,9 @@ class MemoryStore:
             raw = b"".join(iter(lambda: reader.read(100), b""))
         self.blobs[str(descriptor.digest)] = raw
 
-    def bring_blob(self, descriptor: Descriptor, body: Body, from_repository: str = "") -> str:
+    def bring_blob(
+        self, descriptor: Descriptor, body: Body, from_repository: str = "", *, at_once: bool = False
+    ) -> str:
         """As ``Target.bring_blob``."""
         if from_repository and self._mount_blob(descriptor, from_repository):
             return "mounted"

@@ -57,6 +57,32 @@ def test_open_doors_are_asked_once():
     assert len(script.asked) == 2
 
 
+UNKNOWN = b'{"errors": [{"code": "NAME_UNKNOWN"}]}'
+
+
+@pytest.mark.parametrize(
+    ("said", "is_new"),
+    [
+        (answer(404, {}, UNKNOWN), True),
+        (answer(404), False),
+        (answer(403, {}, UNKNOWN), False),
+        (answer(503), False),
+        (told(**OPEN), False),
+    ],
+)
+def test_repository_is_new_when_it_is_told_so(said, is_new):
+    """And only until something is put there; a registry that is not Azure's tells nothing."""
+    of, script = repository([said, answer(201, {"Location": "/"})])
+    assert not of.is_new
+    of.look_at_locks()
+    assert of.is_new == is_new
+    of.put_manifest(Digest.of(b"{}"), "x", b"{}")
+    assert not of.is_new and script.answers == []
+    of, _ = repository([], acr=False)
+    of.look_at_locks()
+    assert not of.is_new
+
+
 @pytest.mark.parametrize(
     ("answers", "why"),
     [

@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import re
+import threading
 
 import pytest
 
@@ -494,6 +495,37 @@ def test_bringing(raw, origin, answers, outcome, asked):
     if script.sent[0].method == "POST":
         whose = "team%2Fother" if origin else "app"
         assert script.sent[0].url.endswith(f"{START}?mount=sha256%3A{blob.digest.hex}&from={whose}")
+
+
+@pytest.mark.parametrize(
+    ("looked", "mounted", "outcome", "asked"),
+    [
+        (answer(404), opened(), "copied", "HEAD POST PUT"),
+        (answer(200), opened(), "existing", "DELETE HEAD POST"),
+        (answer(200), stored(), "existing", "HEAD POST"),
+        (answer(404), answer(403), "copied", "HEAD POST POST PUT"),
+        (answer(503), opened(), "copied", "HEAD HEAD POST PUT"),
+        (answer(429), opened(), "copied", "HEAD HEAD POST PUT"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_bringing_at_once(looked, mounted, outcome, asked):
+    """A large blob is looked for while its upload is opened; an answer that tells nothing is asked for once more."""
+    blob, together = Descriptor("x", Digest.of(LARGE), len(LARGE)), threading.Barrier(2)
+    first: dict[str, list] = {}
+
+    def answered(sent):
+        if first.get(sent.method):
+            together.wait(30)  # neither has its answer before the other is asked
+            return first[sent.method].pop()
+        return {"HEAD": answer(404), "POST": opened(), "PUT": stored(), "DELETE": answer(204)}[sent.method]
+
+    script = Script(answered)
+    target, body = repository(script, "target"), Body(blob, lambda: io.BytesIO(LARGE))
+    assert target.find("1") is None  # the first request of all is alone
+    first |= {"HEAD": [looked], "POST": [mounted]}
+    assert target.bring_blob(blob, body, at_once=True) == outcome
+    assert " ".join(sorted(sent.method for sent in script.sent[1:])) == asked
 
 
 def test_registry_that_refuses_to_look_is_not_asked_again():

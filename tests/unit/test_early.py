@@ -22,7 +22,7 @@ from azext_acrimport.engine import (
 from azext_acrimport.engine.copy.blobs import Blobs
 from azext_acrimport.engine.copy.driver import Driver, gather
 from azext_acrimport.engine.copy.progress import Totals
-from azext_acrimport.engine.registry.repository import SMALL_BYTES
+from azext_acrimport.engine.registry.ranges import HUGE_BYTES
 from azext_acrimport.engine.waiting import Attempts, Postponed
 from tests.support.scripted import Script, answer, transport
 from tests.support.stores import MemoryStore
@@ -113,9 +113,9 @@ def repository(script: Script) -> RegistryRepository:
     return RegistryRepository(of, "app")
 
 
-@pytest.mark.parametrize(("size", "early"), [(0, False), (1, True), (SMALL_BYTES, True), (SMALL_BYTES + 1, False)])
-def test_large_and_empty_ones_are_not(size, early):
-    """An empty one is not read at all; of a large one too much would be on its way."""
+@pytest.mark.parametrize(("size", "early"), [(0, False), (1, True), (HUGE_BYTES, True), (HUGE_BYTES + 1, False)])
+def test_huge_and_empty_ones_are_not(size, early):
+    """An empty one is not read at all, and a huge one by more than one connection."""
     blob = Descriptor("x", Digest.of(b""), size)
     assert bool(repository(Script([])).blob(blob).early) is early
 

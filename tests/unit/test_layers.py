@@ -20,8 +20,8 @@ ENGINE = {
     "auth": "challenge scope credential token cache realm remembered service renewal provider foresight",
     "registry": "quota early client pages listing acr download ranges upload manifests referrers repository",
     "files": "location folder gzipped headers tar layout archive",
-    "copy": """request measure report places plan progress limits queues workers loop driver once readings standing
-        lastlook blobs platforms tags referrers resolution tree missing puts bringing image run images""",
+    "copy": """request measure report places progress limits queues workers driver once readings standing
+        blobs platforms tags referrers resolution tree missing puts bringing image run images""",
 }
 # and only these packages besides
 MAY_KNOW = {

@@ -27,7 +27,7 @@ from azext_acrimport.engine import (
     TransportOptions,
 )
 from azext_acrimport.engine.auth.scope import Scope
-from azext_acrimport.engine.registry.early import IMAGE_CONNECTIONS, STORAGE_CONNECTIONS
+from azext_acrimport.engine.registry.early import IMAGE_CONNECTIONS, LED_CONNECTIONS
 from tests.sandbox.server import Listener, Request, Response
 from tests.support.until import until
 
@@ -220,8 +220,8 @@ def test_image_finds_connections_when_its_source_has_let_us_in(connected):
 
 
 def test_storage_host_is_connected_to_and_asked_nothing_before_a_blob_is_wanted(connected):
-    """One connection for each blob that is said to be there, and no more than a small image has."""
-    blobs = [Descriptor("x", Digest.of(bytes([n])), 1) for n in range(STORAGE_CONNECTIONS + 2)]
+    """One connection for each blob that is said to be there, and no more than are brought at once."""
+    blobs = [Descriptor("x", Digest.of(bytes([n])), 1) for n in range(LED_CONNECTIONS + 2)]
     asked_for: list[str] = []
 
     def answer(asked: Request) -> Response:
@@ -240,7 +240,7 @@ def test_storage_host_is_connected_to_and_asked_nothing_before_a_blob_is_wanted(
             source = RegistryRepository(client, "app")
             assert source.find("1") is None  # else the first of them would find out alone how we are let in
             bodies = [stack.enter_context(source.blob(blob).begun()) for blob in blobs]
-            there = [storage.address.rpartition(":")[2]] * STORAGE_CONNECTIONS
+            there = [storage.address.rpartition(":")[2]] * LED_CONNECTIONS
             until(lambda: [str(c.port) for c in opened_ahead(client.transport) if str(c.port) in there] == there)
             assert asked_for == []
             before = len(connected)

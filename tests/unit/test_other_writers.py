@@ -18,7 +18,7 @@ from azext_acrimport.engine import (
     TagConflict,
     copy_images,
 )
-from azext_acrimport.engine.copy import lastlook
+from azext_acrimport.engine.copy import tags
 from tests.sandbox import images
 from tests.support.stores import MemoryStore, complete, copy
 from tests.support.until import until
@@ -134,7 +134,7 @@ class TestLastLook:
 
     def test_that_is_old_is_none(self, monkeypatch):
         """Somebody may have written the tag since."""
-        monkeypatch.setattr(lastlook, "FRESH", 0.0)
+        monkeypatch.setattr(tags, "FRESH", 0.0)
         source, target = stores()[0], Unhurried("blob")
         target.before = lambda called, what: target.looks == 2 and target.hold(THEIRS, "1")
         assert isinstance(copy(source, target, jobs=8).error, TagConflict)

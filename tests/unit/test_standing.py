@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from azext_acrimport.engine import Cancellation, CopyRequest, Destination, Digest, ServerError, TagPage, copy_images
@@ -95,6 +97,25 @@ def test_old_list_is_not_believed(monkeypatch):
     source, target = places(MANY, MANY)
     assert run(source, target) == ["unchanged"] * 30
     assert target.count("find") == 30
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_parts_are_not_looked_for_in_a_repository_that_is_new(is_new):
+    """Once it has told so, which is waited for; where nothing tells, each is looked for."""
+    index = images.index([("linux/amd64", IMAGE), ("linux/arm64", OTHER)])
+    source, target = MemoryStore("source.test").hold(index, "v1"), MemoryStore("target.test")
+    target.tells_locks = True
+
+    def tell(called: str, what: str) -> None:
+        if called == "look_at_locks":
+            time.sleep(0.1)
+            target.is_new = is_new
+
+    target.before = tell
+    assert run(source, target, tags=["v1"]) == ["copied"]
+    looks = [what for called, what in target.calls if called == "find"]
+    assert (looks[0], looks[-1]) == ("v1", "v1")
+    assert set(looks[1:-1]) == (set() if is_new else {index.digest, IMAGE.digest, OTHER.digest})
 
 
 def test_locks_are_looked_at_while_the_source_is_asked():

@@ -128,6 +128,10 @@ class Target(Protocol):
     def look_at_locks(self) -> None:
         """Ask what ``require_writable`` asks of the repository as a whole, so that it is known by then."""
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the place has told that there is no such repository yet, and nobody has put a manifest here since."""
+
     def require_writable(self, tags: Sequence[str], digest: Digest) -> None:
         """Raise Disallowed when the place tells that it would not take this digest, or move these (existing) tags."""
 
@@ -140,10 +144,13 @@ class Target(Protocol):
     def put_blob(self, descriptor: Descriptor, body: Body) -> None:
         """Store the blob, whole and verified, or raise and leave nothing visible. Idempotent."""
 
-    def bring_blob(self, descriptor: Descriptor, body: Body, from_repository: str = "") -> Outcome:
+    def bring_blob(
+        self, descriptor: Descriptor, body: Body, from_repository: str = "", *, at_once: bool = False
+    ) -> Outcome:
         """See to it that the blob is there: taken from another repository of this registry, found, or stored.
 
-        A place may be wrong about what it has; ``put_blob`` stores the blob whatever it says.
+        ``at_once``: it is most likely not there, and what can be asked at the same moment is. A place may be wrong
+        about what it has; ``put_blob`` stores the blob whatever it says.
         """
 
     def put_manifest(self, digest: Digest, media_type: str, raw: bytes) -> None:

@@ -157,7 +157,7 @@ class Blobs:
 
         def work() -> Outcome:
             with body.begun() if ahead else nullcontext(body) as content:
-                return target.bring_blob(blob, content, origin)
+                return target.bring_blob(blob, content, origin, at_once=ahead)
 
         try:
             outcome = await driver.call(work, lanes, rank, size=size, wanted=needed)

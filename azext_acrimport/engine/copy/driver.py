@@ -23,9 +23,8 @@ from ..content.stream import Spare
 from ..errors import Cancelled, EngineError, Origin
 from ..waiting import Postponed
 from .limits import NEVER, Kind, Lanes, Limits
-from .loop import WorkLoop
 from .queues import Piece, Queues, Rank
-from .workers import Workers
+from .workers import Workers, WorkLoop
 
 __all__ = ["Driver", "both", "gather"]
 

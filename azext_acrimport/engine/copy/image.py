@@ -22,21 +22,19 @@ from ..errors import Cancelled, EngineError, Origin
 from .blobs import Blobs
 from .bringing import Bringing
 from .driver import Driver, gather
-from .lastlook import LastLooks
 from .limits import Kind
 from .missing import Missing, levels, missing_at, own_missing
-from .plan import Attachment, Planned
 from .platforms import select
 from .progress import Share, Totals
 from .puts import Puts, Stored
 from .queues import Rank
 from .readings import Readings
 from .referrers import QUESTIONS, Attachments, put_cosigned
-from .report import ItemResult
+from .report import Attachment, ItemResult, Planned
 from .request import CopyRequest, Destination
 from .resolution import AT_FIRST, Resolution
 from .standing import Standing
-from .tags import Tags, put_tag
+from .tags import LastLooks, Tags, put_tag
 from .tree import Tree
 
 __all__ = ["ImageCopy", "Shared"]
@@ -169,6 +167,10 @@ class ImageCopy:
     async def ask(self, side: Origin, store: Source | Target, kind: Kind, work: Callable[[], T]) -> T:
         """Have a worker ask one of the places something."""
         return await self._shared.driver.ask(side, store, kind, work, self.reading_rank)
+
+    async def is_new(self, store: Target) -> bool:
+        """Whether there is no such repository yet."""
+        return await self._shared.standing.is_new(store)
 
     async def read_tree(self, descriptor: Descriptor) -> Manifest:
         """The manifest, and those below it that some destination lacks."""

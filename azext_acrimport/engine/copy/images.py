@@ -9,9 +9,8 @@ from importlib import import_module
 from ..cancellation import Cancellation
 from ..errors import EngineError
 from .places import BlobPlaces
-from .plan import Planned
 from .progress import Progress
-from .report import CopyReport
+from .report import CopyReport, Planned
 from .request import CopyRequest
 
 __all__ = ["copy_images", "prepare"]

@@ -10,8 +10,8 @@ from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.manifest import Manifest
 from ..errors import ManifestError
-from .plan import Attachment
 from .referrers import Attachments
+from .report import Attachment
 from .request import Destination
 from .tree import Tree
 

@@ -17,10 +17,9 @@ from ..content.store import Source, Target
 from ..errors import ManifestError, NotFound, Origin, TagConflict
 from .driver import both, gather
 from .limits import Kind
-from .plan import Attachment
 from .queues import Rank
 from .readings import Readings
-from .report import ItemResult
+from .report import Attachment, ItemResult
 from .request import CopyRequest, Destination
 
 __all__ = ["QUESTIONS", "Attachments", "Image", "put_cosigned"]
@@ -51,6 +50,9 @@ class Image(Protocol):
 
     async def ask(self, side: Origin, store: Source | Target, kind: Kind, work: Callable[[], T]) -> T:
         """Have a worker ask one of the places something."""
+
+    async def is_new(self, store: Target) -> bool:
+        """Whether a target has told that there is nothing in it yet."""
 
     async def read_tree(self, descriptor: Descriptor) -> Manifest:
         """The manifest, and those below it."""

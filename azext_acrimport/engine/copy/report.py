@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""What is reported of each image."""
+"""What is reported of each image, and what is known of it before anything is written."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ..content.descriptor import Descriptor
 from ..content.digest import Digest
 from ..content.store import Outcome, Quota
 from ..errors import Blocked, Cancelled, EngineError, TimedOut
+from .request import CopyRequest
 
-__all__ = ["Action", "Change", "CopyReport", "ItemResult", "Status", "Tally"]
+__all__ = ["Action", "Attachment", "Change", "CopyReport", "ItemResult", "Planned", "Status", "Tally"]
 
 Status = Literal["planned", "copied", "updated", "unchanged", "skipped", "failed", "blocked", "cancelled", "accepted"]
 Action = Literal["create", "move", "none"]
@@ -87,3 +89,28 @@ class CopyReport:
     def ok(self) -> bool:
         """True when every item is where it should be."""
         return all(item.error is None for item in self.items)
+
+
+@dataclass(slots=True)
+class Attachment:
+    """A manifest that vouches for another one (``of``): by its subject, or by its ``tag`` where it has one.
+
+    ``lacking``: the places (``registry/repository``) that do not have it.
+    """
+
+    descriptor: Descriptor
+    of: Digest
+    tag: str = ""
+    lacking: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An image of which all is known that must be done. ``counted``: the result's blobs and bytes tell what would
+    happen to each.
+    """
+
+    request: CopyRequest
+    result: ItemResult
+    attachments: tuple[Attachment, ...]
+    counted: bool

@@ -17,10 +17,9 @@ from .driver import Driver
 from .image import ImageCopy, Shared
 from .limits import may_pass
 from .places import BlobPlaces
-from .plan import Planned
 from .progress import PROGRESS_INTERVAL, Progress, Totals
 from .readings import Readings
-from .report import CopyReport, ItemResult
+from .report import CopyReport, ItemResult, Planned
 from .request import CopyRequest
 from .standing import Standing
 

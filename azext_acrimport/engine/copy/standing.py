@@ -38,7 +38,7 @@ class Standing:
             for destination in request.destinations:
                 self._wanted.setdefault(destination.key, set()).update(destination.tags)
         self._lists: dict[str, _TagList] = {}
-        self._locks: set[Target] = set()
+        self._looks: dict[Target, asyncio.Task[None]] = {}
 
     async def named(self, store: Target, tag: str, rank: Rank) -> Digest | None:
         """What it names; None: nothing. The first one of a repository is asked for alone: we are let in by that."""
@@ -57,11 +57,16 @@ class Standing:
         self._driver.start(first.read(rank))
         return digest
 
+    async def is_new(self, store: Target) -> bool:
+        """Whether there is nothing to be looked for, as far as that has been told by now, or is about to be."""
+        if look := self._looks.get(store):
+            await look
+        return store.is_new
+
     async def _asked(self, store: Target, tag: str, rank: Rank) -> Digest | None:
         found = await self._driver.ask("target", store, "read", lambda: store.find(tag), rank)
-        if found is None and store.tells_locks and store not in self._locks and not self._driver.inline:
-            self._locks.add(store)
-            self._driver.start(self._look_at_locks(store, rank))
+        if found is None and store.tells_locks and store not in self._looks and not self._driver.inline:
+            self._looks[store] = self._driver.start(self._look_at_locks(store, rank))
         return found.digest if found else None
 
     async def _look_at_locks(self, store: Target, rank: Rank) -> None:

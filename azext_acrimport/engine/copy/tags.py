@@ -2,22 +2,35 @@
 """The tags that an image shall get: what each names at its target, whether it may move, and its writing.
 
 A tag belongs to whoever wrote it last. What it named is known from the start, but hours may pass until it is put, so it
-is looked at once more just before (``lastlook``): another digest there is the conflict that it would have been at the
-start.
+is looked at once more just before: another digest there is the conflict that it would have been at the start.
+
+Of an image that is alone, that is asked while its last bytes are on their way, and costs no round trip of its own. The
+time in which somebody else's tag is not seen stays one round trip if those bytes are taken in as soon; where they are
+not, the tag is looked at again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from functools import partial
 
 from ..content.digest import Digest
 from ..content.manifest import Manifest
-from ..errors import TagConflict
-from .lastlook import Look, look_at
+from ..content.store import Target
+from ..errors import EngineError, TagConflict
+from .driver import Driver
+from .queues import Rank
 from .report import Action, Change
 from .request import CopyRequest, Destination
 
-__all__ = ["Tags", "put_tag"]
+__all__ = ["LastLooks", "Tags", "put_tag"]
+
+# Seconds for which nobody needs to look again: some lines take as long for the one answer.
+FRESH = 0.5
 
 
 class Tags:
@@ -73,6 +86,49 @@ class Tags:
             if not destination.tags:
                 there = (destination.key, digest) in present
                 yield Change(repository, "none" if there else "create", digest if there else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the tag named. ``asked``: when, by the monotonic clock."""
+
+    named: Digest | None
+    asked: float
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it still tells what the tag names now."""
+        return time.monotonic() - self.asked < FRESH
+
+
+def look_at(store: Target, tag: str) -> Look:
+    """In a worker. Raises EngineError."""
+    asked = time.monotonic()
+    found = store.find(tag)
+    return Look(found.digest if found else None, asked)
+
+
+class LastLooks:
+    """Of one image. Only the calling thread asks and tells."""
+
+    def __init__(self, driver: Driver, rank: Rank) -> None:
+        self._driver = driver
+        self._rank = rank
+        self._begun: dict[tuple[str, str], asyncio.Task[Look]] = {}
+
+    def begin(self, destination: Destination, tags: Iterable[str]) -> None:
+        """The last requests before these tags are on their way."""
+        store = destination.store
+        for tag in tags:
+            look = self._driver.ask("target", store, "read", partial(look_at, store, tag), self._rank)
+            self._begun[destination.key, tag] = self._driver.attempt(look)
+
+    async def end(self, destination: Destination, tag: str) -> Look | None:
+        """None where nobody has looked, or it went wrong, which whoever looks again will meet."""
+        begun = self._begun.pop((destination.key, tag), None)
+        with contextlib.suppress(EngineError):
+            return await begun if begun else None
+        return None
 
 
 def put_tag(

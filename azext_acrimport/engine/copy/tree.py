@@ -59,7 +59,10 @@ class Tree:
         if here in self.present:
             return
         image = self._image
-        if image.has_put(*here) or await image.ask("target", store, "read", lambda: store.find(identifier) is not None):
+        there = image.has_put(*here)
+        if not there and not await image.is_new(store):
+            there = await image.ask("target", store, "read", lambda: store.find(identifier) is not None)
+        if there:
             self.present.add(here)
 
     async def _look_at_children(self, manifest: Manifest) -> None:

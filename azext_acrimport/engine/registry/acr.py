@@ -43,6 +43,8 @@ class AcrMetadata:
         self._path = f"/acr/v1/{repository}"
         self._flights = SingleFlight(client.transport.cancellation)
         self._told: dict[str, dict[str, Any]] = {}
+        # whether there is no such repository yet, as far as it has told
+        self.is_new = False
 
     def look_at_locks(self) -> bool:
         """Whether the whole repository is locked."""
@@ -78,7 +80,7 @@ class AcrMetadata:
         except RateLimited:
             raise  # it has been asked again and again already
         except RegistryError as error:
-            return TagPage({}, "", is_new=error.status == 404 and "NAME_UNKNOWN" in error.codes)
+            return TagPage({}, "", is_new=_is_unknown(error))
         except (AuthError, ManifestError, ValueError, KeyError, TypeError):
             return None
 
@@ -105,9 +107,14 @@ class AcrMetadata:
         try:
             asked = self._client.fetch("GET", path, scopes=scopes, accept={200}, limit=MAX_METADATA_BYTES, retry=False)
             answer = parse_document(asked.body)
-        except (RegistryError, NetworkError, ManifestError, ValueError):
+        except (RegistryError, NetworkError, ManifestError, ValueError) as error:
+            self.is_new = self.is_new or (path == self._path and _is_unknown(error))
             return {}
         return answer if isinstance(answer, dict) else {}
+
+
+def _is_unknown(error: Exception) -> bool:
+    return isinstance(error, RegistryError) and error.status == 404 and "NAME_UNKNOWN" in error.codes
 
 
 def _is_locked(described: Any) -> bool:

@@ -16,6 +16,8 @@ __all__ = ["EarlyConnections"]
 IMAGE_CONNECTIONS = 6
 # To where a source keeps its blobs, before anything is asked of it there: as many as a small image has.
 STORAGE_CONNECTIONS = 4
+# To where it says that they are: as many as are brought at once.
+LED_CONNECTIONS = 12
 
 
 class EarlyConnections:
@@ -57,7 +59,7 @@ class EarlyConnections:
         if found := _elsewhere(base, url):
             with self._lock:
                 self._led[found] += 1
-            self._transport.open_ahead(found, min(self._led[found], STORAGE_CONNECTIONS), sent_by=f"{base}/v2/")
+            self._transport.open_ahead(found, min(self._led[found], LED_CONNECTIONS), sent_by=f"{base}/v2/")
 
     def was_led_to(self, base: str, url: str) -> None:
         """Be told where a blob was: the next ones will be there, too."""

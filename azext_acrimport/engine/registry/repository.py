@@ -20,6 +20,7 @@ from ..errors import (
     AuthError,
     Denied,
     Disallowed,
+    EngineError,
     Firewall,
     NetworkError,
     NotFound,
@@ -28,7 +29,7 @@ from ..errors import (
     ServerError,
 )
 from ..transport.transport import REDIRECTS
-from ..waiting import Ahead
+from ..waiting import Ahead, Attempts, Postponed
 from .acr import METADATA_ACTIONS, AcrMetadata
 from .client import RegistryClient
 from .download import BlobDownload, EarlyDownload, read_piece
@@ -42,8 +43,7 @@ __all__ = ["RegistryRepository"]
 
 logger = logging.getLogger(__name__)
 
-# Sending so much again costs no more than asking first; and where a registry answers with the blob itself, no more than
-# that is on its way in vain.
+# Sending so much again costs no more than asking first.
 SMALL_BYTES = 4 * 1024 * 1024
 
 # The most that registries are known to give at once.
@@ -119,13 +119,17 @@ class RegistryRepository:
     def blob(self, descriptor: Descriptor) -> Body:
         """As ``Source.blob``."""
         place = self._client, self.repository, descriptor, self._scopes
-        wide, small = descriptor.size > HUGE_BYTES, 0 < descriptor.size <= SMALL_BYTES
+        wide = descriptor.size > HUGE_BYTES
+
+        def early() -> EarlyDownload:
+            return EarlyDownload(BlobDownload(*place), self._client.transport.cancellation)
+
         return Body(
             descriptor,
             lambda: _started(BlobDownload(*place)),
             origin=self._origin,
             wide_opener=(lambda spare: _started(RangedDownload(*place, spare))) if wide else None,
-            early=(lambda: EarlyDownload(BlobDownload(*place), self._client.transport.cancellation)) if small else None,
+            early=early if descriptor.size and not wide else None,
         )
 
     @property
@@ -173,6 +177,11 @@ class RegistryRepository:
         """As ``Target.tells_locks``."""
         return self._metadata is not None
 
+    @property
+    def is_new(self) -> bool:
+        """As ``Target.is_new``: an Azure container registry tells."""
+        return self._metadata is not None and self._metadata.is_new
+
     def look_at_locks(self) -> None:
         """As ``Target.look_at_locks``."""
         if self._metadata:
@@ -214,7 +223,9 @@ class RegistryRepository:
         """As ``Target.put_blob``."""
         self._upload.put(body, look=False)
 
-    def bring_blob(self, descriptor: Descriptor, body: Body, from_repository: str = "") -> Outcome:
+    def bring_blob(
+        self, descriptor: Descriptor, body: Body, from_repository: str = "", *, at_once: bool = False
+    ) -> Outcome:
         """As ``Target.bring_blob``. One POST asks for a mount, and where there is nothing to mount opens the upload.
 
         Small blobs are looked for in the same way: by a mount from their own repository. Large ones by HEAD: not every
@@ -223,10 +234,12 @@ class RegistryRepository:
         if self._upload.has_come(descriptor):
             return "copied"
         small = descriptor.size <= SMALL_BYTES
-        session = self._offer(descriptor, from_repository) if from_repository or (small and self._looks) else None
+        look = self._look_for(descriptor) if at_once and not small and not from_repository and self._looks else None
+        asks = from_repository or look or (small and self._looks)
+        session = self._offer(descriptor, from_repository) if asks else None
         if session == "":
             return "mounted" if from_repository else "existing"
-        if not (session and small) and self._has_blob(descriptor, session):
+        if not (session and small) and self._has_blob(descriptor, session, look):
             return "existing"
         self._upload.put(body, session or "")
         return "copied"
@@ -242,10 +255,23 @@ class RegistryRepository:
             self._looks = self._looks and bool(from_repository)
             return None
 
-    def _has_blob(self, descriptor: Descriptor, session: str | None) -> bool:
+    def _look_for(self, descriptor: Descriptor) -> Ahead[bool | None]:
+        """Begin to ask whether it is here; None where that is to be asked once more."""
+
+        def asked() -> bool | None:
+            try:
+                return Attempts().postponing(lambda: self.has_blob(descriptor))
+            except (EngineError, Postponed):
+                return None
+
+        return Ahead(asked)
+
+    def _has_blob(self, descriptor: Descriptor, session: str | None, look: Ahead[bool | None] | None) -> bool:
         """As ``has_blob``; the upload that is open already is cancelled when it is of no use."""
         try:
-            has = self.has_blob(descriptor)
+            has = look.result(self._client.transport.cancellation.check) if look else None
+            if has is None:
+                has = self.has_blob(descriptor)
         except BaseException as error:
             if session:
                 self._upload.cancel(session, error)
@@ -263,7 +289,10 @@ class RegistryRepository:
         self._put(tag, digest, media_type, raw)
 
     def _put(self, identifier: str, digest: Digest, media_type: str, raw: bytes) -> None:
-        if not self._manifests.put(identifier, digest, media_type, raw):
+        has_listed = self._manifests.put(identifier, digest, media_type, raw)
+        if self._metadata:
+            self._metadata.is_new = False
+        if not has_listed:
             manifest = Manifest.parse(raw, media_type, digest, origin=self._origin)
             if manifest.subject:
                 self._referrers.keep(manifest)
