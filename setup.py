@@ -2,8 +2,9 @@
 """The wheel that ``az extension add`` installs. It declares no dependency: az brings all that the extension uses.
 
 Its modules are those of the repository with blank lines in place of comments, docstrings and ``__all__``, a fifth of
-its size. Line numbers stay, so that a traceback names lines of the repository. What the engine offers is still listed,
-and all of it but exceptions keeps its docstrings. The license is told by the wheel as a whole.
+its size, and without the types of private functions. Line numbers stay, so that a traceback names lines of the
+repository. What the engine offers is still listed, and all of it but exceptions keeps its docstrings. The license is
+told by the wheel as a whole.
 """
 
 import ast
@@ -18,7 +19,8 @@ from setuptools.command.build_py import build_py
 VERSION = "1.0.0b1"
 URL = "https://github.com/acrimport/acrimport"
 DESCRIPTION = "Azure CLI extension: import container images and OCI artifacts from any registry, without Docker"
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+DOCUMENTED = (ast.Module, ast.ClassDef, *FUNCTION)
 ENGINE = Path("azext_acrimport/engine")
 
 
@@ -52,9 +54,9 @@ def offered():
 
 
 def lean(text, names):
-    """The module without comments, ``__all__``, and docstrings but those of these names."""
+    """The module without comments, ``__all__``, types of what is private, and docstrings but those of these names."""
     lines = text.split("\n")
-    gone = [*comments(text), *docstrings(text, names), *([] if "" in names else offers(text))]
+    gone = [*comments(text), *docstrings(text, names), *types(text), *([] if "" in names else offers(text))]
     for (first, start), (last, end), new in sorted(gone, reverse=True):
         rest = lines[last - 1][end:]
         lines[first - 1 : last] = [lines[first - 1][:start] + new] + [""] * (last - first)
@@ -71,17 +73,32 @@ def comments(text):
 
 def docstrings(text, names):
     """Start and end of each docstring that goes, and what stands in its place."""
-    tree, lines = ast.parse(text), text.encode().split(b"\n")
-
-    def place(line, column):
-        return line, len(lines[line - 1][:column].decode())  # ast counts bytes
-
+    tree = ast.parse(text)
     named = [node for node in (tree, *tree.body) if isinstance(node, DOCUMENTED) and getattr(node, "name", "") in names]
     for node in ast.walk(tree):
         if isinstance(node, DOCUMENTED) and node not in named and ast.get_docstring(node) is not None:
-            words = node.body[0]
-            start, end = place(words.lineno, words.col_offset), place(words.end_lineno, words.end_col_offset)
-            yield start, end, instead(node)
+            yield *extent(node.body[0], text), instead(node)
+
+
+def types(text):
+    """Start and end of each annotation of a private function, and nothing to stand in its place."""
+    lines = text.split("\n")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, FUNCTION) and node.name.startswith("_") and not node.name.endswith("__"):
+            for argument in ast.walk(node.args):
+                if isinstance(argument, ast.arg) and argument.annotation:
+                    (line, column), end = extent(argument, text)
+                    yield (line, column + len(argument.arg)), end, ""
+            if node.returns:
+                (line, column), end = extent(node.returns, text)
+                yield (line, lines[line - 1].rindex(" ->", 0, column)), end, ""
+
+
+def extent(node, text):
+    """Its start and end as line and column in characters, while ``ast`` counts bytes."""
+    lines = text.encode().split(b"\n")
+    places = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+    return [(line, len(lines[line - 1][:column].decode())) for line, column in places]
 
 
 def offers(text):

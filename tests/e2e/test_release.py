@@ -51,16 +51,22 @@ def test_what_is_in_the_wheel(wheel):
     assert 5 <= len(description.splitlines()) <= 20 and wheel.name in description
 
 
-def without_words(text: bytes) -> tuple[str, list[tuple[str, int, int]]]:
-    """A module's tree without docstrings, the dots that stand for one, and ``__all__``; the place of what is left."""
+def without_words(text: bytes) -> tuple[str, list[tuple[str, int]]]:
+    """A module's tree without docstrings, the dots that stand for one, ``__all__``, and the types of private functions.
+
+    And the line of each part that is left.
+    """
     tree = ast.parse(text)
     tree.body = [node for node in tree.body if "__all__" not in ast.unparse(node).split(" = ")[0]]
     for node in ast.walk(tree):
         first = node.body[0] if isinstance(getattr(node, "body", None), list) and node.body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
             del node.body[0]
-    places = [(type(node).__name__, node.lineno, node.col_offset) for node in ast.walk(tree) if hasattr(node, "lineno")]
-    return ast.dump(tree), places
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and re.fullmatch("_.*[^_]", node.name):
+            node.returns = None
+            for argument in [part for part in ast.walk(node.args) if isinstance(part, ast.arg)]:
+                argument.annotation = None
+    return ast.dump(tree), [(type(node).__name__, node.lineno) for node in ast.walk(tree) if hasattr(node, "lineno")]
 
 
 def test_modules_are_those_of_the_repository_without_words(wheel):
