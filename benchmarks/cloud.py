@@ -122,8 +122,9 @@ class Bench:
         words = command(work)
         if words is None:
             return
-        if any("engine_copy" in word for word in words):
-            words += ["--acr"] * (measured.tool != "before") + ["--referrers"] * self._options.referrers
+        if script := next((word for word in words if "engine_copy" in word), ""):
+            knows = "--acr" in Path(script).read_text("utf-8")  # an older one does not
+            words += ["--acr"] * knows + ["--referrers"] * self._options.referrers
         if measured.tool == "learned":
             with self._road(folder, ports) as road:
                 before = [*ALONE, str(road.hosts), *words]

@@ -13,6 +13,7 @@ It never prints, never logs above DEBUG, and knows nothing of az.
 from __future__ import annotations
 
 from .auth.credential import ANONYMOUS, Credential, CredentialProvider
+from .auth.foresight import Greeting, greet
 from .auth.remembered import RegistryHints
 from .cancellation import Cancellation, Wait
 from .content.descriptor import Descriptor
@@ -101,6 +102,7 @@ __all__ = [
     "Disallowed",
     "EngineError",
     "Firewall",
+    "Greeting",
     "InvalidReference",
     "ItemResult",
     "LayoutError",
@@ -143,6 +145,7 @@ __all__ = [
     "Wait",
     "copy_images",
     "foreign_text",
+    "greet",
     "is_loopback",
     "is_registry_host",
     "list_repositories",

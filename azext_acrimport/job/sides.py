@@ -19,6 +19,7 @@ from ..engine import (
     CredentialError,
     CredentialProvider,
     Destination,
+    Greeting,
     LayoutReference,
     Origin,
     Reference,
@@ -26,6 +27,7 @@ from ..engine import (
     RegistryHints,
     RegistryRepository,
     Transport,
+    greet,
     open_location,
     prepare,
 )
@@ -60,7 +62,7 @@ class Sides:
         # of whoever is the next to connect
         self._cancellation = Cancellation(self._waits)
         self._begun: tuple[RegistryClient, RegistryRepository] | None = None
-        self._early: tuple[str, Transport] | None = None
+        self._early: tuple[str, Transport, Greeting | None] | None = None
 
     def __enter__(self) -> Sides:
         self._hints = self._stack.enter_context(hints_for(self._cli_ctx, self._options.jobs))
@@ -121,9 +123,18 @@ class Sides:
                 pace = client.referrers_pace
             wanted = tags_by_repository(job.targets)
             given = provider(self._identity, job.target, next(iter(wanted)), "target")
-            (host, greeted), self._early = self._early or ("", None), None
-            transport = greeted if host == job.target.host else None
-            place = side(self._cli_ctx, "target", job.target, given, cancellation, self._hints, transport=transport)
+            (host, *way), self._early = self._early or ("", None, None), None
+            transport, greeting = way if host == job.target.host else (None, None)
+            place = side(
+                self._cli_ctx,
+                "target",
+                job.target,
+                given,
+                cancellation,
+                self._hints,
+                transport=transport,
+                greeting=greeting,
+            )
             client = stack.enter_context(place)
             if pace and job.source is job.target:
                 client.referrers_pace = pace  # one registry counts them together
@@ -163,16 +174,18 @@ class Sides:
         return options.jobs != 1 and not options.no_wait and options.engine != "service"
 
     def _greet_target(self) -> None:
-        """Have a connection opened to where it most likely is, while Azure Resource Manager tells whether it is there.
+        """Ask where it most likely is how one signs in, while Azure Resource Manager tells whether it is there.
 
-        Nothing is asked over it before that.
+        Whoever is there hears nothing else, and not who we are. What earlier azs have left is not asked for again.
         """
         host = most_likely_host(self._cli_ctx, self._options.registry_name)
         if host and self._begins_early:
             with suppress(CredentialError):  # which is told when it is needed
-                place = transport_to(self._cli_ctx, "target", host, self._cancellation)
-                self._early = host, self._stack.enter_context(place)
-                self._early[1].open_ahead(f"https://{host}/v2/", 1)
+                way = self._stack.enter_context(transport_to(self._cli_ctx, "target", host, self._cancellation))
+                is_known = self._hints.token_service(host) is not None
+                if is_known:
+                    way.open_ahead(f"https://{host}/v2/", 1)
+                self._early = host, way, None if is_known else greet(host, way)
 
     def _opened(
         self, stack: ExitStack, source: Registry, reference: Reference, cancellation: Cancellation
@@ -194,10 +207,11 @@ def side(
     *,
     plain_http: bool = False,
     transport: Transport | None = None,
+    greeting: Greeting | None = None,
 ) -> Iterator[RegistryClient]:
     """The client of one registry, for as long as it is needed. ``hints``: what earlier azs have left.
 
-    ``transport``: one to there, if there is one already; it is not closed here.
+    ``transport``: one to there, if there is one already; it is not closed here. ``greeting``: what is there has said.
     """
     credentials = _told(given, registry.host, origin)
     new = transport_to(cli_ctx, origin, registry.host, cancellation, plain_http=plain_http)
@@ -210,6 +224,7 @@ def side(
             acr=registry.is_acr,
             soft_delete=registry.soft_delete,
             hints=hints,
+            greeting=greeting,
         )
 
 

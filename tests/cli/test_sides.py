@@ -10,6 +10,7 @@ import pytest
 
 from azext_acrimport._options import ImportOptions, SourceImage
 from azext_acrimport.engine import (
+    Ahead,
     Cancellation,
     Reference,
     RegistryHints,
@@ -24,6 +25,7 @@ from azext_acrimport.job.sides import Sides
 from azext_acrimport.registries.credentials import Identity
 from azext_acrimport.registries.deadline import Deadline
 from azext_acrimport.registries.directory import Registry
+from azext_acrimport.registries.hints import RememberedHints
 from azext_acrimport.registries.hosts import most_likely_host
 
 TARGET = Registry("target.azurecr.io", is_acr=True, subscription="ours")
@@ -118,31 +120,43 @@ def test_host_of_a_registry_is_guessed(cli_ctx, text, host):
 
 
 @pytest.mark.parametrize(("name", "is_used"), [("target", True), ("target.westus.geo.azurecr.io", False)])
-def test_target_is_greeted_while_azure_is_asked_for_it(sides_of, monkeypatch, name, is_used):
-    """Nothing is said over that connection before; at another host than was thought nothing is said at all."""
-    opened: list[tuple[Transport, str, int]] = []
-    monkeypatch.setattr(Transport, "open_ahead", lambda self, url, count, **_: opened.append((self, url, count)))
-    monkeypatch.setattr(Transport, "open", lambda *_, **__: pytest.fail("it was asked"))
+@pytest.mark.parametrize("is_known", [False, True])
+def test_target_is_greeted_while_azure_is_asked_for_it(sides_of, monkeypatch, name, is_used, is_known):
+    """What it says is for the first who asks there; of another host than was thought nobody hears.
+
+    Where earlier azs have left how one signs in there only a connection is opened.
+    """
+    said = Ahead(lambda: None)
+    greeted: list[tuple[Transport, str]] = []
+    opened: list[tuple[Transport, str]] = []
+    monkeypatch.setattr(sides_module, "greet", lambda host, way: greeted.append((way, f"https://{host}/v2/")) or said)
+    monkeypatch.setattr(Transport, "open_ahead", lambda self, url, count: opened.append((self, url)))
+    monkeypatch.setattr(Transport, "fetch", lambda *_, **__: pytest.fail("it was asked"))
+    known = ("https://target.azurecr.io/oauth2/token", "target.azurecr.io") if is_known else None
+    monkeypatch.setattr(RememberedHints, "token_service", lambda *_: known)
     sides = sides_of(NEAR)
     monkeypatch.setattr(RegistryRepository, "enter_ahead", lambda *_: None)
     sides._options = replace(sides._options, jobs=None, registry_name=name)
     with sides:
         job = sides.find()
-        (greeted,) = opened
-        assert greeted[1:] == (f"https://{most_likely_host(sides._cli_ctx, name)}/v2/", 1)
-        used = []
+        assert (len(greeted), len(opened)) == (not is_known, is_known)
+        ((early, url),) = greeted + opened
+        assert url == f"https://{most_likely_host(sides._cli_ctx, name)}/v2/"
+        used, told = [], []
         for _ in range(2):
             with job.connected() as (request, cancellation):
-                way = request.destinations[0].store._client.transport
-                assert way.cancellation is cancellation
-                used.append(way is greeted[0])
-    assert used == [is_used, False]
+                client = request.destinations[0].store._client
+                assert client.transport.cancellation is cancellation
+                used.append(client.transport is early)
+                told.append(client._foresight._greeting is said)
+    assert (used, told) == ([is_used, False], [is_used and not is_known, False])
 
 
 @pytest.mark.parametrize("change", [{"jobs": 1}, {"no_wait": True}, {"engine": "service"}])
 def test_target_is_not_greeted_where_this_machine_may_not_go_there(sides_of, monkeypatch, change):
     """Or where one thing is done after the other."""
     monkeypatch.setattr(Transport, "open_ahead", lambda *_, **__: pytest.fail("it was opened"))
+    monkeypatch.setattr(sides_module, "greet", lambda *_: pytest.fail("it was asked"))
     monkeypatch.setattr(RegistryRepository, "enter_ahead", lambda *_: None)
     sides = sides_of(NEAR)
     sides._options = replace(sides._options, **{"jobs": None, **change})

@@ -14,12 +14,12 @@ ROOT = Path(__file__).parent.parent.parent
 PUBLIC = """
     ANONYMOUS Ahead Attachment AuthError BlobPlaces BlobUnknown Blocked Body Cancellation Cancelled Change ContentError
     CopyReport CopyRequest Credential CredentialError CredentialProvider Denied Descriptor Destination Digest
-    DigestMismatch Disallowed EngineError Firewall InvalidReference ItemResult LayoutError LayoutReference
+    DigestMismatch Disallowed EngineError Firewall Greeting InvalidReference ItemResult LayoutError LayoutReference
     ListingError Manifest ManifestError NetworkError NoMatchingPlatform NotFound Origin Planned Platform Progress Quota
     QuotaSpent RateLimited
     Reference RegistryClient RegistryError RegistryHints RegistryRepository Rejected RetryPolicy ServerError Source
     TagConflict TagPage Tally Target TimedOut TlsError TooLarge Transport TransportOptions Truncated
-    Unauthorized UnsupportedManifest UploadLost Wait copy_images foreign_text is_loopback is_registry_host
+    Unauthorized UnsupportedManifest UploadLost Wait copy_images foreign_text greet is_loopback is_registry_host
     list_repositories list_tags network_error open_location parse_location
     parse_repository_tag prepare redact_url
 """.split()

@@ -10,6 +10,7 @@ import pytest
 
 from azext_acrimport.engine import (
     ANONYMOUS,
+    AuthError,
     Credential,
     Denied,
     Descriptor,
@@ -19,6 +20,7 @@ from azext_acrimport.engine import (
     RegistryHints,
     ServerError,
     Unauthorized,
+    greet,
 )
 from azext_acrimport.engine.auth import foresight
 from azext_acrimport.engine.auth.scope import Scope
@@ -372,6 +374,83 @@ def test_token_service_that_dawdles_is_not_waited_for(monkeypatch):
     assert get(of) == 200
     assert world.sent[-1].headers["Authorization"] == "Bearer of-https---registry.test-token"
     assert memory.known == {HOST: (OWN, "the-service")}
+
+
+class TestGreeting:
+    """What a registry has said to nobody in particular, before there was anything to ask."""
+
+    def greeted(self, world: World, credential: Credential = ANONYMOUS, **options) -> RegistryClient:
+        """A client that knows what the registry has said, or that it has said nothing."""
+        of = world.client(None, credential)
+        greeting = greet(HOST, of.transport)
+        return RegistryClient(HOST, HOST, of.transport, of.tokens._provide, greeting=greeting, **options)
+
+    @pytest.mark.parametrize("credential", [ANONYMOUS, PASSWORD, REFRESH, ENTRA])
+    def test_saves_a_refusal(self, credential):
+        """The first request has its token, fetched as the registry has just said."""
+        world = World()
+        of = self.greeted(world, credential)
+        assert get(of) == get(of) == 200
+        exchange = [f"https://{HOST}/oauth2/exchange"] if credential is ENTRA else []
+        asked = [way.partition(" ")[0] for way in world.ways]
+        assert asked == [f"https://{HOST}/v2/", *exchange, OWN, MANIFEST, MANIFEST]
+        assert "Authorization" not in world.sent[0].headers
+
+    @pytest.mark.parametrize("credential", [PASSWORD, REFRESH, ENTRA])
+    def test_leads_no_secret_of_azure_elsewhere(self, credential):
+        """It is believed no more than a refusal."""
+        world = World("https://evil.test/token")
+        with pytest.raises(AuthError, match=r"is not sent to https://evil\.test"):
+            get(self.greeted(world, credential, acr=True))
+        assert not [sent for sent in world.sent if "evil" in sent.url]
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            answer(200, {"WWW-Authenticate": f'Bearer realm="{OWN}"'}),
+            answer(403),
+            answer(503),
+            answer(401),
+            answer(401, {"WWW-Authenticate": "Negotiate"}),
+            answer(401, {"WWW-Authenticate": 'Bearer realm="http://elsewhere.test/token"'}),
+            OSError("cut"),
+        ],
+    )
+    def test_that_says_nothing_is_none(self, said):
+        """The registry is asked as ever, and nobody has waited, or tried again, for that."""
+        world = World()
+        really = world._answer
+        world.answers = lambda sent: said if sent.url.endswith("/v2/") else really(sent)
+        of = self.greeted(world)
+        assert get(of) == 200
+        assert [way.split("/")[-1] for way in world.ways] == [" -", "1 -", "token -", "1 Bearer o"]
+        assert of.transport.cancellation.waits == []
+
+    def test_of_another_host_is_none(self):
+        """A front door that sends us away does not say how one signs in here."""
+        world = World()
+        really = world._answer
+
+        def away(sent: Sent):
+            if sent.url.endswith(f"{HOST}/v2/"):
+                return answer(302, {"Location": "https://elsewhere.test/v2/"})
+            if "elsewhere" in sent.url:
+                return answer(401, {"WWW-Authenticate": 'Bearer realm="https://elsewhere.test/token"'})
+            return really(sent)
+
+        world.answers = away
+        assert get(self.greeted(world, PASSWORD)) == 200
+        assert not [sent for sent in world.sent if "elsewhere.test/token" in sent.url]
+
+    def test_that_dawdles_is_not_waited_for(self, monkeypatch):
+        """As with a token service."""
+        monkeypatch.setattr(foresight, "PATIENCE", 0.0)
+        monkeypatch.setattr("tests.support.scripted.Patience.now", lambda self: 1.0)
+        free, world = threading.Event(), World()
+        really = world._answer
+        world.answers = lambda sent: really(sent) if not sent.url.endswith("/v2/") or free.wait(30) else None
+        assert get(self.greeted(world)) == 200
+        free.set()
 
 
 def test_engine_remembers_nothing_by_itself():

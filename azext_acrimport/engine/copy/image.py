@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, TypeVar
 
 from ..content.descriptor import Descriptor
@@ -23,19 +22,20 @@ from .blobs import Blobs
 from .bringing import Bringing
 from .driver import Driver, gather
 from .limits import Kind
-from .missing import Missing, levels, missing_at, own_missing
+from .missing import Missing, missing_at, own_missing
 from .platforms import select
 from .progress import Share, Totals
 from .puts import Puts, Stored
 from .queues import Rank
 from .readings import Readings
-from .referrers import QUESTIONS, Attachments, put_cosigned
-from .report import Attachment, ItemResult, Planned
+from .referrers import QUESTIONS, Attachments
+from .report import ItemResult, Planned
 from .request import CopyRequest, Destination
 from .resolution import AT_FIRST, Resolution
 from .standing import Standing
-from .tags import LastLooks, Tags, put_tag
+from .tags import LastLooks, Tags
 from .tree import Tree
+from .writing import Writing
 
 __all__ = ["ImageCopy", "Shared"]
 
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 # Connections a side for an image whose blobs are known: more at once fill a line by themselves, and a greeting costs a
 # millisecond of CPU.
-AT_MOST = 16
+AT_MOST = 10
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class ImageCopy:
         self._tags = Tags(request)
         self._tree = Tree(self)
         self.attachments = Attachments(self, self._tree.depths)
-        self._puts = Puts(
+        puts = Puts(
             shared.stored,
             shared.blobs,
             request.source,
@@ -96,6 +96,8 @@ class ImageCopy:
             wanted=self._goes_on,
         )
         self._share = Share(shared.totals)
+        looks = LastLooks(shared.driver, self.reading_rank) if shared.is_one else None
+        self._writing = Writing(self, puts, self._tags, looks, self._share, self._tree.manifests)
         self._bringing = Bringing(
             shared.driver,
             shared.blobs,
@@ -104,10 +106,8 @@ class ImageCopy:
             self._share,
             (self.reading_rank, self._moving_rank),
             self._goes_on,
-            self._when_all_is_read,
+            self._writing.blobs_are_read,
         )
-        self._looks = LastLooks(shared.driver, self.reading_rank)
-        self._missing: Sequence[Missing] = ()
         # what is being found out while the story goes on
         self._finding: list[asyncio.Task[None]] = []
         self._agreed = False
@@ -130,7 +130,7 @@ class ImageCopy:
                 return
         tree, digest = self._tree, self._root.digest
         parts = tree, self.attachments, self.has_put
-        missing = self._missing = [missing_at(destination, digest, *parts) for destination in self.destinations]
+        missing = [missing_at(destination, digest, *parts) for destination in self.destinations]
         for lack in missing:
             lack.refuse_strangers({*tree.depths, digest, self.result.source_digest})
             if lack.left_out:
@@ -143,10 +143,9 @@ class ImageCopy:
         if not await self._is_planned(missing):
             return
         self._begin_blobs(missing)
-        self._share.expect(0, 0, sum(lack.puts for lack in missing))
+        self._writing.begin(missing)
         await self._bringing.end()
-        await self._at_once(*(self._put_manifests(lack) for lack in missing))
-        await self._at_once(*(self._put_root(lack.destination, tag) for lack in missing for tag in lack.tags))
+        await self._writing.write(digest)
         self._tell_changes()
         self.result.status = "updated" if any(change.action == "move" for change in self.result.changes) else "copied"
 
@@ -354,53 +353,7 @@ class ImageCopy:
     def _goes_on(self) -> bool:
         return not self._over
 
-    async def _put_manifests(self, lack: Missing) -> None:
-        """What vouches for the image first, then children before parents; its tag is the last of it.
-
-        Whatever is there of an image has all that vouches for it, also when it was interrupted.
-        """
-        steps: list[tuple[Callable[[Destination, Any], Coroutine[Any, Any, None]], Sequence[Any]]] = [
-            *((self._put, level) for level in levels(lack.vouching)),
-            (self._put_cosigned, lack.cosigned),
-            *((self._put, level) for level in levels(lack.manifests)),
-        ]
-        steps = [(put, these) for put, these in steps if these]
-        for number, (put, these) in enumerate(steps, 1):
-            if number == len(steps):
-                self._look_at_tags(lack)
-            await self._at_once(*(put(lack.destination, each) for each in these))
-
-    def _when_all_is_read(self) -> None:
-        """The last bytes of its blobs are sent: look at the tags where nothing else is put before them."""
-        for lack in self._missing:
-            if not (lack.vouching or lack.cosigned or lack.manifests):
-                self._look_at_tags(lack)
-
-    def _look_at_tags(self, lack: Missing) -> None:
-        """While the last of what must be there before them is on its way."""
-        if self._shared.is_one:
-            self._looks.begin(lack.destination, lack.tags)
-
-    async def _put(self, destination: Destination, manifest: Manifest) -> None:
-        await self._puts.by_digest(destination, manifest)
-        self._share.manifest_done()
-
-    async def _put_cosigned(self, destination: Destination, attachment: Attachment) -> None:
-        manifest = self._tree.manifests[attachment.descriptor.digest]
-        put = partial(put_cosigned, destination, attachment.tag, manifest, self.request.force)
-        await self._puts.by_tag(destination, attachment.tag, manifest, put)
-        self._share.manifest_done()
-
-    async def _put_root(self, destination: Destination, tag: str) -> None:
-        """The last thing that happens to an image."""
-        manifest, judged = self._tree.manifests[self._root.digest], self._tags.named_by(destination, tag)
-        look = await self._looks.end(destination, tag)
-        put = partial(put_tag, destination, tag, manifest, judged, self.request.force, look)
-        self._tags.names(destination, tag, await self._puts.by_tag(destination, tag, manifest, put))
-        self._share.manifest_done()
-        self.result.written += (f"{destination.store.repository}:{tag}",)
-
-    async def _at_once(self, *works: Coroutine[Any, Any, None]) -> None:
+    async def at_once(self, *works: Coroutine[Any, Any, None]) -> None:
         """All of them; the first error ends the story, and what has not begun by then never begins."""
         if len(works) == 1:
             await self._unless_over(works[0])

@@ -7,8 +7,8 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
 from ..content.descriptor import Descriptor
 from ..content.digest import Digest
@@ -62,6 +62,9 @@ class Image(Protocol):
 
     def has_put(self, place: str, digest: Digest) -> bool:
         """Whether this run has put the manifest there."""
+
+    async def at_once(self, *works: Coroutine[Any, Any, None]) -> None:
+        """All of them; the first error ends the story, and what has not begun by then never begins."""
 
 
 class Attachments:

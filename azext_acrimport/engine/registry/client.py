@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ..auth.challenge import Challenge
 from ..auth.credential import CredentialProvider
-from ..auth.foresight import Foresight
+from ..auth.foresight import Foresight, Greeting
 from ..auth.provider import TokenProvider
 from ..auth.remembered import RegistryHints
 from ..auth.renewal import Admissions, Renewal
@@ -46,7 +46,7 @@ class RegistryClient:
     ``host`` serves the API (registry-1.docker.io), ``registry`` is its name to people (docker.io). ``acr``: an Azure
     container registry, which can tell more; ``soft_delete``: one that keeps deleted manifests for some days.
     ``too_large``: bytes from which on it takes no blob in one request, as far as that has been found out.
-    ``hints``: what earlier runs have learned of how it lets us in.
+    ``hints``: what earlier runs have learned of how it lets us in; ``greeting``: what it has just said of that.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class RegistryClient:
         acr: bool = False,
         soft_delete: bool = False,
         hints: RegistryHints | None = None,
+        greeting: Greeting | None = None,
     ) -> None:
         self.registry = registry
         self.host = host
@@ -71,7 +72,7 @@ class RegistryClient:
         hints = hints or RegistryHints()
         self.tokens = TokenProvider(host, transport, provide, hints, acr=acr)
         self._early = EarlyConnections(host, transport, hints)
-        self._foresight = Foresight(host, transport, self.tokens, hints, self._early.has_answered)
+        self._foresight = Foresight(host, transport, self.tokens, hints, self._early.has_answered, greeting)
         transport.names[host] = registry
         self._base = ""
         self._admissions = Admissions()
