@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import weakref
+from functools import partial
 
 import pytest
 import requests
@@ -16,10 +17,16 @@ import trustme
 import urllib3.connection
 from urllib3.connectionpool import HTTPSConnectionPool
 
-from azext_acrimport.engine import Cancellation, Cancelled, Transport
-from azext_acrimport.engine.transport.adapter import BlockAdapter
-from azext_acrimport.engine.transport.connection import LookUps
+from azext_acrimport.engine import Cancellation, Cancelled, RetryPolicy, TlsError, Transport, TransportOptions
+from azext_acrimport.engine.transport.adapter import BlockAdapter, SharedContext
+from azext_acrimport.engine.transport.connection import Connection, LookUps
 from tests.sandbox.server import Listener, Response
+
+
+def trusted(context: ssl.SSLContext) -> int:
+    """How many authorities it has when somebody greets a server with it."""
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="r.test")
+    return len(context.get_ca_certs())
 
 
 def test_context_is_made_once(tmp_path):
@@ -35,7 +42,7 @@ def test_context_is_made_once(tmp_path):
     assert contexts[0] is contexts[1] and len(set(contexts)) == 3
     assert [context.verify_mode for context in contexts[1:]] == [ssl.CERT_REQUIRED, ssl.CERT_REQUIRED, ssl.CERT_NONE]
     assert [context.check_hostname for context in contexts[1:]] == [True, True, False]
-    assert [len(context.get_ca_certs()) for context in contexts[:2]] == [1, 1]
+    assert [trusted(context) for context in contexts[:2]] == [1, 1]
     assert not any(pool.ca_certs or pool.ca_cert_dir for pool in pools)  # urllib3 would load them once more
 
 
@@ -47,9 +54,42 @@ def test_file_of_authorities_is_read_anew_when_nobody_is_connected(tmp_path):
             file.write(trustme.CA().cert_pem.bytes())
         pool = HTTPSConnectionPool("r.test")
         BlockAdapter().cert_verify(pool, "https://r.test/v2/", str(authorities), None)
-        assert len(pool.conn_kw["ssl_context"].get_ca_certs()) == count
+        assert trusted(pool.conn_kw["ssl_context"]) == count
         del pool
         gc.collect()
+
+
+def test_authorities_are_loaded_while_the_connection_is_being_opened(tmp_path, monkeypatch):
+    """Of a usual file that takes as long as a round trip; no server is greeted before, and what goes wrong is heard."""
+    authority, connected = trustme.CA(), threading.Event()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    (tmp_path / "none.pem").write_text("no authority")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    load, connect = ssl.SSLContext.load_verify_locations, Connection._new_conn
+
+    def slow(context: ssl.SSLContext, *places: str | None) -> None:
+        assert connected.wait(30)
+        load(context, *places)
+
+    def noted(conn: Connection) -> socket.socket:
+        sock = connect(conn)
+        connected.set()
+        return sock
+
+    monkeypatch.setattr(SharedContext, "load_verify_locations", slow)
+    monkeypatch.setattr(Connection, "_new_conn", noted)
+    with Listener(lambda request: Response(200), tls=server) as listener:
+        for name in ("ca.pem", "none.pem"):
+            connected.clear()
+            way = Transport("source", TransportOptions(verify=str(tmp_path / name), retry=RetryPolicy(1)))
+            asked = partial(way.fetch, "GET", f"https://{listener.address}/", accept={200})
+            if name == "ca.pem":
+                assert asked().status == 200
+            else:
+                with pytest.raises(TlsError):
+                    asked()
+            way.close()
 
 
 def test_connections_to_a_host_are_looked_for_once():
