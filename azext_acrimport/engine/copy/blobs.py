@@ -84,7 +84,7 @@ class Blobs:
         source: Source,
         rank: Rank,
         wanted: Callable[[], bool],
-        has_read: Callable[[], None] = lambda: None,
+        has_read: Callable[[], None] | None = None,
     ) -> Outcome:
         """See to it that the target has the blob; how it came. ``existing``: nothing had to move for this story.
 
@@ -124,7 +124,7 @@ class Blobs:
         origin: str,
         rank: Rank,
         wanted: Callable[[], bool],
-        has_read: Callable[[], None],
+        has_read: Callable[[], None] | None,
     ) -> Outcome:
         driver, totals, key = self._driver, self._totals, (key_of(target), blob.digest)
         waiting = self._waiting[target.registry, blob.digest]
@@ -142,7 +142,7 @@ class Blobs:
             if not needed():
                 raise Cancelled
             totals.moving(key, blob, done)
-            if done == blob.size:
+            if has_read and done == blob.size:
                 driver.from_outside(has_read)
             if driver.inline:
                 totals.tell()  # there is nobody else to do it

@@ -26,8 +26,8 @@ __all__ = ["Bringing"]
 class Bringing:
     """Each blob is brought to each destination once. ``goes_on``: whether the image's story does.
 
-    ``ranks``: of what is asked before it is decided, and of what moves. ``at_last`` is called when somebody waits for
-    the end, and nothing is left but that the last bytes arrive.
+    ``ranks``: of what is asked before it is decided, and of what moves. ``at_last``, if there is one, is called when
+    somebody waits for the end, and nothing is left but that the last bytes arrive.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Bringing:
         share: Share,
         ranks: tuple[Rank, Rank],
         goes_on: Callable[[], bool],
-        at_last: Callable[[], None],
+        at_last: Callable[[], None] | None,
     ) -> None:
         self._driver = driver
         self._blobs = blobs
@@ -103,15 +103,15 @@ class Bringing:
             self._unread.discard((destination.key, blob.digest))
             self._tell_at_last()
 
-        outcome = await self._blobs.bring(
-            blob, destination.store, self._source, self._moving_rank, self._goes_on, has_read
-        )
+        told = has_read if self._at_last else None
+        outcome = await self._blobs.bring(blob, destination.store, self._source, self._moving_rank, self._goes_on, told)
         has_read()
         self.tally(outcome, blob)
         self._share.blob_done(expected)
 
     def _tell_at_last(self) -> None:
         """Once; where all has arrived already there is nothing to be done meanwhile."""
-        if self._is_awaited and not self._unread and not all(task.done() for task in self._begun.values()):
+        if self._at_last and self._is_awaited and not self._unread:
             self._is_awaited = False
-            self._at_last()
+            if not all(task.done() for task in self._begun.values()):
+                self._at_last()

@@ -106,7 +106,7 @@ class ImageCopy:
             self._share,
             (self.reading_rank, self._moving_rank),
             self._goes_on,
-            self._writing.blobs_are_read,
+            self._writing.blobs_are_read if looks else None,
         )
         # what is being found out while the story goes on
         self._finding: list[asyncio.Task[None]] = []
