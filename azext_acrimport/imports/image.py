@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from knack.log import get_logger
 
 from .._options import ImportOptions
-from ..engine import EngineError, InvalidReference, ItemResult, Reference
+from ..engine import EngineError, InvalidReference, ItemResult, Reference, prepare
 from ..job.job import Job, Outcome
 from ..job.sides import Sides
 from ..output import errors
@@ -18,7 +19,6 @@ from ..progress.view import ProgressView
 from ..registries.deadline import Deadline
 from ..registries.directory import Registry
 from ..registries.naming import targets_of
-from .choice import run
 
 logger = get_logger(__name__)
 
@@ -35,12 +35,12 @@ def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
     with ProgressView(cli_ctx, f"Importing {source} to {registry.rpartition('/')[2]}") as view:
         try:
             with errors.told_apart(), Sides(cli_ctx, options, deadline) as sides:
-                job = sides.find()
+                job = sides.find(_prepare)
                 source, registry = str(job.reference), job.target.host
                 outcome = Outcome(ItemResult(source, tuple(target.name for target in job.targets)))
                 view.is_about(f"Importing {source} to {registry}", ", ".join(outcome.item.targets))
                 warn_of_quarantine(job.target)
-                outcome = run(job, view)
+                outcome = _run(job, view)
                 find_closest(job, outcome.item.error)
         except EngineError as error:
             outcome.item.end_with(error)
@@ -49,6 +49,18 @@ def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
             item.status = "failed"
         item.seconds = deadline.elapsed
         return told(cli_ctx, view, outcome, source=source, registry=registry, dry_run=options.dry_run)
+
+
+def _prepare() -> None:
+    """Load what chooses an engine, and the engines; nobody needs them before registries have answered."""
+    prepare()
+    import_module(".choice", __package__)
+
+
+def _run(job: Job, view: ProgressView) -> Outcome:
+    from .choice import run
+
+    return run(job, view)
 
 
 def told(

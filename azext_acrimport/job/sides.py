@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
@@ -44,6 +44,9 @@ from .job import Connected, Job
 
 logger = get_logger(__name__)
 
+# Seconds between two looks at whether Azure is being asked.
+LOOK = 0.005
+
 Found = tuple["Reference | LayoutReference", "Registry | None", str]
 
 
@@ -72,14 +75,20 @@ class Sides:
         self._cancellation.cancel()  # nobody has wanted what was begun ahead
         self._stack.close()
 
-    def find(self) -> Job:
-        """Look both up at once; the source lets us in meanwhile. Raises what the look-ups raise."""
+    def find(self, meanwhile: Callable[[], object] = prepare) -> Job:
+        """Look both up at once; the source lets us in meanwhile. Raises what the look-ups raise.
+
+        ``meanwhile``: is called while nothing is to be done but to wait for their answers.
+        """
         options, deadline = self._options, self._deadline
         ahead = None if options.jobs == 1 else Ahead(self._find_source)
         self._greet_target()
         looked_up = Ahead(lambda: self._directory.find_target(options.registry_name, options.resource_group_name))
         if self._begins_early:
-            prepare()  # while they answer
+            # not before they are asked: Python does one thing at a time
+            while not (looked_up.ended or self._directory.is_asking.wait(LOOK)):
+                deadline.check()
+            meanwhile()
         target = looked_up.result(deadline.check)
         found = ahead.result(deadline.check) if ahead else deadline.wait_for(self._find_source)
         reference, source, image = found

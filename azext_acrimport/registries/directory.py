@@ -88,6 +88,8 @@ class Directory:
 
     def __init__(self, cli_ctx: Any) -> None:
         self._cli_ctx = cli_ctx
+        # set when all is loaded that asks ARM, and it is being asked
+        self.is_asking = threading.Event()
         self._making = threading.Lock()
         self._listing = threading.Lock()
         self._listed: list[Registry] | EngineError | None = None
@@ -222,7 +224,8 @@ class Directory:
         with self._making:
             client = management_client(self._cli_ctx, subscription)
             prepare_models()
-            return client
+        self.is_asking.set()
+        return client
 
     def _subscriptions(self) -> list[dict[str, Any]]:
         from azure.cli.core._profile import Profile

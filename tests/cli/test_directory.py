@@ -128,6 +128,7 @@ def test_target(arm, text, group, host, named):
     found, asked = arm()
     target = found.find_target(text, group)
     assert (target.host, target.resource_id) == (host, ID.get(named, ""))
+    assert found.is_asking.is_set() == bool(asked)
     assert target.is_acr == host.endswith(".azurecr.io")
     assert bool(asked) == target.is_acr
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -162,6 +163,32 @@ def test_target_is_not_greeted_where_this_machine_may_not_go_there(sides_of, mon
     sides._options = replace(sides._options, **{"jobs": None, **change})
     with sides:
         sides.find()
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["Azure is asked", "it is known without"])
+def test_what_costs_time_is_done_while_azure_answers(sides_of, monkeypatch, asks):
+    """Not before it is asked, which costs time itself, and in any case."""
+    asked, done = threading.Event(), threading.Event()
+
+    def find_target(directory, *_):
+        if asks:
+            assert not done.wait(0.1)
+            asked.set(), directory.is_asking.set()
+            assert done.wait(30)
+        return TARGET
+
+    def meanwhile():
+        assert asked.is_set() == asks
+        done.set()
+
+    sides = sides_of(NEAR)
+    monkeypatch.setattr(sides_module.Directory, "find_target", find_target)
+    monkeypatch.setattr(sides_module, "most_likely_host", lambda *_: "")
+    monkeypatch.setattr(RegistryRepository, "enter_ahead", lambda *_: None)
+    sides._options = replace(sides._options, jobs=None)
+    with sides:
+        assert sides.find(meanwhile).target == TARGET
+    assert done.is_set()
 
 
 def test_archive_is_looked_through_within_the_deadline(cli_ctx, monkeypatch):
