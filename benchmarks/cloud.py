@@ -135,6 +135,9 @@ class Bench:
             compare.run(words, work, measured, 300)
             time.sleep(0.1 + self._options.delay)  # what the fronts have still to write down
         steps = timeline.steps(road.log, started, self._options.delay)
+        written = sum(step.said.startswith("PUT manifests/") and step.said.endswith(" 201") for step in steps)
+        if not self._row.again and written < len(self._tagged):
+            measured.failure = measured.failure or f"{written} of {len(self._tagged)} tags were written"
         measured.requests.append(sum(step.kind != "connection" for step in steps))
         if self._options.timeline:
             self._options.timeline.mkdir(exist_ok=True)
