@@ -40,7 +40,9 @@ def import_image(cli_ctx: Any, options: ImportOptions) -> dict[str, Any]:
                 outcome = Outcome(ItemResult(source, tuple(target.name for target in job.targets)))
                 view.is_about(f"Importing {source} to {registry}", ", ".join(outcome.item.targets))
                 warn_of_quarantine(job.target)
-                outcome = _run(job, view)
+                from .choice import run
+
+                outcome = run(job, view)
                 find_closest(job, outcome.item.error)
         except EngineError as error:
             outcome.item.end_with(error)
@@ -55,12 +57,6 @@ def _prepare() -> None:
     """Load what chooses an engine, and the engines; nobody needs them before registries have answered."""
     prepare()
     import_module(".choice", __package__)
-
-
-def _run(job: Job, view: ProgressView) -> Outcome:
-    from .choice import run
-
-    return run(job, view)
 
 
 def told(

@@ -132,8 +132,10 @@ class Sides:
                 pace = client.referrers_pace
             wanted = tags_by_repository(job.targets)
             given = provider(self._identity, job.target, next(iter(wanted)), "target")
-            (host, *way), self._early = self._early or ("", None, None), None
-            transport, greeting = way if host == job.target.host else (None, None)
+            host, transport, greeting = self._early or ("", None, None)
+            self._early = None
+            if host != job.target.host:
+                transport = greeting = None
             place = side(
                 self._cli_ctx,
                 "target",

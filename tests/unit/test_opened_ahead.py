@@ -26,8 +26,9 @@ from azext_acrimport.engine import (
     Transport,
     TransportOptions,
 )
+from azext_acrimport.engine.auth.foresight import CONNECTIONS
 from azext_acrimport.engine.auth.scope import Scope
-from azext_acrimport.engine.registry.early import IMAGE_CONNECTIONS, LED_CONNECTIONS
+from azext_acrimport.engine.registry.early import LED_CONNECTIONS
 from tests.sandbox.server import Listener, Request, Response
 from tests.support.until import until
 
@@ -210,8 +211,8 @@ def test_image_finds_connections_when_its_source_has_let_us_in(connected):
     with Listener(answer) as listener:
         client = client_of(listener)
         assert RegistryRepository(client, "app").enter("1") is None
-        assert len(opened_ahead(client.transport)) == IMAGE_CONNECTIONS - 1
-        assert len(connected) == IMAGE_CONNECTIONS
+        assert len(opened_ahead(client.transport)) == CONNECTIONS - 1
+        assert len(connected) == CONNECTIONS
         client.transport.close()
     client = client_of(listener)
     with pytest.raises(NetworkError):

@@ -24,7 +24,7 @@ from .provider import TokenProvider
 from .remembered import RegistryHints, remembered_realm
 from .scope import Scope
 
-__all__ = ["Foresight", "Greeting", "greet"]
+__all__ = ["CONNECTIONS", "Foresight", "Greeting", "greet"]
 
 T = TypeVar("T")
 # What a registry has said; None where that is not to be had at once.
@@ -32,8 +32,8 @@ Greeting = Ahead["Answer | None"]
 
 # Three round trips around the world, twice. A service that is slower costs this once: it is forgotten.
 PATIENCE = 5.0
-# To a registry that lets us in with its first answer: an image's blobs may be asked for with the next question, when it
-# would be too late to begin them.
+# To a registry with its first answer, or sooner where it lets us in with that: an image's blobs may be asked for with
+# the next question, when it would be too late to begin them.
 CONNECTIONS = 6
 
 

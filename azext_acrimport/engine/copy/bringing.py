@@ -110,8 +110,7 @@ class Bringing:
         self._share.blob_done(expected)
 
     def _tell_at_last(self) -> None:
-        """Once; where all has arrived already there is nothing to be done meanwhile."""
+        """Once."""
         if self._at_last and self._is_awaited and not self._unread:
             self._is_awaited = False
-            if not all(task.done() for task in self._begun.values()):
-                self._at_last()
+            self._at_last()

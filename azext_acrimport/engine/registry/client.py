@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ..auth.challenge import Challenge
 from ..auth.credential import CredentialProvider
-from ..auth.foresight import Foresight, Greeting
+from ..auth.foresight import CONNECTIONS, Foresight, Greeting
 from ..auth.provider import TokenProvider
 from ..auth.remembered import RegistryHints
 from ..auth.renewal import Admissions, Renewal
@@ -162,7 +162,7 @@ class RegistryClient:
 
         Where readings are counted it is asked all the same: it is HEAD, which is needed there in any case.
         """
-        self._early.expect_image()
+        self._early.expect("", CONNECTIONS)  # with the first answer: that the host is there is not known before
         return self._sent(
             self.transport.fetch, method, path, scopes, accept, headers, None, retry=True, only_enter=True
         )

@@ -12,8 +12,6 @@ from ..transport.transport import Transport
 
 __all__ = ["EarlyConnections"]
 
-# To a source that has answered for the first time: an image has some blobs, and what vouches for it.
-IMAGE_CONNECTIONS = 6
 # To where a source keeps its blobs, before anything is asked of it there: as many as a small image has.
 STORAGE_CONNECTIONS = 4
 # To where it says that they are: as many as are brought at once.
@@ -43,10 +41,6 @@ class EarlyConnections:
         self._transport.open_ahead(f"{base}/v2/", requests)
         if self._transport.origin == "source" and (storage := self._storage_of(base)):
             self._transport.open_ahead(storage, min(requests, STORAGE_CONNECTIONS), sent_by=f"{base}/v2/")
-
-    def expect_image(self) -> None:
-        """Be told that an image may be asked for soon: its blobs then find connections, which take their time."""
-        self.expect("", IMAGE_CONNECTIONS)
 
     def has_answered(self, base: str) -> None:
         """Be told that the host has, or that it will as it always has."""
