@@ -16,9 +16,13 @@ from tests.support.az import Az
 from tests.support.leftovers import Leftovers
 from tests.support.once import once
 
-# The same examples each time: a change is judged by what it changed. New ones: pytest --hypothesis-profile=search
-hypothesis.settings.register_profile("steady", derandomize=True, database=None, deadline=None)
-hypothesis.settings.register_profile("search", deadline=None, print_blob=True)
+# The same examples each time: a change is judged by what it changed. New ones: pytest --hypothesis-profile=search. Few,
+# a tenth, are for another Python. A test that wants more or less than a hundred says how many times.
+PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+STEADY = hypothesis.settings(PATIENT, derandomize=True, database=None)
+hypothesis.settings.register_profile("steady", STEADY)
+hypothesis.settings.register_profile("few", STEADY, max_examples=10)
+hypothesis.settings.register_profile("search", PATIENT, print_blob=True)
 hypothesis.settings.load_profile("steady")
 
 ROOT = Path(__file__).parent.parent

@@ -66,7 +66,8 @@ class Clients:
         secret = secret_of(sign_in, registry.host)
         if secret and not sign_in.username and not registry.is_acr:
             raise problem.user_name_needed(registry.host)
-        given = provider(self._identity, registry, repository, origin, sign_in.username, secret)
+        by_file = bool(sign_in.variable or sign_in.file)
+        given = provider(self._identity, registry, repository, origin, sign_in.username, secret, by_file=by_file)
         client = self._stack.enter_context(
             side(
                 self._cli_ctx,

@@ -125,6 +125,11 @@ def _is_acr(host: str) -> bool:
 def _login(error: EngineError) -> str:
     if error.origin == "target" and "az login identity" not in error.mode:
         return f"Sign in to it first: docker login {error.subject}"
+    if error.mode.endswith("from the batch file"):
+        return (
+            f"Check what registries in the batch file gives for {error.subject}: username, passwordEnv, passwordFile. "
+            "Many registries also answer so when there is no such repository: check its name."
+        )
     if "az login identity" in error.mode and error.origin == "source":
         return f"If the registry is in another tenant, import with a token of it: {FOREIGN_SIGN_IN}"
     if "az login identity" in error.mode:

@@ -24,6 +24,9 @@ DEFAULT_AUDIENCE = "https://containerregistry.azure.net"
 # A token that is nearer to its end than this, in seconds, is not worth exchanging.
 MARGIN = 300.0
 
+# Of a credential's mode: that is where a person mends it.
+BY_FILE = "from the batch file"
+
 Way = Callable[[], "Credential | None"]
 
 
@@ -92,12 +95,18 @@ def provider(
     side: Origin,
     username: str | None = None,
     password: str | None = None,
+    *,
+    by_file: bool = False,
 ) -> CredentialProvider:
     """What was given, and nothing else; or a chain: the az login identity at an Azure container registry, what docker
     login left, nobody. At an Azure container registry that is the target only the identity counts.
+
+    ``by_file``: it was given in a batch file.
     """
     if password:
         mode = f"user name and password of {username}" if username else "the Entra token given with --password"
+        if by_file:
+            mode = f"{mode.removesuffix(' given with --password')} {BY_FILE}"
         secret = {"username": username, "password": password} if username else {"entra_token": password}
         given = Credential(mode, exchange=registry.home, by_repository=registry.by_repository, **secret)
         return lambda: given

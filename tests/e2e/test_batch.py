@@ -232,6 +232,21 @@ registries:
     assert "robot-secret" not in result.stderr + result.stdout
 
 
+def test_wrong_password_of_a_batch_file_is_mended_there(az, tmp_path):
+    """No option that the line does not have is named."""
+    (tmp_path / "secret.txt").write_text("canary-wrong")
+    batch = tmp_path / "acrimport.yaml"
+    batch.write_text(
+        "version: 1\ntarget: myregistry\nimports:\n  - source: registry.contoso.com/team/app:1.0\n"
+        "registries:\n  registry.contoso.com: {username: robot, passwordFile: secret.txt}\n"
+    )
+    result = az("acr", "import-batch", "--file", str(batch))
+    assert result.code == 1
+    assert "refused the sign-in with user name and password of robot from the batch file" in result.stderr
+    assert "Check what registries in the batch file gives for registry.contoso.com" in result.stderr
+    assert "--username" not in result.stderr and "canary-wrong" not in result.stderr + result.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -81,7 +81,7 @@ def copy(source: str, target: str, jobs: int):
 
 
 @pytest.mark.leaves_uploads  # whose first or last request was hit
-@settings(max_examples=40)
+@settings(max_examples=settings.default.max_examples * 40 // 100)
 @given(schedules, st.sampled_from([1, 3]), st.booleans(), st.booleans())
 def test_any_schedule_leaves_the_tag_complete_or_alone(schedule, jobs, tagged, no_large_put):
     """And the report says why; in fair weather a second run ends the work."""

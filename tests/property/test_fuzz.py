@@ -60,7 +60,7 @@ headers = st.dictionaries(
 )
 
 
-@settings(max_examples=700)
+@settings(max_examples=7 * settings.default.max_examples)
 @given(bodies, types)
 def test_any_manifest_is_read_or_refused(raw, media_type):
     """And an index; what is read names each thing once."""
@@ -73,7 +73,7 @@ def test_any_manifest_is_read_or_refused(raw, media_type):
     assert manifest.raw == raw
 
 
-@settings(max_examples=500)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(st.integers(300, 599), headers, bodies)
 def test_any_error_body_becomes_one_line(status, named, body):
     """Without what a terminal would obey, and not long."""
@@ -82,7 +82,7 @@ def test_any_error_body_becomes_one_line(status, named, body):
     assert len(str(error)) < 2500
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.lists(st.tuples(st.sampled_from([200, 401, 404, 405]), headers, bodies), max_size=4), st.data())
 def test_any_answers_are_a_result_or_an_error(answers, data):
     """To each question that is asked of a registry: lists with their pages, tags, manifests, tokens."""
@@ -106,7 +106,7 @@ def test_any_answers_are_a_result_or_an_error(answers, data):
         }[ask]()
 
 
-@settings(max_examples=500)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(bodies)
 def test_any_docker_configuration_is_read_or_refused(body):
     """A file that is none of Docker's says which one it is."""
@@ -141,7 +141,7 @@ def written(files: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(
     st.sampled_from(sorted(ARCHIVES)),
     st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=8)), max_size=4),

@@ -55,7 +55,7 @@ pieces = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=15 * settings.default.max_examples)
 @given(pieces)
 def test_any_text_is_a_reference_or_is_refused(text):
     """Fuzzed: one kind of exception, and what is accepted is written as it is read."""
@@ -99,7 +99,7 @@ headers = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=15 * settings.default.max_examples)
 @given(headers)
 def test_any_header_is_read(header):
     """Fuzzed: nothing is raised, and it ends."""

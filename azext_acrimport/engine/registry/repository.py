@@ -226,20 +226,30 @@ class RegistryRepository:
     def bring_blob(
         self, descriptor: Descriptor, body: Body, from_repository: str = "", *, at_once: bool = False
     ) -> Outcome:
-        """As ``Target.bring_blob``. One POST asks for a mount, and where there is nothing to mount opens the upload.
-
-        Small blobs are looked for in the same way: by a mount from their own repository. Large ones by HEAD: not every
-        registry is known to look there, and then it is worth a question not to send them again.
-        """
+        """As ``Target.bring_blob``. One POST asks for a mount, and where there is nothing to mount opens the upload."""
         if self._upload.has_come(descriptor):
             return "copied"
-        small = descriptor.size <= SMALL_BYTES
-        look = self._look_for(descriptor) if at_once and not small and not from_repository and self._looks else None
-        asks = from_repository or look or (small and self._looks)
-        session = self._offer(descriptor, from_repository) if asks else None
+        if descriptor.size <= SMALL_BYTES:
+            return self._bring_small(descriptor, body, from_repository)
+        return self._bring_large(descriptor, body, from_repository, at_once)
+
+    def _bring_small(self, descriptor: Descriptor, body: Body, from_repository: str) -> Outcome:
+        """It is looked for by a mount, too: from its own repository."""
+        session = self._offer(descriptor, from_repository) if from_repository or self._looks else None
         if session == "":
             return "mounted" if from_repository else "existing"
-        if not (session and small) and self._has_blob(descriptor, session, look):
+        if session is None and self.has_blob(descriptor):
+            return "existing"
+        self._upload.put(body, session or "")
+        return "copied"
+
+    def _bring_large(self, descriptor: Descriptor, body: Body, from_repository: str, at_once: bool) -> Outcome:
+        """It is looked for by HEAD: not every registry is known to look at such a mount, and to send it twice costs."""
+        look = self._look_for(descriptor) if at_once and self._looks and not from_repository else None
+        session = self._offer(descriptor, from_repository) if from_repository or look else None
+        if session == "":
+            return "mounted" if from_repository else "existing"
+        if self._has_blob(descriptor, session, look):
             return "existing"
         self._upload.put(body, session or "")
         return "copied"
