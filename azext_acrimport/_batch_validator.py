@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from knack.log import get_logger
 
-from ._validators import (
-    in_source,
-    in_target,
-    registry_of,
-    validate_credentials,
-    validate_engine,
-    validate_jobs,
-    validate_platforms,
-)
+from ._validators import validate_credentials, validate_engine, validate_jobs, validate_platforms
 
 if TYPE_CHECKING:
     from .batch.wanted import Wanted, WantedFile
@@ -48,6 +40,7 @@ def _batch(cmd: Any, namespace: Any) -> Any:
     from ._options import BatchOptions
     from .batch.targets import Naming
     from .batch.wanted import WantedFile
+    from .registries.typed import in_target
 
     file = WantedFile() if namespace.file is None else _file(namespace.file, within=bool(namespace.source_registry))
     _validate_registries(cmd.cli_ctx, namespace, file)
@@ -113,6 +106,7 @@ def _file(path: str, *, within: bool) -> WantedFile:
 
 def _validate_registries(cli_ctx: Any, namespace: Any, file: WantedFile) -> None:
     from .registries.hosts import same_registry
+    from .registries.typed import registry_of
 
     if not namespace.registry_name and not file.target:
         raise ValueError(
@@ -134,6 +128,7 @@ def _sources(cli_ctx: Any, namespace: Any) -> list[Wanted]:
     """``--source``, with the patterns of the options; ``--registry`` alone is all of it."""
     from .batch.wanted import Wanted
     from .engine import InvalidReference
+    from .registries.typed import in_source
 
     within, texts = bool(namespace.source_registry), namespace.source or ()
     if within:
@@ -164,6 +159,8 @@ def _selected(namespace: Any, one: Wanted) -> Wanted:
 
 def _of_file(cmd: Any, namespace: Any, file: WantedFile) -> list[Wanted]:
     """What a file asks for. The patterns of the options are for what in it has none; so are those of defaults."""
+    from .registries.typed import in_target
+
     wanted, name = [], namespace.registry_name
     for one in file.wanted:
         if one.target_host:

@@ -20,12 +20,6 @@ ENGINES = ("auto", "embedded", "service")
 
 REFERRERS = ("all", "new", "none")
 
-# The rule of the service. https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
-NAME = re.compile(r"[a-zA-Z0-9]{5,50}")
-
-ID = re.compile(
-    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.ContainerRegistry/registries/[^/]+", re.IGNORECASE
-)
 
 FILE = re.compile(r"\.(tar|tgz|tar\.\w+)$", re.IGNORECASE)
 
@@ -67,32 +61,11 @@ def validate_import(cmd: Any, namespace: Any) -> None:
 
 
 def _validate_registries(namespace: Any) -> None:
+    from .registries.typed import registry_of
+
     namespace.registry_name = registry_of(namespace.registry_name, "--name")
     if namespace.source_registry:
         namespace.source_registry = registry_of(namespace.source_registry, "--registry")
-
-
-def registry_of(text: str, option: str) -> str:
-    """A resource ID as it is; a name or a host in the form that comparisons need."""
-    from .registries.hosts import plain_host
-
-    text = text.strip()
-    if text.startswith("/"):
-        if not ID.fullmatch(text.rstrip("/")):
-            raise ValueError(
-                f"{option}: '{text}' is not the resource ID of a container registry.",
-                'To see those that there are: az acr list --query "[].id" --output tsv',
-            )
-        return text.rstrip("/")
-    plain = text.lower().removeprefix("https://").rstrip("/")
-    found = plain if NAME.fullmatch(plain) else plain_host(plain)
-    if not found:
-        raise ValueError(
-            f"{option}: '{text}' is not a registry.",
-            "Give the name of an Azure container registry (5 to 50 letters and digits), its login server such as "
-            "myregistry.azurecr.io, its resource ID, or host and port of another registry.",
-        )
-    return found
 
 
 def validate_credentials(namespace: Any) -> None:
@@ -197,6 +170,7 @@ def _validate_source(cli_ctx: Any, namespace: Any) -> None:
     """With --registry the host is not known yet, but what it will be like: the handler puts it in front."""
     from .engine import InvalidReference, LayoutReference, Reference, is_registry_host, parse_location
     from .registries.hosts import most_likely_host
+    from .registries.typed import in_source
 
     text = namespace.source_image
     try:
@@ -218,6 +192,8 @@ def _validate_source(cli_ctx: Any, namespace: Any) -> None:
 
 def _how_to_write(source: str) -> str:
     """What was most likely meant by a --source that is none."""
+    from .registries.typed import NAME
+
     first, slash, rest = source.partition("/")
     if source.startswith((".", "/", "~")) or FILE.search(source) or os.path.exists(source):
         return (
@@ -269,6 +245,7 @@ def validate_platforms(namespace: Any) -> None:
 
 def _validate_targets(cmd: Any, namespace: Any) -> None:
     from .engine import InvalidReference, parse_repository_tag
+    from .registries.typed import in_target
 
     targets, repositories = [], []
     try:
@@ -292,48 +269,3 @@ def _validate_targets(cmd: Any, namespace: Any) -> None:
         raise ValueError(error.message, "Write it as repository:tag, for example app/web:1.0.") from None
     namespace.target_tags = targets
     namespace.repository = repositories
-
-
-def in_source(cli_ctx: Any, registry: str, text: str) -> str:
-    """The text without the registry in front that --registry has named already, by whichever of its names."""
-    from .registries.hosts import same_registry
-
-    host, slash, rest = text.partition("/")
-    plain = host.lower().removesuffix(":443")
-    if not slash or not _is_host(cli_ctx, plain, registry) or not same_registry(cli_ctx, plain, registry):
-        return text
-    logger.warning("The login server %s in --source is ignored: --registry names the registry already.", host)
-    return rest
-
-
-def _is_host(cli_ctx: Any, text: str, registry: str) -> bool:
-    """A dot alone makes no host of it: docker.io/library/alpine is a repository that many have in their registry.
-
-    Nor does the registry's bare name: contoso/web is one that many have in the registry contoso.
-    """
-    from .engine import is_registry_host
-    from .registries.hosts import is_acr_host
-
-    return is_registry_host(text) and (text == registry or ":" in text or is_acr_host(cli_ctx, text))
-
-
-def in_target(cli_ctx: Any, target: str, option: str, text: str, *, has_host: bool = False) -> str:
-    """The text without the target's own registry in front, which --name has said already. Raises ValueError.
-
-    ``has_host``: it has to begin with one, which is not worth a word then.
-    """
-    from .registries.hosts import same_registry
-
-    host, slash, rest = text.partition("/")
-    host = host.lower().removesuffix(":443")
-    if not slash or not (has_host or _is_host(cli_ctx, host, target)):
-        return text
-    if not same_registry(cli_ctx, host, target):
-        again = f" {option} {rest}" if option.startswith("--") else ""
-        raise ValueError(
-            f"{option}: '{text}' names the registry {host}, but the target is {target}.",
-            f"Leave the registry out, and name it once: --name {host}{again}",
-        )
-    if not has_host:
-        logger.warning("The login server %s in %s is ignored: --name names the registry already.", host, option)
-    return rest

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from azext_acrimport import engine
-from azext_acrimport.output import advice, catalogue, problem
+from azext_acrimport.output import advice, catalogue, problem, service_error
 
 PAGE = Path(__file__).with_name("errors.md")
 
@@ -41,7 +41,7 @@ CANCELLED = "| `cancelled` | Ctrl-C or SIGTERM: what is complete stays, and the 
 
 def text() -> str:
     """The page."""
-    tables = (catalogue.ServiceError, problem.Problem)
+    tables = (service_error.ServiceError, problem.Problem)
     kinds = sorted((kind for kind in advice.ADVICE if kind not in tables), key=lambda kind: kind.slug)
     local = (engine.InvalidReference, engine.TimedOut, engine.Blocked, engine.Cancelled)
     rows = [

@@ -13,7 +13,7 @@ from ..engine import Denied, EngineError, Firewall, ItemResult, NetworkError, Pl
 from ..job.embedded import copy_here
 from ..job.job import Job, Outcome
 from ..output.advice import advice_for
-from ..output.catalogue import ServiceError
+from ..output.service_error import ServiceError
 from ..progress.view import ProgressView
 from ..service.image import import_by_service
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,10 +12,12 @@ from azure.cli.core import azclierror
 from azure.cli.core.util import SSLERROR_TEMPLATE
 
 from .. import engine
-from ..engine import EngineError, RegistryError
+from ..engine import EngineError
 from ..progress.amounts import human_time
-from . import catalogue
+from . import refusals
 from .problem import Problem
+from .service_error import CLIENT, ServiceError, ServiceGoesOn
+from .wording import Advice, answered, assignee, for_whom, is_acr, what, where
 
 AGAIN = "Run the same command again."
 # where something has been copied before it failed
@@ -25,17 +26,6 @@ SKIPPING = "Run the same command again: what was copied is skipped."
 SIGN_IN_THERE = (
     "Or sign in for a larger limit: --username NAME --password @FILE, with an access token of Docker Hub in FILE."
 )
-# another az login would lose the identity that the target wants
-FOREIGN_SIGN_IN = (
-    "az account get-access-token --tenant TENANT --resource https://containerregistry.azure.net --query accessToken "
-    "--output tsv > token.txt, then the same command with --password @token.txt"
-)
-
-Advice = tuple[type[azclierror.AzCLIError], str, str]
-
-# As credentials are told of (registries.credentials); what Azure takes as an assignee is an id or a user's name.
-SIGNED_IN = re.compile(r"the az login identity (\S+) of tenant")
-ASSIGNEE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\S+@\S+", re.IGNORECASE)
 
 
 def advice_for(error: EngineError, *, many: bool = False, moved: bool = False) -> Advice:
@@ -58,7 +48,7 @@ def advice_for(error: EngineError, *, many: bool = False, moved: bool = False) -
 
 def _of_many(error: EngineError) -> str:
     """Where options are meant that only one of the two commands has; empty for all else."""
-    if isinstance(error, engine.NotFound) and "/manifests/" in error.path and not _is_acr(error.host):
+    if isinstance(error, engine.NotFound) and "/manifests/" in error.path and not is_acr(error.host):
         return (
             "Check repository and tag. To see which tags there are, name the whole repository, and look first: "
             f"--source {error.host}/{error.repository} --dry-run"
@@ -77,7 +67,7 @@ def _of_listing(error: EngineError) -> str:
     path = getattr(error, "path", "")
     refused = (engine.Unauthorized, engine.Denied, engine.NotFound, engine.Disallowed, engine.Rejected)
     if path.endswith("/_catalog") and isinstance(error, refused) and not isinstance(error, engine.Firewall):
-        roles = ", or ask for the role Container Registry Repository Catalog Lister" if _is_acr(error.subject) else ""
+        roles = ", or ask for the role Container Registry Repository Catalog Lister" if is_acr(error.subject) else ""
         return (
             f"Name the repositories instead, with --source {error.subject}/REPOSITORY or in a file with --file, since "
             f"this registry does not list them for you{roles}."
@@ -90,132 +80,15 @@ def _of_listing(error: EngineError) -> str:
     return ""
 
 
-def _where(error: Any) -> str:
-    return f"{error.host} ({error.origin})"
-
-
-def _for_whom(error: EngineError) -> str:
-    """Repository and sign-in, after an error that is about neither."""
-    parts = [f"repository {error.repository}"] if error.repository else []
-    parts += [_signed_in(error.mode)] if error.mode else []
-    return f" This was about {', '.join(parts)}." if error.repository else ""
-
-
-def _signed_in(mode: str) -> str:
-    """Or, of a chain of ways, all that were tried."""
-    if mode == "anonymous":
-        return "without a sign-in"
-    return f"signed in with {mode.replace(', then anonymous', ', then without a sign-in')}"
-
-
-def _what(error: RegistryError) -> str:
-    return f" repository {error.repository}" if error.repository else ""
-
-
-def _said(error: RegistryError) -> str:
-    said = " ".join(filter(None, (" ".join(error.codes), error.text))).rstrip(".")
-    request = f" Request id {error.request_id}." if error.request_id else ""
-    return (f" The registry's answer: {said}." if said else "") + request
-
-
-def _is_acr(host: str) -> bool:
-    return ".azurecr." in host
-
-
-def _login(error: EngineError) -> str:
-    if error.origin == "target" and "az login identity" not in error.mode:
-        return f"Sign in to it first: docker login {error.subject}"
-    if error.mode.endswith("from the batch file"):
-        return (
-            f"Check what registries in the batch file gives for {error.subject}: username, passwordEnv, passwordFile. "
-            "Many registries also answer so when there is no such repository: check its name."
-        )
-    if "az login identity" in error.mode and error.origin == "source":
-        return f"If the registry is in another tenant, import with a token of it: {FOREIGN_SIGN_IN}"
-    if "az login identity" in error.mode:
-        return "Sign in again: az login. If the registry is in another tenant: az login --tenant TENANT"
-    if "Entra token" in error.mode:
-        return f"Get a new one, of the registry's tenant: {FOREIGN_SIGN_IN}"
-    if "credential" in error.mode:
-        return "Sign in again with docker login, or pass --username and --password."
-    if error.mode == "anonymous":
-        first = "Sign in: az login. Or pass" if _is_acr(error.host) else "Pass"
-        return (
-            f"{first} --username and --password. Many registries also answer so when there is no such repository: "
-            "check its name."
-        )
-    return (
-        "Check --username and --password. Many registries also answer so when there is no such repository: check its "
-        "name."
-    )
-
-
-def _unauthorized(error: Any) -> Advice:
-    if error.mode == "anonymous":
-        message = f"{_where(error)} asks for a sign-in for{_what(error) or ' this registry'}, and none was given."
-    else:
-        tried = error.mode.replace(", then anonymous", ", and then anonymous access,")
-        about = f" for{_what(error)}" if _what(error) else ""
-        message = f"{_where(error)} refused the sign-in with {f'{tried}{about}'.rstrip(',')}."
-    return azclierror.UnauthorizedError, message + _said(error), _login(error)
-
-
-def _denied(error: Any) -> Advice:
-    pull = error.origin == "source"
-    message = f"{_where(error)} denied {'pull from' if pull else 'push to'}{_what(error) or ' the registry'}"
-    message += f"{' ' if error.mode == 'anonymous' else '; '}{_signed_in(error.mode)}."
-    if error.mode == "anonymous":
-        advice = _login(error)
-    elif not _is_acr(error.host):
-        advice = f"The account needs the right to {'pull' if pull else 'push'}. " + _login(error)
-    else:
-        advice = _role(error, *(("AcrPull", "Reader") if pull else ("AcrPush", "Writer")))
-    return azclierror.ForbiddenError, message + _said(error), advice
-
-
-def _role(error: Any, role: str, abac: str) -> str:
-    """Which role to ask for. A registry that grants rights by repository does not heed the classic ones."""
-    by_repository = f"Container Registry Repository {abac}"
-    if error.by_repository:
-        grant = f"The registry uses ABAC, where {role} does not count. Grant the identity the role {by_repository}"
-        role = by_repository
-    elif error.by_repository is None:
-        grant = f"Grant the identity the role {role}, or {by_repository} if the registry uses ABAC"
-    else:
-        grant = f"Grant the identity the role {role}"
-    return (
-        f'{grant}: az role assignment create --role "{role}" --assignee {_assignee(error.mode)} '
-        f"--scope $(az acr show --name {error.host.split('.')[0]} --query id --output tsv)"
-    )
-
-
-def _assignee(mode: str) -> str:
-    """Who has signed in; a managed identity has no name that could be given."""
-    signed_in = SIGNED_IN.search(mode)
-    return signed_in[1] if signed_in and ASSIGNEE.fullmatch(signed_in[1]) else "IDENTITY"
-
-
-def _firewall(error: Any) -> Advice:
-    name = error.host.split(".")[0]
-    return (
-        azclierror.ForbiddenError,
-        f"{_where(error)} does not let this machine's address in.{_said(error)}{_for_whom(error)}",
-        f"Run from a network that it allows. Its rules: az acr show --name {name} --query "
-        '"{public:publicNetworkAccess,rules:networkRuleSet}"',
-    )
-
-
 def _not_found(error: Any) -> Advice:
     repository, _, identifier = error.path.removeprefix("/v2/").partition("/manifests/")
     if not identifier:
-        place = (
-            f"{error.host}/{error.repository} ({error.origin}) does not exist" if error.repository else _where(error)
-        )
+        place = f"{error.host}/{error.repository} ({error.origin}) does not exist" if error.repository else where(error)
         place += "" if error.repository else ": not found"
-        return azclierror.ResourceNotFoundError, f"{place}.{_said(error)}", "Check the name."
+        return azclierror.ResourceNotFoundError, f"{place}.{answered(error)}", "Check the name."
     separator = "@" if ":" in identifier else ":"
-    message = f"{error.host}/{repository}{separator}{identifier} ({error.origin}) does not exist.{_said(error)}"
-    if _is_acr(error.host):
+    message = f"{error.host}/{repository}{separator}{identifier} ({error.origin}) does not exist.{answered(error)}"
+    if is_acr(error.host):
         advice = (
             f"See which tags there are: az acr repository show-tags --name {error.host.split('.')[0]} "
             f"--repository {repository}"
@@ -228,44 +101,14 @@ def _not_found(error: Any) -> Advice:
     return azclierror.ResourceNotFoundError, message, advice
 
 
-def _disallowed(error: Any) -> Advice:
-    if "IMAGE_QUARANTINED" in error.codes:
-        message = f"{_where(error)} keeps the image in quarantine, and you may not see it.{_said(error)}"
-        return azclierror.ForbiddenError, message, catalogue.QUARANTINED.advice
-    name, repository = error.host.split(".")[0], error.repository
-    if not _is_acr(error.host):
-        message = f"{_where(error)} does not allow this in{_what(error)}.{_said(error)}"
-        return azclierror.ForbiddenError, message, "Check whether it is read-only, or a proxy or mirror of another one."
-    image = f"{repository}:{error.path.rpartition('/_tags/')[2]}"
-    known = {
-        "repository locked": f"Unlock it: az acr repository update --name {name} --repository {repository} "
-        "--write-enabled true",
-        "tag locked": f"Unlock it: az acr repository update --name {name} --image {image} --write-enabled true",
-        "manifest deleted": f"Bring it back: az acr manifest restore --registry {name} --name {repository} "
-        f"--digest {error.path.rpartition('/_manifests/')[2]}",
-    }
-    if error.why:
-        return (
-            azclierror.ForbiddenError,
-            f"{_where(error)} would refuse it: {error.text}.{_for_whom(error)} Nothing was changed.",
-            known[error.why],
-        )
-    return (
-        azclierror.ForbiddenError,
-        f"{_where(error)} does not allow this in{_what(error)}: it is locked, read-only or quarantined.{_said(error)}",
-        f"See what is locked: az acr repository show --name {name} --repository {repository} "
-        "--query changeableAttributes",
-    )
-
-
 def _rate_limited(error: Any) -> Advice:
     if error.window:
-        return _quota(error, f"{_whose(error)} limit of pulls at {_where(error)} is used up.{_said(error)}")
+        return _quota(error, f"{_whose(error)} limit of pulls at {where(error)} is used up.{answered(error)}")
     wait = f"; it asks to wait {human_time(error.retry_after)}" if error.retry_after else ""
     advice = f"{AGAIN} If it limits again, ask more slowly: --jobs 1"
     if error.host == "docker.io" and error.mode in ("", "anonymous"):
         advice += f". {SIGN_IN_THERE}"
-    return azclierror.AzureResponseError, f"{_where(error)} limits requests{wait}.{_said(error)}", advice
+    return azclierror.AzureResponseError, f"{where(error)} limits requests{wait}.{answered(error)}", advice
 
 
 def _quota(error: Any, message: str) -> Advice:
@@ -289,21 +132,21 @@ def _whose(error: Any) -> str:
 def _too_large(error: Any) -> Advice:
     return (
         azclierror.AzureResponseError,
-        f"{_where(error)} refused a part of the image as too large.{_said(error)}",
+        f"{where(error)} refused a part of the image as too large.{answered(error)}",
         "If a proxy stands before the registry, raise its limit for request bodies.",
     )
 
 
 def _server_error(error: Any) -> Advice:
-    kind = azclierror.AzureInternalError if _is_acr(error.host) else azclierror.AzureResponseError
-    support = " If it stays, open a support request with the request id." if _is_acr(error.host) else ""
-    return kind, f"{_where(error)} answered {error.status}{_what(error)}.{_said(error)}", AGAIN + support
+    kind = azclierror.AzureInternalError if is_acr(error.host) else azclierror.AzureResponseError
+    support = " If it stays, open a support request with the request id." if is_acr(error.host) else ""
+    return kind, f"{where(error)} answered {error.status}{what(error)}.{answered(error)}", AGAIN + support
 
 
 def _registry_error(error: Any) -> Advice:
-    message = f"{_where(error)} answered {error.status} to {error.method}{_what(error)}.{_said(error)}"
+    message = f"{where(error)} answered {error.status} to {error.method}{what(error)}.{answered(error)}"
     if not error.status:  # found out here: its status was as it should be
-        message = f"{_where(error)}: {error.text}.{_for_whom(error)}"
+        message = f"{where(error)}: {error.text}.{for_whom(error)}"
     return azclierror.AzureResponseError, message, f"{AGAIN} With --debug you see each request."
 
 
@@ -329,7 +172,7 @@ def _network_error(error: Any) -> Advice:
         "redirect": "The registry sends its clients where acrimport does not follow. Only its administrator can change "
         "that.",
     }.get(error.reason, f"Check the name, the port, VPN and proxy (HTTPS_PROXY, NO_PROXY). {AGAIN}")
-    return azclierror.AzureConnectionError, error.message + _for_whom(error), advice
+    return azclierror.AzureConnectionError, error.message + for_whom(error), advice
 
 
 def _tls_error(error: Any) -> Advice:
@@ -337,19 +180,19 @@ def _tls_error(error: Any) -> Advice:
         "If its certificate is from a private authority, set REQUESTS_CA_BUNDLE to a file that holds it, or put it "
         f"into ~/.config/containers/certs.d/{error.host}/ca.crt. {SSLERROR_TEMPLATE}"
     )
-    return azclierror.AzureConnectionError, error.message + _for_whom(error), advice
+    return azclierror.AzureConnectionError, error.message + for_whom(error), advice
 
 
 def _credential_error(error: Any) -> Advice:
     host = f"{error.subject} ({error.origin}): " if error.subject else ""
     other = "pass --username and --password" if error.origin == "source" else "sign in with docker login"
     advice = f"Correct it, or {other}. The variable DOCKER_CONFIG names another folder with a config.json."
-    return azclierror.AuthenticationError, f"{host}{error.message}{_for_whom(error)}", advice
+    return azclierror.AuthenticationError, f"{host}{error.message}{for_whom(error)}", advice
 
 
 def _auth_error(error: Any) -> Advice:
     advice = "Check that the host is a container registry, and that no proxy answers in its place."
-    return azclierror.AuthenticationError, error.message + _for_whom(error), advice
+    return azclierror.AuthenticationError, error.message + for_whom(error), advice
 
 
 def _tag_conflict(error: Any) -> Advice:
@@ -371,7 +214,7 @@ def _service_error(error: Any) -> Advice:
         said = f" Azure's answer: {' '.join(filter(None, (error.arm_code, error.words)))}." if error.words else ""
     sure = f" ({error.sure})" if error.sure else ""
     facts = {
-        "name": error.registry.partition(".")[0] if _is_acr(error.registry) else "NAME",
+        "name": error.registry.partition(".")[0] if is_acr(error.registry) else "NAME",
         "repository": error.repository or "REPOSITORY",
         "operation": f"'{error.operation}'",
         "identity": _client(error.words),
@@ -385,9 +228,9 @@ def _service_error(error: Any) -> Advice:
 
 def _client(words: str) -> str:
     """Whom Azure names as the one who lacks a right; a word in capitals is to be filled in."""
-    client = catalogue.CLIENT.search(words)
+    client = CLIENT.search(words)
     named = (client[2] or client[1]) if client else ""
-    return named if ASSIGNEE.fullmatch(named) else "IDENTITY"
+    return assignee(named)
 
 
 def _plain(kind: type[azclierror.AzCLIError], recommendation: str) -> Callable[[Any], Advice]:
@@ -411,11 +254,11 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
     engine.NetworkError: _network_error,
     engine.TlsError: _tls_error,
     engine.RegistryError: _registry_error,
-    engine.Unauthorized: _unauthorized,
-    engine.Denied: _denied,
-    engine.Firewall: _firewall,
+    engine.Unauthorized: refusals.unauthorized,
+    engine.Denied: refusals.denied,
+    engine.Firewall: refusals.firewall,
     engine.NotFound: _not_found,
-    engine.Disallowed: _disallowed,
+    engine.Disallowed: refusals.disallowed,
     engine.RateLimited: _rate_limited,
     engine.TooLarge: _too_large,
     engine.BlobUnknown: _registry_error,
@@ -437,7 +280,7 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
     engine.TimedOut: _plain(
         azclierror.AzureResponseError, f"{AGAIN} Give it more time with --timeout, or more connections with --jobs."
     ),
-    catalogue.ServiceError: _service_error,
+    ServiceError: _service_error,
     Problem: lambda error: (error.kind, error.message, error.advice),
     engine.NoMatchingPlatform: _plain(
         azclierror.InvalidArgumentValueError, "Choose among these with --platform, or leave it out to import all."
@@ -448,7 +291,7 @@ ADVICE: dict[type[EngineError], Callable[[Any], Advice]] = {
     engine.Blocked: _plain(azclierror.AzureResponseError, f"See why the other image failed. {AGAIN}"),
     engine.QuotaSpent: lambda error: _quota(error, error.message),
     engine.Cancelled: _plain(azclierror.ManualInterrupt, AGAIN),
-    catalogue.ServiceGoesOn: lambda error: (
+    ServiceGoesOn: lambda error: (
         azclierror.ManualInterrupt,
         error.message,
         f"To wait for its end: az acr import-wait --operation '{error.operation}'",

@@ -29,7 +29,8 @@ from ..engine import (
 )
 from ..job.job import Job, Outcome, with_facts
 from ..output import problem
-from ..output.catalogue import TIMED_OUT, ServiceError, ServiceGoesOn
+from ..output.catalogue import TIMED_OUT
+from ..output.service_error import ServiceError, ServiceGoesOn
 from ..progress.view import ProgressView
 from ..registries.deadline import Deadline
 from .operation import Operation

@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ..engine import TimedOut, foreign_text, network_error
-from ..output.catalogue import THROTTLED, TIMED_OUT, UNREACHABLE, ServiceError, understand
+from ..output.catalogue import THROTTLED, TIMED_OUT, UNREACHABLE
+from ..output.service_error import ServiceError, understand
 from ..registries.arm import Arm, Quiet
 from ..registries.deadline import Deadline
 

@@ -11,7 +11,8 @@ from typing import Any
 from .._options import Target
 from ..job.job import Job
 from ..output import problem
-from ..output.catalogue import CATALOGUE, Known, ServiceError, ServiceGoesOn, understand
+from ..output.catalogue import CATALOGUE, Known
+from ..output.service_error import ServiceError, ServiceGoesOn, understand
 from ..progress.view import ProgressView
 from ..registries.arm import Arm, management_client
 from ..registries.deadline import Deadline

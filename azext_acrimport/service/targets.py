@@ -11,7 +11,8 @@ from knack.log import get_logger
 from .._options import Target
 from ..engine import Change, CopyRequest, Digest, EngineError, TagConflict
 from ..job.job import Job
-from ..output.catalogue import TAG_MOVED, ServiceError
+from ..output.catalogue import TAG_MOVED
+from ..output.service_error import ServiceError
 
 logger = get_logger(__name__)
 

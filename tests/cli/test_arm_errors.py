@@ -8,7 +8,8 @@ import json
 import pytest
 
 from azext_acrimport.output import catalogue, errors
-from azext_acrimport.output.catalogue import CATALOGUE, understand
+from azext_acrimport.output.catalogue import CATALOGUE
+from azext_acrimport.output.service_error import understand
 from docs import errors_page
 
 GUID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"

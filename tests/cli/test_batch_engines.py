@@ -29,7 +29,8 @@ from azext_acrimport.imports import many
 from azext_acrimport.imports.choice import LARGE
 from azext_acrimport.imports.jobs import Jobs, Line
 from azext_acrimport.job.job import Outcome
-from azext_acrimport.output.catalogue import CATALOGUE, TIMED_OUT, ServiceError
+from azext_acrimport.output.catalogue import CATALOGUE, TIMED_OUT
+from azext_acrimport.output.service_error import ServiceError
 from azext_acrimport.registries.deadline import Deadline
 from azext_acrimport.registries.directory import Registry
 

@@ -20,7 +20,8 @@ from azext_acrimport.engine import (
 from azext_acrimport.imports import choice
 from azext_acrimport.imports.choice import LARGE, TABLE, Facts
 from azext_acrimport.job.job import Outcome
-from azext_acrimport.output.catalogue import CATALOGUE, OWN, TIMED_OUT, ServiceError, understand
+from azext_acrimport.output.catalogue import CATALOGUE, OWN, TIMED_OUT
+from azext_acrimport.output.service_error import ServiceError, understand
 from azext_acrimport.registries.deadline import Deadline
 from azext_acrimport.registries.directory import Registry
 from azext_acrimport.service.image import import_by_service

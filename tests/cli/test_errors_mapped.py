@@ -9,8 +9,8 @@ import pytest
 from azure.cli.core import azclierror
 
 from azext_acrimport import engine
-from azext_acrimport.output import advice, catalogue, errors, problem
-from azext_acrimport.output.catalogue import understand
+from azext_acrimport.output import advice, catalogue, errors, problem, service_error
+from azext_acrimport.output.service_error import understand
 from tests.support.scripted import Script, answer, transport
 
 KINDS = {kind for kind in vars(engine).values() if isinstance(kind, type) and issubclass(kind, engine.EngineError)}
@@ -236,7 +236,7 @@ def test_answer_that_is_not_true_is_told_without_its_status():
 
 def test_azure_is_quoted_only_where_it_has_spoken():
     """What is found out here is said as our own."""
-    ours = catalogue.ServiceError(catalogue.TIMED_OUT, "arm", "The last answer: InProgress.")
+    ours = service_error.ServiceError(catalogue.TIMED_OUT, "arm", "The last answer: InProgress.")
     assert errors.to_azclierror(ours).error_msg.endswith(
         " may still succeed. The last answer: InProgress. [arm-timeout]"
     )

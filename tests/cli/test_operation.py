@@ -10,7 +10,7 @@ import pytest
 from azure.core.exceptions import DecodeError, HttpResponseError, IncompleteReadError, ServiceRequestError
 
 from azext_acrimport.output import errors
-from azext_acrimport.output.catalogue import ServiceError
+from azext_acrimport.output.service_error import ServiceError
 from azext_acrimport.registries import arm, deadline
 from azext_acrimport.registries.deadline import Deadline
 from azext_acrimport.service import operation
