@@ -2,9 +2,9 @@
 """The wheel that ``az extension add`` installs. It declares no dependency: az brings all that the extension uses.
 
 Its modules are those of the repository with blank lines in place of comments, docstrings and ``__all__``, a fifth of
-its size, and without the types of private functions. Line numbers stay, so that a traceback names lines of the
-repository. What the engine offers is still listed, and all of it but exceptions keeps its docstrings. The license is
-told by the wheel as a whole.
+its size, and with the types of no functions but the engine's public ones. Line numbers stay, so that a traceback names
+lines of the repository. What the engine offers is still listed, and all of it but exceptions keeps its docstrings. The
+license is told by the wheel as a whole.
 """
 
 import ast
@@ -35,8 +35,9 @@ class BuildLean(build_py):
         """As ever, except where the checkout itself is what gets installed."""
         built = super().build_module(module, module_file, package)
         if not self.editable_mode:
-            text = Path(module_file).read_text("utf-8")
-            Path(built[0]).write_bytes(lean(text, offered().get(Path(module_file), ())).encode())
+            path = Path(module_file)
+            shipped = lean(path.read_text("utf-8"), offered().get(path, ()), typed=ENGINE in path.parents)
+            Path(built[0]).write_bytes(shipped.encode())
         return built
 
 
@@ -53,10 +54,13 @@ def offered():
     return {init: {""}} | {file: {name.name for name in names} for file, names in files}
 
 
-def lean(text, names):
-    """The module without comments, ``__all__``, types of what is private, and docstrings but those of these names."""
+def lean(text, names, typed):
+    """The module without comments, ``__all__``, and docstrings but those of these names.
+
+    ``typed``: whether public functions keep their types; no others do.
+    """
     lines = text.split("\n")
-    gone = [*comments(text), *docstrings(text, names), *types(text), *([] if "" in names else offers(text))]
+    gone = [*comments(text), *docstrings(text, names), *types(text, typed), *([] if "" in names else offers(text))]
     for (first, start), (last, end), new in sorted(gone, reverse=True):
         rest = lines[last - 1][end:]
         lines[first - 1 : last] = [lines[first - 1][:start] + new] + [""] * (last - first)
@@ -80,11 +84,11 @@ def docstrings(text, names):
             yield *extent(node.body[0], text), instead(node)
 
 
-def types(text):
-    """Start and end of each annotation of a private function, and nothing to stand in its place."""
+def types(text, typed):
+    """Start and end of each annotation of a function, but of public ones where typed, and nothing in its place."""
     lines = text.split("\n")
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, FUNCTION) and node.name.startswith("_") and not node.name.endswith("__"):
+        if isinstance(node, FUNCTION) and not (typed and is_public(node.name)):
             for argument in ast.walk(node.args):
                 if isinstance(argument, ast.arg) and argument.annotation:
                     (line, column), end = extent(argument, text)
@@ -92,6 +96,11 @@ def types(text):
             if node.returns:
                 (line, column), end = extent(node.returns, text)
                 yield (line, lines[line - 1].rindex(" ->", 0, column)), end, ""
+
+
+def is_public(name):
+    """Whether others may call it; Python calls those with two underscores."""
+    return not name.startswith("_") or name.endswith("__")
 
 
 def extent(node, text):
