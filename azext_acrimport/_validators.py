@@ -20,7 +20,6 @@ ENGINES = ("auto", "embedded", "service")
 
 REFERRERS = ("all", "new", "none")
 
-
 FILE = re.compile(r"\.(tar|tgz|tar\.\w+)$", re.IGNORECASE)
 
 # More connections than this help nobody and are an attack to some registries.

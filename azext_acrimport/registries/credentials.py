@@ -24,9 +24,6 @@ DEFAULT_AUDIENCE = "https://containerregistry.azure.net"
 # A token that is nearer to its end than this, in seconds, is not worth exchanging.
 MARGIN = 300.0
 
-# Of a credential's mode: that is where a person mends it.
-BY_FILE = "from the batch file"
-
 Way = Callable[[], "Credential | None"]
 
 
@@ -104,11 +101,11 @@ def provider(
     ``by_file``: it was given in a batch file.
     """
     if password:
-        mode = f"user name and password of {username}" if username else "the Entra token given with --password"
-        if by_file:
-            mode = f"{mode.removesuffix(' given with --password')} {BY_FILE}"
+        what = f"user name and password of {username}" if username else "the Entra token"
+        # where a person mends it; a user name needs no word for that
+        place = " from the batch file" if by_file else "" if username else " given with --password"
         secret = {"username": username, "password": password} if username else {"entra_token": password}
-        given = Credential(mode, exchange=registry.home, by_repository=registry.by_repository, **secret)
+        given = Credential(f"{what}{place}", exchange=registry.home, by_repository=registry.by_repository, **secret)
         return lambda: given
     ways = identity.ways(registry) if registry.is_acr else []
     if not registry.is_acr or side == "source":
