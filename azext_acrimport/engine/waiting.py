@@ -9,11 +9,13 @@ does not do) is remembered where it was found out, and how often each request ha
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as StillRunning
-from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from .cancellation import Cancellation, Wait
@@ -25,6 +27,9 @@ T = TypeVar("T")
 
 # Seconds between two looks at whether waiting is wanted at all.
 LOOK = 0.1
+# How long, in seconds, the end of the program waits for work that nobody wants any more: ten times what it takes to
+# load the trusted authorities, and less than anybody notices where it waits for a server that does not answer.
+LAST = 0.2
 
 
 class Ahead(Generic[T]):
@@ -33,7 +38,7 @@ class Ahead(Generic[T]):
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="acrimport-ahead", daemon=True)
+        self._thread = _AheadThread(target=self._run, name="acrimport-ahead", daemon=True)
         self._thread.start()
 
     @property
@@ -55,6 +60,23 @@ class Ahead(Generic[T]):
             self._value = self._work()
         except BaseException as error:
             self._error = error
+
+
+class _AheadThread(threading.Thread):
+    """Of an Ahead."""
+
+
+@atexit.register
+def _end_together() -> None:
+    """Who is within OpenSSL when the process takes that down dies, and all with it: signal 11 after a good import.
+
+    Daemons run on until then: https://docs.python.org/3/library/threading.html#thread-objects
+    """
+    deadline = time.monotonic() + LAST
+    with contextlib.suppress(KeyboardInterrupt):
+        for thread in threading.enumerate():
+            if isinstance(thread, _AheadThread):
+                thread.join(max(0.0, deadline - time.monotonic()))
 
 
 class Postponed(Exception):
@@ -97,7 +119,7 @@ class Attempts:
             self._here.attempts = None
 
     @classmethod
-    @contextmanager
+    @contextlib.contextmanager
     def staying(cls) -> Iterator[None]:
         """In the middle of a transfer there is no coming back: waits are slept through."""
         before, cls._here.attempts = getattr(cls._here, "attempts", None), None
@@ -107,7 +129,7 @@ class Attempts:
             cls._here.attempts = before
 
     @classmethod
-    @contextmanager
+    @contextlib.contextmanager
     def holding(cls) -> Iterator[None]:
         """With an upload open, what another thread is finding out is waited for: a round trip, and nothing is lost."""
         attempts = cls.current()
