@@ -64,6 +64,7 @@ def main() -> int:
     parser.add_argument(
         "--delay", type=float, default=0.025, help="seconds each way; long ones show round trips exactly"
     )
+    tools.add_python(parser)
     parser.add_argument("--before", type=Path, help="a checkout whose engine runs beside ours")
     parser.add_argument("--learned", action="store_true", help="ours also with what an earlier run has learned")
     parser.add_argument("--referrers", action="store_true", help="ours brings along what vouches for the images")
@@ -118,7 +119,8 @@ class Bench:
         ports = {role: registries.free_port() for role in ROLES}
         parallel = self._options.parallel
         source, target = (f"{role}.bench:{ports[role]}" for role in ("hub", "acr"))
-        work = tools.Work(tuple(self._tagged), source, target, self._authority, folder, parallel)
+        python = self._options.python
+        work = tools.Work(tuple(self._tagged), source, target, self._authority, folder, parallel, python)
         words = command(work)
         if words is None:
             return

@@ -45,6 +45,7 @@ def main() -> int:
     parser.add_argument("--tools", default=",".join(tools.present()), help="some of these (default: all that are here)")
     parser.add_argument("--runs", type=int, default=5, help="runs of each tool in each row (default: 5)")
     parser.add_argument("--limit", type=float, default=300, help="seconds after which a run is given up (default: 300)")
+    tools.add_python(parser)
     parser.add_argument("--svg", type=Path, help="write the chart to this file")
     parser.add_argument("--table", type=Path, help="write the table to this file, too")
     options = parser.parse_args()
@@ -56,7 +57,7 @@ def main() -> int:
         parser.error(f"{registries.PROGRAM} is not installed")
     results: dict[str, list[Measured]] = {}
     with tempfile.TemporaryDirectory(dir=registries.memory_folder()) as work:
-        bench = Bench(Path(work), options.limit)
+        bench = Bench(Path(work), options.limit, options.python)
         for name in names:
             print(f"{name}: {ROWS[name].title}", file=sys.stderr)
             results[name] = bench.row(name, chosen, options.runs)
@@ -72,9 +73,10 @@ def main() -> int:
 class Bench:
     """Keeps the sources, of which each set of images is built once; every run gets a new target process."""
 
-    def __init__(self, work: Path, limit: float) -> None:
+    def __init__(self, work: Path, limit: float, python: str) -> None:
         self._work = work
         self._limit = limit
+        self._python = python
         self._sets: dict[str, tuple[images.Storage, dict[tuple[str, str], images.Image]]] = {}
         self._authority: Path | None = None
 
@@ -107,7 +109,8 @@ class Bench:
                 registries.link(servers[1].port, row.slow) as target_address,
             ):
                 parallel = 16 if row.slow else 4
-                work = tools.Work(tuple(tagged), source_address, target_address, authority, folder, parallel)
+                addresses = source_address, target_address
+                work = tools.Work(tuple(tagged), *addresses, authority, folder, parallel, self._python)
                 command = tools.TOOLS[measured.tool](work)
                 if command is None:
                     return

@@ -383,7 +383,7 @@ class TestGreeting:
         """A client that knows what the registry has said, or that it has said nothing."""
         of = world.client(None, credential)
         greeting = greet(HOST, of.transport)
-        return RegistryClient(HOST, HOST, of.transport, of.tokens._provide, greeting=greeting, **options)
+        return RegistryClient(HOST, HOST, of.transport, lambda: credential, greeting=greeting, **options)
 
     @pytest.mark.parametrize("credential", [ANONYMOUS, PASSWORD, REFRESH, ENTRA])
     def test_saves_a_refusal(self, credential):

@@ -17,7 +17,7 @@ ENGINE = {
     "content": "digest document platform descriptor reference manifest stream store",
     "transport": """redaction addresses failures retry options head exchange response refusal connection
         adapter adapters transport""",
-    "auth": "challenge scope credential token cache realm remembered service renewal provider foresight",
+    "auth": "challenge scope credential token cache realm remembered service chain renewal provider foresight",
     "registry": "quota early client pages listing acr download ranges upload manifests referrers repository",
     "files": "location folder gzipped headers tar layout archive",
     "copy": """request measure report places progress limits queues workers driver once readings standing

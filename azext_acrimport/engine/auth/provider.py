@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -12,6 +12,7 @@ from ..errors import AuthError, Denied, Firewall, RegistryError, Rejected, Unaut
 from ..transport.transport import Transport
 from ..waiting import SingleFlight
 from .cache import TokenCache
+from .chain import CredentialChain
 from .challenge import Challenge
 from .credential import Credential, CredentialProvider
 from .realm import Realm
@@ -42,16 +43,8 @@ class TokenProvider:
         self._registry = registry
         self._acr = acr
         self._transport = transport
-        self._provide = provide
         self._hints = hints
         self._service = TokenService(registry, transport)
-        self._credential: Credential | None = None
-        # who we were going to be before the registry has asked
-        self._early: Credential | None = None
-        # of the first credential, when another one has taken its place: that is what a person can mend
-        self._first_refusal: Callable[[], Unauthorized] | None = None
-        # who we are for single repositories, where the registry let the first one in, but not there
-        self._instead: dict[tuple[str, ...], Credential] = {}
         # whether the registry wants to know who we are; a realm without that is only presumed
         self._wants = False
         # None where it wants user name and password with each request
@@ -62,11 +55,13 @@ class TokenProvider:
         self._refresh: Token | None = None
         self._lock = threading.Lock()
         self._flights = SingleFlight(transport.cancellation)
+        self._chain = CredentialChain(provide, self._flights)
 
     @property
     def mode(self) -> str:
         """How we sign in here, in words; "anonymous" until a registry has asked."""
-        return self._credential.mode if self._credential else "anonymous"
+        credential = self._chain.credential
+        return credential.mode if credential else "anonymous"
 
     def mode_for(self, scopes: Iterable[Scope]) -> str:
         """The same, for these repositories."""
@@ -76,14 +71,15 @@ class TokenProvider:
     @property
     def asked(self) -> bool:
         """True when the registry has asked who we are."""
-        return self._credential is not None
+        return self._chain.credential is not None
 
     @property
     def by_repository(self) -> bool | None:
         """As in ``Denied``: True when the registry's refresh token tells so, else what the credential knows."""
         if self._refresh and self._refresh.by_repository:
             return True
-        return self._credential.by_repository if self._credential else None
+        credential = self._chain.credential
+        return credential.by_repository if credential else None
 
     def lacks(self, scopes: Iterable[Scope]) -> tuple[Scope, ...]:
         """What of this the registry has told, in a token that it gave for it, that we may not do. Asks for nothing."""
@@ -129,7 +125,7 @@ class TokenProvider:
         with self._lock:
             self._realm = self._refresh = None
             self._tokens.clear()
-            self._early, self._credential = self._credential, None
+            self._chain.unasked()
 
     def learn(self, challenges: Sequence[Challenge], url: str) -> Challenge | None:
         """After a 401 at ``url``: how to sign in. Bearer where it is offered; None, and nothing new, without any.
@@ -168,9 +164,7 @@ class TokenProvider:
 
     def who(self, scopes: Iterable[Scope]) -> Credential | None:
         """Whom a request with these scopes speaks for; None until a registry has asked."""
-        if not self._instead:  # each request asks
-            return self._credential
-        return self._instead.get(_repositories(Scope.merged(scopes)), self._credential)
+        return self._chain.who(scopes)
 
     def another(
         self,
@@ -186,37 +180,17 @@ class TokenProvider:
         before: the same person may do no more with it.
         """
         wanted = Scope.merged(scopes)
-
-        def replacement() -> Credential | None:
-            following = _following(refused) if refused else None
-            while following and following.entra_token:
-                following = _following(following)
-            if following:
-                self._instead[_repositories(wanted)] = following
-            return following
-
-        def known() -> Credential | None:
-            now = self.who(wanted)
-            return now if now is not refused else None
-
-        if self._flights.do((id(refused), _repositories(wanted)), known, replacement) is not None:
+        if self._chain.go_on_here(refused, wanted):
             try:
                 header = self.renewed(challenge, wanted, rejected)
             except Unauthorized as error:
-                raise self._told(refusal, wanted, error.mode) from None
+                raise self._chain.end(refusal, wanted, error.mode) from None
             if header is not None:
                 return header
-        raise self._told(refusal, wanted, self.mode_for(wanted))
-
-    def _told(self, refusal: RegistryError, wanted: tuple[Scope, ...], tried: str) -> RegistryError:
-        """The end of a chain: the first refusal, with all that was tried. The next request begins anew."""
-        told = self._first_refusal() if self._first_refusal else refusal
-        told.mode = tried
-        self._instead.pop(_repositories(wanted), None)
-        return told
+        raise self._chain.end(refusal, wanted, self.mode_for(wanted))
 
     def _header(self, wanted: tuple[Scope, ...], asked: tuple[Scope, ...]) -> str | None:
-        credential, realm = self._signed_in(wanted), self._realm
+        credential, realm = self._chain.speaker(wanted), self._realm
         if realm is None:
             return basic(credential) if credential.password else None
 
@@ -234,18 +208,9 @@ class TokenProvider:
         token: Token = usable() or self._flights.do(flight, usable, fetched)
         return token.header
 
-    def _signed_in(self, scopes: tuple[Scope, ...]) -> Credential:
-        def provided() -> Credential:
-            credential = self._early or self._provide()
-            self._credential, self._early = credential, None
-            return credential
-
-        credential: Credential = self._credential or self._flights.do("who", lambda: self._credential, provided)
-        return self._instead.get(_repositories(scopes), credential)
-
     def _fetch(self, realm: Realm, scopes: tuple[Scope, ...], wanted: tuple[Scope, ...]) -> Token:
         """For ``scopes``, speaking for whom ``wanted`` says. Raises Unauthorized when nobody is left to speak for."""
-        credential, reused = self._signed_in(wanted), self._refresh
+        credential, reused = self._chain.speaker(wanted), self._refresh
         self._check_own(credential, realm)  # each time: another challenge may have named another realm meanwhile
         try:
             if credential.entra_token:
@@ -272,36 +237,14 @@ class TokenProvider:
                 request_id=error.request_id,
                 mode=credential.mode,
             )
-            if self._replaced(credential, reused, wanted, refusal):
+            # a refresh token that was used before may have been withdrawn, which a new one settles
+            again = bool(reused and credential.entra_token)
+            if self._chain.go_on(credential, wanted, refusal, self._forget_refresh, again=again):
                 return self._fetch(realm, scopes, wanted)
-            raise self._told(refusal(), wanted, credential.mode) from None
+            raise self._chain.end(refusal(), wanted, credential.mode) from None
 
-    def _replaced(
-        self, refused: Credential, reused: Token | None, wanted: tuple[Scope, ...], refusal: Callable[[], Unauthorized]
-    ) -> bool:
-        """True when there is another credential than the refused one, now. Several threads may find the same out.
-
-        A refresh token that was used before may have been withdrawn, which a new one settles.
-        """
-        instead, repositories = refused is not self._credential, _repositories(wanted)
-
-        def replacement() -> Credential | None:
-            if reused and refused.entra_token:
-                another: Credential | None = self._provide()
-            else:
-                another = _following(refused)
-                self._first_refusal = self._first_refusal or (None if instead else refusal)
-            if another and instead:
-                self._instead[repositories] = another
-            elif another:
-                self._refresh, self._credential = None, another
-            return another
-
-        def known() -> Credential | None:
-            now = self.who(wanted)
-            return now if now is not refused else None
-
-        return known() is not None or bool(self._flights.do(id(refused), known, replacement))
+    def _forget_refresh(self) -> None:
+        self._refresh = None
 
     def _check_own(self, credential: Credential, realm: Realm) -> None:
         """Raises AuthError for a realm that must not be shown the credential."""
@@ -320,8 +263,8 @@ class TokenProvider:
 
     def _exchange(self, realm: Realm) -> Token:
         if self._refresh:
-            self._credential = self._provide()
-        credential = self._signed_in(())
+            self._chain.renew()
+        credential = self._chain.speaker(())
         self._check_own(credential, realm)
         token = self._service.exchanged(realm, credential)
         if not realm.presumed or realm is self._realm:
@@ -331,15 +274,3 @@ class TokenProvider:
     def _error(self, reason: str) -> AuthError:
         name = self._transport.names.get(self._registry, self._registry)
         return AuthError(name, reason, origin=self._transport.origin)
-
-
-def _following(refused: Credential) -> Credential | None:
-    """The next of the chain; it says what was tried before it."""
-    following = refused.otherwise() if refused.otherwise else None
-    if following is None or following.mode == refused.mode:  # the same person with another token
-        return following
-    return replace(following, mode=f"{refused.mode}, then {following.mode}")
-
-
-def _repositories(scopes: tuple[Scope, ...]) -> tuple[str, ...]:
-    return tuple(scope.repository for scope in scopes)
