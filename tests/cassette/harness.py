@@ -17,7 +17,7 @@ import yaml
 from vcr.serializers import yamlserializer
 from vcr.stubs.urllib3_stubs import VCRRequestsHTTPConnection, VCRRequestsHTTPSConnection
 
-from azext_acrimport.engine.transport import adapter
+from azext_acrimport.engine.transport.pools import POOLS
 
 from .scrub import Scrubber
 
@@ -51,8 +51,8 @@ def main() -> int:
         before_record_response=scrubber.response,
         # the engine's pools have connections of their own
         custom_patches=(
-            (adapter.POOLS["http"], "ConnectionCls", VCRRequestsHTTPConnection),
-            (adapter.POOLS["https"], "ConnectionCls", VCRRequestsHTTPSConnection),
+            (POOLS["http"], "ConnectionCls", VCRRequestsHTTPConnection),
+            (POOLS["https"], "ConnectionCls", VCRRequestsHTTPSConnection),
         ),
     )
     recorder.register_serializer("marked", Marked)

@@ -18,8 +18,9 @@ import urllib3.connection
 from urllib3.connectionpool import HTTPSConnectionPool
 
 from azext_acrimport.engine import Cancellation, Cancelled, RetryPolicy, TlsError, Transport, TransportOptions
-from azext_acrimport.engine.transport.adapter import BlockAdapter, SharedContext
+from azext_acrimport.engine.transport.adapter import BlockAdapter
 from azext_acrimport.engine.transport.connection import Connection, LookUps
+from azext_acrimport.engine.transport.tls import SharedContext
 from tests.sandbox.server import Listener, Response
 
 

@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).parent.parent.parent / "azext_acrimport"
 ENGINE = {
     "": "foreign errors cancellation waiting __init__",
     "content": "digest document platform descriptor reference manifest stream store",
-    "transport": """redaction addresses failures retry options head exchange response refusal connection
-        adapter adapters transport""",
+    "transport": """redaction addresses failures retry options head exchange response refusal tls
+        connection pools adapter adapters transport""",
     "auth": "challenge scope credential token cache realm remembered service chain renewal provider foresight",
     "registry": "quota early client pages listing acr download ranges upload manifests referrers repository",
     "files": "location folder gzipped headers tar layout archive",

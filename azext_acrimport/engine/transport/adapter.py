@@ -1,208 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""The connections below ``requests``: they send in large blocks, and read the file of trusted authorities once.
+"""The connections below ``requests``: they send in large blocks, and share their TLS contexts.
 
-urllib3 makes a TLS context for each connection, and loads the authorities into it: 15 ms of CPU with the usual file, as
-much as moving 12 MB. A context may be shared as long as nobody changes it: both sides of an import share theirs.
 What ``requests`` and ``urllib3`` do for each request beyond that costs two thirds of all that a small one costs
 (``exchange``).
 """
 
 from __future__ import annotations
 
-import contextlib
-import ssl
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-from weakref import WeakValueDictionary, finalize
+from weakref import WeakValueDictionary
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ..cancellation import Cancellation
 from ..content.stream import BLOCK_BYTES
-from ..waiting import Ahead
 from .addresses import Reach, parted
-from .connection import Connection, LookUps, PlainConnection, TlsConnection
-from .exchange import Received, exchange, wake
+from .connection import Connection
+from .exchange import Received, exchange
+from .pools import POOLS
+from .tls import shared_context
 
 __all__ = ["BlockAdapter"]
 
-
-class SharedContext(ssl.SSLContext):
-    """A client's context that nobody changes: urllib3 names the protocol for each connection anew.
-
-    Its authorities are loaded while the first connection is being opened; who greets a server waits for them, and
-    raises what comes of that.
-    """
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> SharedContext:
-        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
-
-    def __init__(self, verified: bool, authorities: str | None, folder: str | None) -> None:
-        self.minimum_version = ssl.TLSVersion.TLSv1_2
-        super().set_alpn_protocols(["http/1.1"])
-        self._loading: Ahead[None] | None = None
-        if verified:
-            self._loading = Ahead(lambda: self.load_verify_locations(authorities, folder))
-        else:
-            self.check_hostname = False
-            self.verify_mode = ssl.CERT_NONE
-
-    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
-        """They are set; to set them while another thread greets a server is not safe."""
-
-    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
-        """As ``urllib3`` calls it."""
-        self._loaded()
-        return super().wrap_socket(*args, **kwargs)
-
-    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
-        """As ``urllib3`` calls it for TLS within that of a proxy."""
-        self._loaded()
-        return super().wrap_bio(*args, **kwargs)
-
-    def _loaded(self) -> None:
-        if loading := self._loading:
-            loading.result()
-            self._loading = None  # or the two would hold each other until the collector comes by
-
-
-# by what they trust, for as long as somebody has connections with them: after that the file is read anew
-_contexts: WeakValueDictionary[tuple[bool, str | None, str | None], SharedContext] = WeakValueDictionary()
 _lock = threading.Lock()
-
-
-class _Patient:
-    """Of a pool: the connect timeout ends when there is a connection, and whoever cancels wakes who sends or waits.
-
-    What ``requests`` calls the connect timeout lasts until all of the body is sent, but a registry that pauses for
-    longer than anybody needs to connect is not gone.
-    """
-
-    cancellation: Cancellation
-    patience: float
-    reach: Reach
-    met: Callable[[str, int, bool], None]
-    num_connections: int
-    pool: Any
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        # being opened, or open, and not asked anything yet; the first that was begun is the first to be used
-        self.coming: deque[Coming] = deque()
-        self._look_up = LookUps()
-        finalize(self, _end_all, self.coming)  # as urllib3 does it for those that are idle
-
-    def _new_conn(self) -> Any:
-        """As urllib3 calls it where no connection is idle: one that was begun ahead, or one that is not open yet."""
-        while self.coming:
-            with contextlib.suppress(IndexError):  # another thread was faster
-                conn = self.coming.popleft().taken(self.cancellation.check)
-                if conn is not None:
-                    return conn
-        return self._made()
-
-    def _made(self) -> Any:
-        """A connection that knows whom it works for, and is not open yet."""
-        conn = super()._new_conn()  # type: ignore[misc]
-        conn.cancellation, conn.reach, conn.met = self.cancellation, self.reach, self.met
-        conn.look_up = self._look_up
-        return conn
-
-    def open_ahead(self, count: int, timeout: float) -> None:
-        """Begin to open connections, each in a thread of its own, until there have been so many in all.
-
-        ``timeout``: seconds that a connection may take.
-        """
-        with _lock:
-            for _ in range(count - self.num_connections if self.pool is not None else 0):
-                self.coming.append(Coming(self._made(), self.cancellation, timeout))
-
-    def close(self) -> None:
-        """As urllib3 calls it. What was begun ahead and not used is ended, too."""
-        super().close()  # type: ignore[misc]
-        with _lock:  # from here on none is begun any more
-            _end_all(self.coming)
-
-    def _validate_conn(self, conn: Any) -> None:
-        """As urllib3 calls it before each request, which it then sends with the connection's own timeout."""
-        super()._validate_conn(conn)  # type: ignore[misc]
-        if conn.is_closed:
-            conn.connect()
-            self.cancellation.check()  # whoever has cancelled meanwhile has found nothing to wake
-        conn.timeout = min(self.patience, self.cancellation.left or self.patience)
-
-    def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
-        with self.cancellation.waking(lambda: wake(conn)):
-            return super()._make_request(conn, *args, **kwargs)  # type: ignore[misc]
-
-
-class Coming:
-    """A connection that is opened before a request needs it. It is judged and timed as any other."""
-
-    def __init__(self, conn: Any, cancellation: Cancellation, timeout: float) -> None:
-        self._conn = conn
-        self._lock = threading.Lock()
-        self._opened = self._ended = False
-        conn.timeout = timeout
-
-        def work() -> None:
-            try:
-                with cancellation.waking(lambda: wake(conn)):
-                    conn.connect()
-            finally:
-                with self._lock:
-                    self._opened = True
-                if self._ended:
-                    conn.close()
-
-        self._opening = Ahead(work)
-
-    def taken(self, check: Callable[[], None]) -> Any:
-        """The open connection; None where it has failed, or the other side has closed it, before anybody wanted it.
-
-        Waits for it. Raises what ``check`` raises, and what goes wrong from now on.
-        """
-        conn, late = self._conn, self._opening.ended
-        try:
-            self._opening.result(check)
-        except BaseException:
-            self.end()
-            if not late:
-                raise
-            return None
-        if conn.is_silent():
-            return conn
-        conn.close()
-        return None
-
-    def end(self) -> None:
-        """Close it, now or when it is open."""
-        with self._lock:  # either of the two sees that the other one is through
-            self._ended, opened = True, self._opened
-        wake(self._conn)
-        if opened:
-            self._conn.close()
-
-
-def _end_all(coming: deque[Coming]) -> None:
-    while coming:
-        with contextlib.suppress(IndexError):
-            coming.pop().end()
-
-
-class _HTTPPool(_Patient, HTTPConnectionPool):
-    ConnectionCls = PlainConnection
-
-
-class _HTTPSPool(_Patient, HTTPSConnectionPool):
-    ConnectionCls = TlsConnection
-
-
-POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class BlockAdapter(HTTPAdapter):
@@ -309,7 +132,5 @@ class BlockAdapter(HTTPAdapter):
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
             if cert:
                 return  # a certificate of ours is loaded by urllib3, which knows about its password
-            key = bool(verify), conn.ca_certs, conn.ca_cert_dir
-            context = _contexts.get(key) or SharedContext(*key)
-            _contexts[key] = conn.conn_kw["ssl_context"] = context
+            conn.conn_kw["ssl_context"] = shared_context(bool(verify), conn.ca_certs, conn.ca_cert_dir)
             conn.ca_certs = conn.ca_cert_dir = None
