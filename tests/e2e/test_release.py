@@ -22,7 +22,8 @@ import yaml
 from tests.conftest import ROOT, build_wheel
 from tests.support.az import Az
 
-MOST_BYTES = 250_000
+# everybody who adds the extension downloads it; a budget, so that it is noticed when that grows
+MOST_BYTES = 260_000
 VERSION = re.search('^VERSION = "(.+)"$', (ROOT / "setup.py").read_text(), re.MULTILINE)[1]
 LATER = "999.0"
 

@@ -131,6 +131,33 @@ def test_request_that_is_cancelled_while_it_connects_is_not_sent(monkeypatch):
     assert asked == []
 
 
+@pytest.mark.parametrize("ahead", [False, True])
+def test_greeting_that_is_cancelled_ends(ahead):
+    """A server that says nothing to a TLS greeting holds up nobody who has given up."""
+    cancellation, ended = Cancellation(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"https://127.0.0.1:{server.getsockname()[1]}/"
+        transport = Transport("source", TransportOptions(connect_timeout=60.0), cancellation=cancellation)
+
+        def greet() -> None:
+            if ahead:
+                transport.open_ahead(url, 1)
+                pool = next(pool for made in transport._adapters._made.values() for pool in made._pools.values())
+                pool.coming[0]._opening._thread.join()
+            else:
+                with contextlib.suppress(Cancelled):
+                    transport.fetch("GET", url, accept={200})
+            ended.set()
+
+        threading.Thread(target=greet, daemon=True).start()
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(3)[:1] == b"\x16"  # it greets
+            assert not ended.is_set()
+            cancellation.cancel()
+            assert ended.wait(20)
+
+
 def test_name_is_looked_up_once_for_all_who_connect(monkeypatch):
     """While it is looked up; what was found is for nobody who comes later, nor under another name."""
     asked, found = [], threading.Event()

@@ -17,6 +17,7 @@ from ..cancellation import Cancellation
 from ..waiting import Ahead
 from .addresses import Astray, Reach, check_address
 from .head import MailHead
+from .tls import greeting
 
 __all__ = ["Connection", "LookUps", "PlainConnection", "TlsConnection"]
 
@@ -122,3 +123,8 @@ class PlainConnection(Connection):
 
 class TlsConnection(Connection, HTTPSConnection):
     """https."""
+
+    def connect(self) -> None:
+        """As urllib3 calls it. Raises Cancelled, too."""
+        with greeting(self):
+            super().connect()

@@ -7,15 +7,39 @@ much as moving 12 MB. A context may be shared as long as nobody changes it: both
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from weakref import WeakValueDictionary
 
 from ..waiting import Ahead
 
-__all__ = ["SharedContext", "shared_context"]
+__all__ = ["SharedContext", "greeting", "shared_context"]
+
+# of the connection that this thread is opening
+_here = threading.local()
+
+
+@contextlib.contextmanager
+def greeting(connection: Any) -> Iterator[None]:
+    """Meanwhile this thread opens that connection, and whoever cancels finds its socket there to wake."""
+    _here.connection = connection
+    try:
+        yield
+    finally:
+        _here.connection = None
+
+
+class _Socket(ssl.SSLSocket):
+    """It takes the place of the plain one before it greets; urllib3 hands it to its connection only after that."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        if connection := getattr(_here, "connection", None):
+            connection.sock = self
+            connection.cancellation.check()  # whoever has cancelled before that has found nothing to wake
+        super().do_handshake(block)
 
 
 class SharedContext(ssl.SSLContext):
@@ -29,6 +53,7 @@ class SharedContext(ssl.SSLContext):
         return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
 
     def __init__(self, verified: bool, authorities: str | None, folder: str | None) -> None:
+        self.sslsocket_class = _Socket
         self.minimum_version = ssl.TLSVersion.TLSv1_2
         super().set_alpn_protocols(["http/1.1"])
         self._loading: Ahead[None] | None = None
