@@ -46,6 +46,11 @@ class Arm:
         self._subscription = subscription
         self._client: Any = None
 
+    @property
+    def endpoint(self) -> str:
+        """Its address, which is that of the cloud in use."""
+        return str(self._cli_ctx.cloud.endpoints.resource_manager)
+
     def get(self, url: str) -> tuple[int, Any, str]:
         """Status, headers and body. Raises AzureError when there is no answer."""
         from azure.core.rest import HttpRequest

@@ -52,6 +52,7 @@ logger = get_logger(__name__)
 
 T = TypeVar("T")
 
+UNNAMED = "Azure has named no operation that could be waited for: only the target will show what has become of it."
 NO_REFERRERS = "Signatures, SBOMs and what else refers to the image do not come with --no-wait."
 
 
@@ -107,7 +108,7 @@ class _Import:
         self._deadline = deadline
         self._request = request
         self._cancellation = cancellation
-        self._asked = False
+        self._asked = self._ended = False
 
     def run(self) -> None:
         """Fill the outcome's item. Raises EngineError."""
@@ -116,7 +117,8 @@ class _Import:
         except EngineError as error:
             if isinstance(error, (ServiceError, ServiceGoesOn)) and error.operation.startswith("https:"):
                 error.operation = self._known_again(error.operation)
-            if self._asked and not isinstance(error, TagConflict):  # it may go on, or have done a part
+            # it may go on, or have done a part; where it found a conflict itself it has done nothing
+            if self._ended or (self._asked and not isinstance(error, TagConflict)):
                 self._item.changes = tuple(replace(change, action=None) for change in self._item.changes)
             if isinstance(error, ServiceError):
                 error.repository = self._job.targets[0].repository if error.origin == "target" else ""
@@ -161,10 +163,12 @@ class _Import:
 
     def _hand_over(self, targets: Sequence[Target]) -> None:
         operation = self._settled(targets, lambda left: self._begun(self._job.image, left))
-        self._item.status = "accepted" if operation and operation.url else "unchanged"
+        self._item.status = "accepted" if operation else "unchanged"
         self._outcome.checked = False
         if operation and operation.url:
             self._outcome.operation = self._known_again(operation.url)
+        elif operation:
+            self._item.notices += (UNNAMED,)
 
     def _known_again(self, url: str) -> str:
         """With all that ``az acr import-wait`` cannot find out afterwards."""
@@ -181,18 +185,26 @@ class _Import:
     def _import(self, targets: Sequence[Target]) -> None:
         job, item = self._job, self._item
         self._settled(targets, lambda left: self._wait_for(self._begun(job.image, left)))
+        self._ended = True
         there = named_now(job, self._request, item.digest)
-        if item.digest and any(digest != item.digest for digest in there.values()):
+        if item.digest and self._has_newer(there):
             logger.warning("The source's tag has moved meanwhile: the image is imported again, by its digest.")
             by_digest = f"{job.image.partition('@')[0]}@{item.digest}"
-            self._wait_for(self._begun(by_digest, job.targets, force=True))
+            self._wait_for(self._begun(by_digest, lacking(job, there, item.digest), force=True))
             there = named_now(job, self._request, item.digest)
-            for target, digest in there.items():
-                require_digest(target.name, digest, item.digest, job.target.host)
+        # somebody else's by now, or never made
+        require_no_conflict(job, there, item.digest)
+        for target, digest in there.items():
+            require_digest(target.name, digest, item.digest, job.target.host)
         self._outcome.checked = bool(there)
         if not there:
             item.notices += (UNCHECKED,)
         item.digest = item.digest or next(iter(there.values()), None)
+
+    def _has_newer(self, there: Named) -> bool:
+        """Whether the service has brought what the source's tag names by now, and nobody else has written there."""
+        others = {digest for digest in there.values() if digest != self._item.digest}
+        return bool(others) and None not in others and others == {self._pinned(needed=False)}
 
     def _settled(self, targets: Sequence[Target], do: Callable[[Sequence[Target]], T]) -> T | None:
         """Done for all of them, or, when the service found a tag in place, for those that lack the image.

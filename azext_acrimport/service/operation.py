@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ..engine import TimedOut, foreign_text, network_error
-from ..output.catalogue import THROTTLED, TIMED_OUT, UNREACHABLE
+from ..output.catalogue import THROTTLED, TIMED_OUT, UNKNOWN, UNREACHABLE
 from ..output.service_error import ServiceError, understand
 from ..registries.arm import Arm, Quiet
 from ..registries.deadline import Deadline
@@ -24,6 +24,8 @@ from ..registries.deadline import Deadline
 # The service asks for this; an answer without Retry-After means the same. Seconds.
 INTERVAL = 10.0
 MAX_INTERVAL = 60.0
+# Where it asks for none: Azure limits how often it may be asked.
+MIN_INTERVAL = 1.0
 # So many failures one after the other are no passing ones.
 MAX_FAILURES = 8
 TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
@@ -44,8 +46,9 @@ def begin(ask: Callable[[], Any], arm: Arm, deadline: Deadline, quiet: Quiet, **
                 raise ServiceError(THROTTLED, "arm", f"Azure asks to wait for {pause:.0f} s.")
             time.sleep(pause)
         try:
-            answer = deadline.wait_for(ask)
-            return Operation(arm, answer.headers.get("Location") or "", **names)
+            headers = deadline.wait_for(ask).headers
+            named = headers.get("Location") or headers.get("Azure-AsyncOperation") or ""
+            return Operation(arm, _own(named, arm.endpoint) if named else "", **names)
         except HttpResponseError as error:
             if error.response is None or error.response.status_code not in NOT_BEGUN:
                 raise
@@ -56,6 +59,20 @@ def begin(ask: Callable[[], Any], arm: Arm, deadline: Deadline, quiet: Quiet, **
         except AzureError as error:
             said = network_error(error, "", "local").detail
             raise ServiceError(UNREACHABLE, "arm", f"{said[0].upper()}{said[1:]}.") from error
+
+
+def _own(location: str, endpoint: str) -> str:
+    """The absolute address. Raises ServiceError where it is not Azure Resource Manager's: our token goes there."""
+    arm = urlsplit(endpoint)
+    try:
+        named = urlsplit(urljoin(endpoint, location))
+        if (named.scheme, named.hostname, named.port or 443) == (arm.scheme, arm.hostname, arm.port or 443):
+            return named._replace(netloc=arm.netloc).geturl()
+        place = foreign_text(named.netloc)
+    except ValueError:
+        place = "what is no address"
+    message = f"Azure has begun the import, but names {place} to be asked for its end, which is not Azure's."
+    raise ServiceError(UNKNOWN, "arm", message)
 
 
 class Operation:
@@ -144,7 +161,7 @@ def _state(body: dict[str, Any]) -> str:
 
 
 def seconds_to_wait(headers: Any) -> float:
-    """By Retry-After, a number or a date, within reason."""
+    """By Retry-After, a number or a date, within reason. A date that is over is one by another clock than ours."""
     value = headers.get("Retry-After") or ""
     try:
         seconds = float(value)
@@ -153,4 +170,8 @@ def seconds_to_wait(headers: Any) -> float:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
         except (ValueError, TypeError):
             return INTERVAL
-    return min(max(seconds, 0.0), MAX_INTERVAL) if seconds == seconds else INTERVAL
+        if seconds <= 0:
+            return INTERVAL
+    if seconds != seconds:
+        return INTERVAL
+    return min(seconds, MAX_INTERVAL) if seconds > 0 else MIN_INTERVAL

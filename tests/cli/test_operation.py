@@ -50,6 +50,8 @@ def clock(monkeypatch) -> Clock:
 class Arm:
     """Answers by a script: (status, headers, body), or an exception. Keeps what was asked."""
 
+    endpoint = "https://management.azure.com/"
+
     def __init__(self, *answers) -> None:
         self.answers = list(answers)
         self.asked: list[str] = []
@@ -99,13 +101,14 @@ def wait(arm: Arm, timeout: float | None = None) -> tuple[dict, list[str]]:
         ([RUNS, RUNS, DONE], [7, 7]),
         ([(202, {}, ""), (202, {}, "null"), (202, {}, "[1"), DONE], [10, 10, 10]),
         ([(202, {"Retry-After": "soon"}, ""), (202, {"Retry-After": "nan"}, ""), DONE], [10, 10]),
-        ([(202, {"Retry-After": "-5"}, ""), (202, {"Retry-After": "99999"}, ""), DONE], [0, 60]),
+        ([(202, {"Retry-After": "-5"}, ""), (202, {"Retry-After": "99999"}, ""), DONE], [1, 60]),
+        ([(202, {"Retry-After": "0"}, ""), (202, {"Retry-After": email.utils.formatdate(970.0)}, ""), DONE], [1, 10]),
         ([(202, {"Retry-After": email.utils.formatdate(1030.0)}, ""), DONE], [30]),
         ([(429, {"Retry-After": "20"}, ""), (503, {}, ""), DONE], [20, 10]),
         ([ServiceRequestError("no way"), CUT, HttpResponseError("odd"), DecodeError("odd"), DONE], [10] * 4),
         ([(200, {"Retry-After": "3"}, '{"status":"InProgress"}'), (200, {}, '{"status":"Creating"}'), DONE], [3, 10]),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_it_is_waited_for_its_end(clock, answers, slept):
     """As long as each answer asks; one that is cut off, or says nothing, is no end."""
@@ -201,6 +204,29 @@ def test_import_is_begun_when_there_is_room(clock):
     operation = begin(Service(BUSY, (503, {}), (202, {"Location": URL})))
     assert (operation.url, clock.slept) == (URL, [5, 10])
     assert begin(Service((200, {}))).wait(Deadline(), lambda said: None) == {}
+
+
+@pytest.mark.parametrize(
+    ("headers", "url"),
+    [
+        ({"Location": "/subscriptions/s/x?y=z"}, "https://management.azure.com/subscriptions/s/x?y=z"),
+        ({"Location": "https://MANAGEMENT.azure.com:443/x"}, "https://management.azure.com/x"),
+        ({"Azure-AsyncOperation": URL}, URL),
+        ({"Location": URL, "Azure-AsyncOperation": "https://management.azure.com/other"}, URL),
+    ],
+)
+def test_where_it_is_asked_for(clock, headers, url):
+    """In whatever form Azure names its own address, and by whichever header."""
+    assert begin(Service((202, headers))).url == url
+
+
+@pytest.mark.parametrize(
+    "location", ["https://r.test/x", "//r.test/x", "http://management.azure.com/x", "https://[r/", "https://x:y/"]
+)
+def test_token_goes_to_azure_alone(clock, location):
+    """What the first answer names is no more trusted than what later ones do."""
+    with pytest.raises(ServiceError, match="not Azure's"):
+        begin(Service((202, {"Location": location})))
 
 
 def test_who_is_told_to_wait_waits_for_all(clock):

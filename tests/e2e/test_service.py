@@ -19,13 +19,15 @@ from tests.support.until import until
 
 TARGET = "myregistry.azurecr.io"
 MCR = "mcr.microsoft.com"
+ARM = "management.azure.com"
+IMPORT = {"host": ARM, "method": "POST", "path": ".*importImage"}
 numbers = itertools.count()
 
 
 @pytest.fixture(autouse=True)
 def quick(sandbox):
     """The service asks for no pause, and no fault outlives its test."""
-    sandbox.world.service_pause = 0
+    sandbox.world.service_pause = 0.01  # more than nothing, for which there is a pause of its own
     yield
     sandbox.world.service_pause = 1
     sandbox.world.service_faults.clear()
@@ -135,6 +137,43 @@ def test_source_that_is_closed_is_imported_by_its_id(sandbox, az, new):
         "the source does not let this machine in",
     )
     assert tag_digest(sandbox.content(TARGET), new, "1") == result.json["digest"] == image.digest
+
+
+def test_what_another_has_written_meanwhile_is_left_alone(sandbox, az, new):
+    """It is no source that has moved, and nobody has allowed to overwrite it."""
+    other, before = images.image(f"{new} other"), len(sandbox.world.imports)
+
+    def written(_: object) -> None:
+        until(lambda: tag_digest(sandbox.content(TARGET), new, "1"))
+        other.push(sandbox.content(TARGET), new, "1")
+
+    sandbox.faults.add(host=ARM, path=".*operation.*", before=written)
+    result = az(*words(new))
+    assert (result.code, result.json["error"]["code"]) == (1, "target-tag-conflict"), result.stderr
+    assert [change["action"] for change in result.json["changes"]] == [None]  # who knows what was there meanwhile
+    assert [body["mode"] for _, body in sandbox.world.imports[before:]] == ["NoForce"]
+    assert tag_digest(sandbox.content(TARGET), new, "1") == other.digest
+    assert "has moved" not in result.stderr
+
+
+def test_tag_that_was_never_made_is_said(sandbox, az, new):
+    """Whatever the service has answered."""
+    sandbox.faults.add(**IMPORT, answer=Response(202))
+    before = len(sandbox.world.imports)
+    result = az(*words(new))
+    assert (result.code, result.json["error"]["code"]) == (1, "target-incomplete"), result.stderr
+    assert "is missing" in result.stderr and "has moved" not in result.stderr
+    assert all(body["mode"] == "NoForce" for _, body in sandbox.world.imports[before:])
+
+
+@pytest.mark.parametrize("status", [200, 202])
+def test_no_wait_without_an_operation_is_accepted(sandbox, az, new, status):
+    """Nothing can be waited for, which is said; that it was there already would not be true."""
+    sandbox.faults.add(**IMPORT, answer=Response(status))
+    result = az(*words(new, "--no-wait"))
+    assert (result.code, result.json["status"]) == (0, "accepted"), result.stderr
+    assert result.json.get("operation") is None
+    assert "no operation" in result.stderr and "already" not in result.stderr
 
 
 def test_tag_that_moves_meanwhile_is_imported_by_digest(sandbox, az, new):
