@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -17,6 +15,7 @@ from ..engine import EngineError
 from ..progress.amounts import counted
 from .advice import advice_for
 from .problem import az_errors
+from .signals import interruptible
 
 
 def to_azclierror(error: EngineError, *, many: bool = False, moved: bool = False) -> azclierror.AzCLIError:
@@ -39,30 +38,12 @@ def to_json(error: EngineError, *, many: bool = False, moved: bool = False) -> d
 
 @contextmanager
 def told_apart() -> Iterator[None]:
-    """Whatever a person, a network or Azure can do to a command leaves this block as an EngineError.
-
-    SIGTERM is Ctrl-C by another hand: pipelines send it when a job is cancelled.
-    """
+    """Whatever a person, a network or Azure can do to a command leaves this block as an EngineError."""
     try:
-        with _terminated_as_interrupted(), az_errors():
+        with interruptible(), az_errors():
             yield
     except KeyboardInterrupt:
         raise interrupted() from None
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may say what becomes of signals
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def raise_after_output(cli_ctx: Any, error: EngineError, *, many: bool = False, moved: bool = False) -> None:

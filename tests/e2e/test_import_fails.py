@@ -7,16 +7,18 @@ import json
 import os
 import signal
 import threading
+import time
 
 import pytest
 
-from tests.sandbox import profile
+from tests.sandbox import images, profile
 from tests.sandbox.server import Response
 from tests.sandbox.storage import digest_of
 from tests.sandbox.world import READER, STRANGER
 from tests.support.az import Az
 
 TARGET = "myregistry.azurecr.io"
+MCR = "mcr.microsoft.com"
 
 
 @pytest.mark.parametrize(
@@ -221,3 +223,30 @@ def test_stopped_while_azure_says_nothing(sandbox, az, host, number):
     result = json.loads(stdout)
     assert (process.returncode, result["status"], result["targets"]) == (1, "cancelled", ["held:1"])
     assert "Traceback" not in stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("command", ["import", "import-batch"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_that_is_sent_again_takes_nothing_away(sandbox, az, number, command):
+    """By a wrapper, or by somebody in a hurry, at whichever moment: the result is out."""
+    for attempt, pause in enumerate((0.015, 0.03, 0.05)):
+        name, reached, go_on = f"twice/{command}-{number}-{attempt}", threading.Event(), threading.Event()
+        images.image(name, (5000,)).push(sandbox.content(MCR), name, "1")
+
+        def hold(_: object, reached=reached, go_on=go_on) -> None:
+            reached.set()
+            go_on.wait(30)
+
+        sandbox.faults.add(host=TARGET, method="PUT", path=f"/v2/{name}/manifests/.*", times=99, before=hold)
+        process = az.start("acr", command, "-n", "myregistry", "--source", f"{MCR}/{name}:1")
+        assert reached.wait(30)
+        for _ in range(4):
+            process.send_signal(number)
+            time.sleep(pause)
+        stdout, stderr = process.communicate(timeout=20)
+        go_on.set()
+        sandbox.faults.clear()
+        result = json.loads(stdout)
+        assert (process.returncode, result.get("items", [result])[0]["status"]) == (1, "cancelled")
+        assert "Interrupted" in stderr and "Traceback" not in stderr
