@@ -252,6 +252,29 @@ def test_keyboard_interrupt_is_a_cancellation():
     assert target.tags == {}
 
 
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_after_a_cancellation_no_image_is_begun(monkeypatch, jobs):
+    """Of ten thousand that would take seconds, only to tell each that it is too late."""
+    source, target = stores()
+    begun, cancellation = [], Cancellation()
+
+    class Noted(run_module.ImageCopy):
+        def __init__(self, *args) -> None:
+            begun.append(args)
+            super().__init__(*args)
+
+    def enough(*_) -> None:
+        cancellation.cancel()
+        cancellation.check()
+
+    monkeypatch.setattr(run_module, "ImageCopy", Noted)
+    monkeypatch.setattr(source, "resolve", enough)
+    requests = [CopyRequest(source, str(number), (Destination(target, (str(number),)),)) for number in range(500)]
+    report = run(requests, jobs, cancellation)
+    assert {item.status for item in report.items} == {"cancelled"}
+    assert len(begun) <= run_module.IMAGES_A_JOB * jobs
+
+
 def test_item_by_digest_keeps_the_digest():
     """What the user pinned is what is asked for and what is reported."""
     source, target = stores()

@@ -87,6 +87,11 @@ class Driver:
             ticking.cancel()
             self._say_farewell()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing more is to begin."""
+        return self._stopped
+
     def start(self, story: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin a coroutine; it goes on whoever waits for it."""
         return self._loop.create_task(story)

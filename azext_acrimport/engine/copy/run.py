@@ -121,7 +121,8 @@ class Run:
         """Begin as many stories as there are workers with nothing to do; the earliest first."""
         if self._stops:
             self._block_waiting()
-        while free > 0 and (number := self._next()) is not None:
+        # of ten thousand, each would begin only to be told that it is too late
+        while free > 0 and not self._driver.is_stopping and (number := self._next()) is not None:
             story = self._driver.start(self._story(number))
             self._stories.add(story)
             story.add_done_callback(self._has_ended)
