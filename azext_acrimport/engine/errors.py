@@ -129,15 +129,18 @@ class InvalidReference(EngineError):
 
 
 class LayoutError(EngineError):
-    """Content in files that is not what it should be. ``missing``: the file, or the image in it, is not there."""
+    """Content in files that is not what it should be. ``missing``: the file, or the image in it, is not there;
+    ``denied``: this user may not read it.
+    """
 
     slug = "layout"
 
-    def __init__(self, path: str, reason: str, *, missing: bool = False) -> None:
+    def __init__(self, path: str, reason: str, *, missing: bool = False, denied: bool = False) -> None:
         super().__init__(f"{path} (source): {reason}.", origin="source", subject=path)
         self.path = path
         self.reason = reason
         self.missing = missing
+        self.denied = denied
 
 
 class NetworkError(EngineError):

@@ -153,11 +153,22 @@ def _registry_error(error: Any) -> Advice:
 def _layout_error(error: Any) -> Advice:
     kind = azclierror.ResourceNotFoundError if error.missing else azclierror.FileOperationError
     advice = "Write it as oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REPOSITORY:TAG]."
-    if not os.path.exists(error.path):
-        advice = f"Check the path{'' if os.path.isabs(error.path) else f'; it begins in {os.getcwd()}'}."
+    if error.denied:
+        listing = "icacls" if os.name == "nt" else "ls -ld"
+        advice = f"Have it made readable for you, or copy it. To see who may read it: {listing} {_word(error.path)}"
+    elif not os.path.exists(error.path):
+        advice = f"Check the path{'' if os.path.isabs(error.path) else _begin()}."
     elif os.path.isfile(error.path):
         advice += f" To see what is in the archive: tar --list --file {_word(error.path)}"
     return kind, error.message, advice
+
+
+def _begin() -> str:
+    """Where relative paths begin; the folder may have been removed under the shell that is in it."""
+    try:
+        return f"; it begins in {os.getcwd()}"
+    except OSError:
+        return "; it begins in a folder that has been removed"
 
 
 def _word(path: str) -> str:

@@ -63,12 +63,12 @@ def _certificates(host: str, side: Origin) -> tuple[list[Path], tuple[str, str] 
     """Authorities and client certificate of the first folder that is named like the host."""
     for place in _places():
         folder = place / host
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # nor is one that may not be looked into
             continue
         authorities = sorted(folder.glob("*.crt"))
         for certificate in sorted(folder.glob("*.cert")):
             key = certificate.with_suffix(".key")
-            if not key.is_file():
+            if not os.path.isfile(key):
                 raise CredentialError(f"{certificate} has no key beside it ({key.name}).", origin=side, subject=host)
             return authorities, (str(certificate), str(key))
         return authorities, None

@@ -47,17 +47,21 @@ def find_credential(registry: str, repository: str, side: Origin) -> Credential 
 
 
 def config_files() -> list[Path]:
-    """The files that are there, the more particular first; one that the environment names rules out the others."""
+    """The files that are there, the more particular first; one that the environment names rules out the others.
+
+    What is in a folder of somebody else, as ``sudo docker login`` leaves one behind, is not there: hence os.path, since
+    pathlib raises.
+    """
     if os.environ.get("REGISTRY_AUTH_FILE"):
         return [Path(os.environ["REGISTRY_AUTH_FILE"])]
     if os.environ.get("DOCKER_CONFIG"):
-        return [path for path in [Path(os.environ["DOCKER_CONFIG"]) / "config.json"] if path.is_file()]
+        return [path for path in [Path(os.environ["DOCKER_CONFIG"]) / "config.json"] if os.path.isfile(path)]
     home = Path.home()
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     places = [home / ".docker" / "config.json", config / "containers" / "auth.json"]
     places += [Path(runtime) / "containers" / "auth.json"] if runtime else []
-    return [path for path in places if path.is_file()]
+    return [path for path in places if os.path.isfile(path)]
 
 
 def _keys(registry: str, repository: str) -> list[str]:

@@ -303,6 +303,12 @@ def test_every_authority_of_a_host_is_trusted(tmp_path, monkeypatch):
     assert ([path.name for path in authorities], certificate) == (["a.crt", "ca.crt", "z.crt"], None)
 
 
+def test_authorities_in_a_place_that_cannot_be_looked_into_are_not_there(tmp_path, monkeypatch):
+    """Nor is that a reason to end."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ("long" * 2000)))
+    assert connections._certificates("registry.corp:5000", "source") == ([], None)
+
+
 # Each child is a fresh process that has not made a model yet; the threads change as often as they can.
 TWO_AT_ONCE = """
 import os, sys, threading

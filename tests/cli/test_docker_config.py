@@ -195,3 +195,13 @@ def test_missing_helper_is_said(configured):
     configured({"credsStore": "nowhere"})
     with pytest.raises(CredentialError, match="docker-credential-nowhere is not on PATH"):
         facts()
+
+
+def test_place_that_cannot_be_looked_into_is_not_there(home, configured, monkeypatch):
+    """The others are read as ever."""
+    configured({"auths": {"ghcr.io": {"auth": AUTH}}})
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ("long" * 2000)))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / ("long" * 2000)))
+    assert facts() == ("bob", "pass:word", "")
+    monkeypatch.setenv("DOCKER_CONFIG", str(home / ("long" * 2000)))
+    assert facts() is None

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from shutil import which
 
 import pytest
 
 from tests.sandbox import images
+from tests.support.az import program
 from tests.support.content import tag_digest, tree
 from tests.support.layouts import docker_files, layout_files, write_folder, write_tar
+from tests.support.rights import as_user, run_line, shut, without_rights
 
 TARGET = "myregistry.azurecr.io"
 INDEX = images.index([(p, images.image(f"files-{p}")) for p in ("linux/amd64", "linux/arm64/v8")])
@@ -76,6 +79,36 @@ def test_files_that_cannot_be_imported(az, tmp_path, source, options, code, said
     assert result.code == code, result.stderr
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@without_rights
+def test_layout_in_a_folder_that_is_shut(az, tmp_path):
+    """Somebody else's: what is wrong is the permission, not the path."""
+    write_folder(tmp_path / "outer" / "layout", layout_files((IMAGE, "one")))
+    with shut(tmp_path / "outer"):
+        result = as_user(az, "acr", "import", "-n", "myregistry", "--source", "oci:outer/layout", "-t", "app:1")
+    assert "Traceback" not in result.stderr
+    assert (result.code, result.json["error"]["code"]) == (1, "source-layout")
+    assert "cannot be read (Permission denied). [source-layout]\nHave it made readable" in result.stderr
+
+
+def test_layout_with_a_name_that_is_too_long(az):
+    """As one that a script has put together wrongly."""
+    result = az("acr", "import", "-n", "myregistry", "--source", f"oci:{'x' * 5000}", "-t", "app:1")
+    assert result.json["error"]["code"] == "source-layout"  # to Windows it is only missing
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nobody can remove a folder there in which a process is")
+@pytest.mark.parametrize("kind", ["oci", "oci-archive"])
+def test_folder_that_is_removed_under_the_shell(az, kind):
+    """Nothing begins there any longer."""
+    command = f"{program()} acr import -n myregistry -t app:1 --source {kind}:a"
+    line = f"mkdir gone && cd gone && rmdir ../gone && exec {command}"
+    result = run_line(az, ["sh", "-c", line], az.environment)
+    assert "Traceback" not in result.stderr, result.stderr
+    assert (result.code, result.json["error"]["code"]) == (3, "source-layout")
+    assert "a folder that has been removed" in result.stderr
 
 
 @pytest.mark.skipif(not which("skopeo"), reason="skopeo is not installed (Debian package skopeo)")

@@ -14,6 +14,7 @@ from tests.sandbox import images, tokens
 from tests.sandbox.server import Response
 from tests.sandbox.world import OWNER, AzureRegistry
 from tests.support.content import tree
+from tests.support.rights import as_user, shut, without_rights
 
 TARGET = "myregistry.azurecr.io"
 
@@ -150,3 +151,15 @@ def test_docker_login_counts(sandbox, az, tmp_path):
     result = az("acr", "import", "-n", "myregistry", *words, DOCKER_CONFIG=str(tmp_path))
     assert result.json["error"]["code"] == "source-credential"
     assert "docker-credential-nowhere is not on PATH" in result.stderr
+
+
+@without_rights
+@pytest.mark.parametrize("folder", [".docker", ".config", "run"])
+def test_credentials_in_a_folder_that_is_shut_are_not_there(az, tmp_path, folder):
+    """``sudo docker login`` leaves ~/.docker to root; after ``su`` XDG_RUNTIME_DIR is that of somebody else."""
+    (tmp_path / folder).mkdir()
+    words = ("--source", "registry.contoso.com/team/app:1.0", "-t", f"shut{folder.replace('.', '-')}:1")
+    with shut(tmp_path / folder):
+        result = as_user(az, "acr", "import", "-n", "myregistry", *words, XDG_RUNTIME_DIR=str(tmp_path / "run"))
+    assert "Traceback" not in result.stderr
+    assert result.json["error"]["code"] == "source-unauthorized"

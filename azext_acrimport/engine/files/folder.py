@@ -13,7 +13,9 @@ from typing import BinaryIO, Protocol
 from ..content.stream import ByteStream
 from ..errors import LayoutError
 
-__all__ = ["Files", "Folder", "open_file"]
+__all__ = ["Files", "Folder", "open_file", "unreadable"]
+
+NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 
 class Files(Protocol):
@@ -38,8 +40,14 @@ class Folder:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._root = Path(os.path.realpath(path))
-        if not self._root.is_dir():
+        try:
+            self._root = Path(os.path.realpath(path))
+            is_folder = stat.S_ISDIR(os.stat(self._root).st_mode)
+        except NOT_THERE:  # also where the path begins, when that has been removed
+            is_folder = False
+        except OSError as error:
+            raise unreadable(path, "it", error) from None
+        if not is_folder:
             raise LayoutError(path, "there is no such folder", missing=True)
 
     def size(self, name: str) -> int | None:
@@ -99,6 +107,12 @@ def open_file(path: str, folder: int | None = None) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def unreadable(path: str, what: str, error: OSError) -> LayoutError:
+    """What to raise for ``what``, which the system does not let us read."""
+    denied = isinstance(error, PermissionError)
+    return LayoutError(path, f"{what} cannot be read ({error.strerror})", denied=denied)
 
 
 class _Whole:

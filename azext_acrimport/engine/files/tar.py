@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from ..content.stream import ByteStream
 from ..errors import LayoutError
-from .folder import open_file
+from .folder import open_file, unreadable
 from .gzipped import GzipFile, Reading
 from .headers import members
 
@@ -45,7 +45,7 @@ class TarArchive:
         except FileNotFoundError:
             raise LayoutError(path, "there is no such file", missing=True) from None
         except OSError as error:
-            raise LayoutError(path, f"it cannot be read ({error.strerror})") from None
+            raise unreadable(path, "it", error) from None
         try:
             self._gzip = self._unzipped()
             self._members = dict(self._scanned())
