@@ -76,6 +76,7 @@ def _certificates(host: str, side: Origin) -> tuple[list[Path], tuple[str, str] 
 
 
 def _places() -> list[Path]:
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    own = [config / "containers" / "certs.d", Path.home() / ".docker" / "certs.d"]
+    home = Path(os.path.expanduser("~"))  # as az: pathlib raises for a user who has none
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    own = [config / "containers" / "certs.d", home / ".docker" / "certs.d"]
     return [*own, Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d")]

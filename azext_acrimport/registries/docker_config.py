@@ -56,7 +56,7 @@ def config_files() -> list[Path]:
         return [Path(os.environ["REGISTRY_AUTH_FILE"])]
     if os.environ.get("DOCKER_CONFIG"):
         return [path for path in [Path(os.environ["DOCKER_CONFIG"]) / "config.json"] if os.path.isfile(path)]
-    home = Path.home()
+    home = Path(os.path.expanduser("~"))  # as az: pathlib raises for a user who has none
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     places = [home / ".docker" / "config.json", config / "containers" / "auth.json"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from azext_acrimport.engine import CredentialError
-from azext_acrimport.registries import docker_config
+from azext_acrimport.registries import connections, docker_config
 
 AUTH = base64.b64encode(b"bob:pass:word").decode()
 
@@ -23,7 +23,8 @@ def home(tmp_path, monkeypatch):
     """An empty home, without anything in the environment."""
     for name in ("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
     return tmp_path
 
 
@@ -205,3 +206,22 @@ def test_place_that_cannot_be_looked_into_is_not_there(home, configured, monkeyp
     assert facts() == ("bob", "pass:word", "")
     monkeypatch.setenv("DOCKER_CONFIG", str(home / ("long" * 2000)))
     assert facts() is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="users have numbers on POSIX")
+def test_nobody_without_a_home(home, monkeypatch):
+    """A container may run with any user's number; credentials that the environment names count there, too."""
+    import pwd
+
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.chdir(home)
+    assert docker_config.config_files() == []
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home))
+    (home / "containers").mkdir()
+    (home / "containers" / "auth.json").write_text(json.dumps({"auths": {"ghcr.io": {"auth": AUTH}}}))
+    assert facts() == ("bob", "pass:word", "")
+    assert connections._certificates("ghcr.io", "source") == ([], None)
