@@ -21,7 +21,12 @@ from .signals import interruptible
 def to_azclierror(error: EngineError, *, many: bool = False, moved: bool = False) -> azclierror.AzCLIError:
     """The az exception for it: message with the stable code, and recommendation, as ``advice_for`` has them."""
     kind, message, recommendation = advice_for(error, many=many, moved=moved)
-    return kind(f"{message} [{error.code}]", recommendation=recommendation)
+    return kind(f"{message} [{error.code}]", recommendation=_for_people(recommendation))
+
+
+def _for_people(recommendation: str) -> str | None:
+    """Where standard error is closed az would print it to standard output, behind the result."""
+    return recommendation if sys.stderr else None
 
 
 def to_json(error: EngineError, *, many: bool = False, moved: bool = False) -> dict[str, str | None]:
@@ -61,7 +66,7 @@ def exit_for_usage(message: str, recommendation: str) -> NoReturn:
     """End as az's own parser does when the command line is wrong: exit code 2."""
     # what was typed may be no text at all
     message = "\n".join(map(engine.foreign_text, message.split("\n")))
-    error = azclierror.InvalidArgumentValueError(message, recommendation=recommendation)
+    error = azclierror.InvalidArgumentValueError(message, recommendation=_for_people(recommendation))
     error.print_error()
     error.send_telemetry()
     sys.exit(2)

@@ -56,6 +56,7 @@ class ProgressView:
         self.title = self.name = title
         self._only_errors = bool(cli_ctx.only_show_errors)
         self._silent = self._only_errors or cli_ctx.config.getboolean("core", "disable_progress_bar", fallback=False)
+        self._silent = self._silent or around.stream is None  # as a daemon is started: there is nobody to tell
         self._in_pipeline = pipeline.in_pipeline(around.environ)
         self._lock = threading.RLock()
         self._progress: Progress | None = None

@@ -14,6 +14,7 @@ import pytest
 
 from tests.sandbox import images
 from tests.support.az import program
+from tests.support.rights import run_line
 from tests.support.terminal import Terminal
 
 MCR = "mcr.microsoft.com"
@@ -61,3 +62,33 @@ def test_pipeline_hears_of_an_error(az):
     assert result.code == 3
     issue = f"##vso[task.logissue type=error;]{MCR}/no/such:1 (source) does not exist."
     assert [line for line in result.stderr.splitlines() if line.startswith(issue)] and "ERROR:" not in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX closes it")
+@pytest.mark.parametrize(
+    ("command", "code", "status"),
+    [
+        ("import", 0, "copied"),
+        ("import-batch", 0, "copied"),
+        ("import --dry-run", 0, "planned"),
+        ("import --platform linux/s390x", 1, "failed"),
+        ("import-batch --platform linux/s390x", 1, "failed"),
+    ],
+)
+def test_closed_standard_error(sandbox, az, command, code, status):
+    """``2>&-``, as daemons and some schedulers start programs: the result and the exit code say all that there is."""
+    name = f"screen/closed-{'-'.join(command.split()).replace('/', '-')}"
+    images.image(name).push(sandbox.content(MCR), name, "1")
+    line = f"exec {program()} acr {command} -n myregistry --source {MCR}/{name}:1 2>&-"
+    result = run_line(az, ["sh", "-c", line], az.environment)
+    assert result.code == code, result
+    assert [item["status"] for item in result.json.get("items", [result.json])] == [status]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX closes it")
+def test_wrong_usage_with_closed_standard_error(az):
+    """It has no result."""
+    result = run_line(
+        az, ["sh", "-c", f"exec {program()} acr import -n myregistry --source nginx 2>&-"], az.environment
+    )
+    assert (result.code, result.stdout) == (2, "")
