@@ -92,6 +92,20 @@ def test_layout_in_a_folder_that_is_shut(az, tmp_path):
     assert "cannot be read (Permission denied). [source-layout]\nHave it made readable" in result.stderr
 
 
+@without_rights
+@pytest.mark.parametrize(
+    ("closed", "named"), [(".", "oci-layout"), ("blobs", "blobs/sha256/"), ("index.json", "index.json")]
+)
+def test_layout_that_is_shut_is_not_called_incomplete(az, tmp_path, closed, named):
+    """All of it is there."""
+    folder = write_folder(tmp_path / "layout", layout_files((IMAGE, "one")))
+    with shut(folder / closed):
+        result = as_user(az, "acr", "import", "-n", "myregistry", "--source", "oci:layout", "-t", "app:1")
+    assert result.code == 1
+    assert f"layout (source): {named}" in result.stderr
+    assert "cannot be read (Permission denied). [source-layout]\nHave it made readable" in result.stderr
+
+
 def test_layout_with_a_name_that_is_too_long(az):
     """As one that a script has put together wrongly."""
     result = az("acr", "import", "-n", "myregistry", "--source", f"oci:{'x' * 5000}", "-t", "app:1")

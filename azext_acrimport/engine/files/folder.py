@@ -26,7 +26,7 @@ class Files(Protocol):
         """Where it is, for people."""
 
     def size(self, name: str) -> int | None:
-        """Bytes; None when there is no such file."""
+        """Bytes; None when there is no such file. Raises LayoutError where that is not to be seen."""
 
     def open(self, name: str) -> ByteStream:
         """The file from its start. Raises LayoutError."""
@@ -54,6 +54,8 @@ class Folder:
         """As ``Files.size``."""
         try:
             status = os.stat(self._root / self._inside(name))
+        except PermissionError as error:
+            raise unreadable(self.path, name, error) from None
         except OSError:
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
@@ -63,6 +65,8 @@ class Folder:
         inside = self._inside(name)
         try:
             return _Whole(self._opened(inside.parts), self.path)
+        except PermissionError as error:
+            raise unreadable(self.path, name, error) from None
         except OSError as error:
             raise LayoutError(self.path, f"{name} is not there, or is no file to be read ({error.strerror})") from None
 
