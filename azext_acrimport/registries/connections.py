@@ -21,7 +21,7 @@ from ..engine import CredentialError, Origin, TransportOptions
 def options_for(cli_ctx: Any, host: str, side: Origin, *, plain_http: bool = False) -> Iterator[TransportOptions]:
     """For one registry, while it is needed. ``plain_http``: a batch file allows it.
 
-    Raises CredentialError for a client certificate without its key.
+    Raises CredentialError for a client certificate without its key, and for what cannot be read.
     """
     from azure.cli.core.util import get_az_user_agent
 
@@ -49,8 +49,7 @@ def _one_file(paths: list[Path], host: str, side: Origin) -> Iterator[str | None
         try:
             bundle.write_bytes(b"\n".join(path.read_bytes() for path in paths))
         except OSError as error:
-            said = f"{error.filename} cannot be read ({error.strerror})."
-            raise CredentialError(said, origin=side, subject=host) from None
+            raise _unreadable(error, host, side) from None
         yield str(bundle)
 
 
@@ -66,13 +65,30 @@ def _certificates(host: str, side: Origin) -> tuple[list[Path], tuple[str, str] 
         if not os.path.isdir(folder):  # nor is one that may not be looked into
             continue
         authorities = sorted(folder.glob("*.crt"))
+        for authority in authorities:
+            _check_readable(authority, host, side)
         for certificate in sorted(folder.glob("*.cert")):
+            _check_readable(certificate, host, side)
             key = certificate.with_suffix(".key")
-            if not os.path.isfile(key):
+            if not os.path.lexists(key):
                 raise CredentialError(f"{certificate} has no key beside it ({key.name}).", origin=side, subject=host)
+            _check_readable(key, host, side)
             return authorities, (str(certificate), str(key))
         return authorities, None
     return [], None
+
+
+def _check_readable(path: Path, host: str, side: Origin) -> None:
+    """At once: what OpenSSL says of it later names no file, and is taken for a network that fails."""
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise _unreadable(error, host, side) from None
+
+
+def _unreadable(error: OSError, host: str, side: Origin) -> CredentialError:
+    return CredentialError(f"{error.filename} cannot be read ({error.strerror}).", origin=side, subject=host)
 
 
 def _places() -> list[Path]:

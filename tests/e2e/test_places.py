@@ -16,6 +16,7 @@ from tests.sandbox.storage import Storage
 from tests.sandbox.world import OWNER, TENANT, AzureRegistry
 from tests.support.az import Az
 from tests.support.content import tag_digest, tree
+from tests.support.rights import as_user, shut, without_rights
 
 TARGET = "myregistry.azurecr.io"
 
@@ -123,6 +124,32 @@ def test_private_authority_and_client_certificate(sandbox, az, private, tmp_path
     result = az(*words)
     assert result.code == 0, result.stderr
     assert tree(sandbox.content(TARGET), "private-place", "1") == tree(content, "team/app", "1")
+
+
+@without_rights
+@pytest.mark.parametrize("closed", ["ca.crt", "client.cert", "client.key"])
+def test_certificate_that_cannot_be_read_is_named_at_once(sandbox, az, tmp_path, closed):
+    """Nobody is asked, and no network is blamed."""
+    folder = tmp_path / ".docker" / "certs.d" / "mcr.microsoft.com"
+    folder.mkdir(parents=True)
+    for name in ("ca.crt", "client.cert", "client.key"):
+        (folder / name).write_text("x")
+    words = (
+        "acr",
+        "import",
+        "-n",
+        "myregistry",
+        "--source",
+        "mcr.microsoft.com/hello-world:latest",
+        "-t",
+        "shut-cert:1",
+    )
+    mark = sandbox.log.mark()
+    with shut(folder / closed):
+        result = as_user(az, *words)
+    assert (result.code, result.json["error"]["code"]) == (1, "source-credential")
+    assert f"{folder / closed} cannot be read (Permission denied)" in result.stderr
+    assert not sandbox.log.find(since=mark, host="mcr.microsoft.com")
 
 
 def test_verification_can_be_switched_off_as_for_az(sandbox, az, tmp_path):
