@@ -185,7 +185,8 @@ def _validate_source(cli_ctx: Any, namespace: Any) -> None:
             registry = most_likely_host(cli_ctx, registry) or "registry.invalid"
         Reference.parse(f"{registry}/{image}")
     except InvalidReference as error:
-        raise ValueError(error.message, _how_to_write(text)) from None
+        redacted = error.text.startswith("REDACTED@")
+        raise ValueError(error.message, _how_to_write(error.text if redacted else text)) from None
     namespace.source_image = SourceImage(image, typed=text)
 
 
@@ -194,6 +195,11 @@ def _how_to_write(source: str) -> str:
     from .registries.typed import NAME
 
     first, slash, rest = source.partition("/")
+    if first.startswith("REDACTED@"):
+        return (
+            f"Write --source {source.partition('@')[2]}, and beside it --username NAME --password @FILE with the "
+            f"password in FILE, or set {USERNAME_VARIABLE} and {PASSWORD_VARIABLE}."
+        )
     if source.startswith((".", "/", "~")) or FILE.search(source) or os.path.exists(source):
         return (
             f"For files of this machine write docker-archive:{source} (docker save), oci-archive:{source} or oci:DIR."

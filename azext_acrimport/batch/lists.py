@@ -26,7 +26,7 @@ def read_list(text: str, name: str, *, within: bool = False) -> WantedFile:
                 wanted = Wanted.of_file(words[0], where, within=within)
                 found.wanted.append(with_target(wanted, words[1]) if words[1:] else wanted)
         except InvalidReference as error:
-            mistakes.append(f"{where}: {shown(words[0])}: {error.reason}")
+            mistakes.append(f"{where}: {shown(error.text)}: {error.reason}")
         except ValueError as error:
             mistakes.append(f"{where}: {error}")
     if not found.wanted and not mistakes:

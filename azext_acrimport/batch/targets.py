@@ -78,7 +78,7 @@ def parse_target(text: str, wanted: Wanted) -> tuple[str, str | None]:
     try:
         repository, tag, digest = parse_repository_tag(text)
     except InvalidReference as error:
-        raise ValueError(f"the target {shown(text)}: {error.reason}") from None
+        raise ValueError(f"the target {shown(error.text)}: {error.reason}") from None
     if digest:
         raise ValueError(f"the target {shown(text)}: a target has a tag, never a digest")
     if not wanted.repository:

@@ -34,8 +34,10 @@ def registry_of(text: str, option: str) -> str:
     plain = text.lower().removeprefix("https://").rstrip("/")
     found = plain if NAME.fullmatch(plain) else plain_host(plain)
     if not found:
+        _, at, host = text.rpartition("@")
+        said = f"REDACTED@{host}" if at else text  # a user name and a password, as URLs have them
         raise ValueError(
-            f"{option}: '{text}' is not a registry.",
+            f"{option}: '{said}' is not a registry.",
             "Give the name of an Azure container registry (5 to 50 letters and digits), its login server such as "
             "myregistry.azurecr.io, its resource ID, or host and port of another registry.",
         )

@@ -88,6 +88,42 @@ def test_password_need_not_be_on_the_command_line(sandbox, az, tmp_path, how):
     assert result.code == 0, result.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "import --source robot:canary@registry.contoso.com/team/app:1.0",
+        "import --source robot:canary@registry.contoso.com",
+        "import --source robot:canary@registry.contoso.com/team/app:1.0 -r mysourceregistry",
+        "import --source team/app:1.0 -r robot:canary@registry.contoso.com",
+        "import --source docker.io/library/alpine -t robot:canary@registry.contoso.com/team/app",
+        "import-batch --source robot:canary@registry.contoso.com/team/app",
+        "import-batch --source robot:canary@registry.contoso.com",
+        "import-batch --file list.txt",
+        "import-batch --file batch.yaml",
+    ],
+)
+def test_password_in_a_source_is_not_repeated(az, tmp_path, words):
+    """As it stands in a URL: it is wrong usage, which goes to stderr and to the log that az keeps of commands."""
+    (tmp_path / "list.txt").write_text(
+        "robot:canary@registry.contoso.com/team/app\ndocker.io/a/b:1 robot:canary@c.io/d\n"
+    )
+    (tmp_path / "batch.yaml").write_text(
+        "version: 1\nimports:\n  - source: robot:canary@registry.contoso.com/team/app\n"
+        "  - {source: docker.io/a/b, target: 'robot:canary@registry.contoso.com/a'}\n"
+    )
+    result = az("acr", *words.split(), "-n", "myregistry")
+    assert result.code == 2, result.stderr
+    assert "REDACTED@" in result.stderr
+    logs = [path.read_text() for path in (az.config / "commands").glob("*.log")]
+    assert "canary" not in result.stderr + "".join(logs)
+
+
+def test_next_step_for_a_password_in_a_source(az):
+    """It can be typed."""
+    result = az("acr", "import", "-n", "myregistry", "--source", "robot:canary@registry.contoso.com/team/app:1.0")
+    assert "Write --source registry.contoso.com/team/app:1.0, and beside it --username NAME" in result.stderr
+
+
 def test_authorization_never_follows_a_redirect(sandbox, az):
     """The storage hosts refuse any Authorization, so a success alone proves it; the log says it as well."""
     mark = sandbox.log.mark()

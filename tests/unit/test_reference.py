@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from azext_acrimport.engine import InvalidReference, Reference, is_registry_host, parse_repository_tag
@@ -71,6 +73,37 @@ def test_reference_is_refused_with_the_reason(text, reason):
         Reference.parse(text)
     assert reason in caught.value.message
     assert caught.value.code == "invalid-reference"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("robot:canary@registry.io/team/app:1", "REDACTED@registry.io/team/app:1"),
+        ("robot:canary@registry.io", "REDACTED@registry.io"),
+        ("robot:canary@localhost:5000/app", "REDACTED@localhost:5000/app"),
+        ("robot:can/ary@registry.io/app", "REDACTED@registry.io/app"),
+        ("robot:can@ary@registry.io/app", "REDACTED@registry.io/app"),
+        ("canary@registry.io/app", "REDACTED@registry.io/app"),
+        ("https://robot:canary@registry.io/app", "REDACTED@registry.io/app"),
+        (f"robot:canary@registry.io/app@{DIGEST}", f"REDACTED@registry.io/app@{DIGEST}"),
+        ("registry.io/robot:canary@other.io/app", "REDACTED@other.io/app"),
+    ],
+)
+def test_password_in_a_reference_is_not_repeated(text, shown):
+    """It goes to terminals and logs."""
+    for read in (Reference.parse, parse_repository_tag):
+        with pytest.raises(InvalidReference, match=re.escape(f"'{shown}' is not an image reference")) as caught:
+            read(text)
+        assert caught.value.text == caught.value.subject == shown
+        assert "canary" not in f"{caught.value!r} {vars(caught.value)}"
+        assert "ary" not in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["registry.io:5000/app@1.0", "registry.io/app:1@sha25:12", "registry.io/@team/app:1"])
+def test_mistake_after_an_at_sign_is_shown(text):
+    """It is no secret, and whoever made it wants to see it."""
+    with pytest.raises(InvalidReference, match=re.escape(f"'{text}' is not")):
+        Reference.parse(text)
 
 
 def test_docker_hub_is_served_by_another_host():

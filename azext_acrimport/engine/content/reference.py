@@ -19,6 +19,8 @@ TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::([0-9]{{1,5}}))?")
 
+DIGESTS = re.compile(r"(?:@sha[0-9]+:[^@/]*)*$")
+
 # "Many clients impose a limit of 255 characters on the length of the concatenation of the registry hostname, / and
 # the name value": the specification's own words for why longer names are not portable.
 MAX_NAME = 255
@@ -43,6 +45,7 @@ class Reference:
 
         The host must be written: a bare ``nginx`` is refused, not taken for Docker Hub's.
         """
+        _refuse_credentials(text)
         if "://" in text:
             raise InvalidReference(text, "it starts with a scheme; leave out everything up to ://")
         host, slash, rest = text.partition("/")
@@ -107,10 +110,25 @@ def fallback_tag(subject: Digest) -> str:
 
 def parse_repository_tag(text: str) -> tuple[str, str | None, Digest | None]:
     """Read ``repository[:tag][@digest]``, without a registry. Raises InvalidReference."""
+    _refuse_credentials(text)
     try:
         return _split(text)
     except ValueError as error:
         raise InvalidReference(text, str(error)) from None
+
+
+def _refuse_credentials(text: str) -> None:
+    """Raises InvalidReference for ``user:password@host/...``, as URLs have it, and does not repeat what is secret.
+
+    What is only a mistake after ``repository:tag@`` is said as it was written.
+    """
+    head, at, tail = DIGESTS.sub("", text).rpartition("@")
+    host, slash, rest = head.partition("/")
+    before = rest if slash and is_registry_host(host.lower()) else head
+    begins_a_name = "/" in tail or (":" in before and is_registry_host(tail.lower()))
+    if at and begins_a_name and (":" in before or "/" not in head):
+        reason = "what stands before the @ is not a registry host; user name and password are given apart"
+        raise InvalidReference(f"REDACTED@{text[len(head) + 1 :]}", reason)
 
 
 def _normal_host(host: str) -> str:
