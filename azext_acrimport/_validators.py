@@ -24,6 +24,8 @@ FILE = re.compile(r"\.(tar|tgz|tar\.\w+)$", re.IGNORECASE)
 
 # More connections than this help nobody and are an attack to some registries.
 MAX_JOBS = 64
+# Of a number that is configured; thousands of them int() refuses to read.
+MAX_DIGITS = 20
 MAX_TIMEOUT = 7 * 86_400
 
 
@@ -160,7 +162,7 @@ def validate_jobs(cmd: Any, namespace: Any) -> None:
         if not configured:
             return  # the engine chooses
         said, example = f"acrimport.jobs is configured as '{configured}', but", "az config set acrimport.jobs=8"
-        namespace.jobs = int(configured) if configured.isdigit() else 0
+        namespace.jobs = int(configured) if configured.isdecimal() and len(configured) < MAX_DIGITS else 0
     if not 1 <= namespace.jobs <= MAX_JOBS:
         raise ValueError(f"{said} takes a number from 1 to {MAX_JOBS}.", f"For example: {example}")
 

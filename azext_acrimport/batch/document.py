@@ -139,6 +139,9 @@ class _Batch:
             self._say(Marked(None, part.key_line), key, "expected a registry's host, such as registry:5000")
             return
         texts = {name: _string(members.get(name)) for name in ("username", "passwordEnv", "passwordFile")}
+        for name, text in texts.items():
+            if name != "username" and "\0" in (text or ""):  # YAML can write it
+                self._say(members[name], f"{key}.{name}", "a NUL character is in no name of a variable or a file")
         password = texts["passwordEnv"] or texts["passwordFile"]
         if texts["passwordEnv"] and texts["passwordFile"]:
             self._say(members["passwordFile"], f"{key}.passwordFile", "passwordEnv names the password already")

@@ -251,5 +251,5 @@ def says_less(error: EngineError | None, refusal: EngineError) -> bool:
 def patience(job: Job) -> float:
     """For an engine that is not the only one: half of the time is the other one's. Seconds."""
     configured = job.cli_ctx.config.get("acrimport", "service_patience", fallback="")
-    seconds = float(configured) if configured.replace(".", "", 1).isdigit() else PATIENCE
+    seconds = float(configured) if configured.replace(".", "", 1).isdecimal() else PATIENCE
     return seconds if job.deadline.left is None else min(job.deadline.left / 2, seconds)

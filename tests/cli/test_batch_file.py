@@ -103,6 +103,10 @@ ENTRY = "version: 1\nimports:\n  - source: docker.io/library/a:1\n"
          "a text"]),
         (ENTRY + "registries:\n  ghcr.io: {username: bot}\n", ["5: registries.ghcr.io.username: a user name needs "
          "passwordEnv or passwordFile"]),
+        (ENTRY + 'registries:\n  ghcr.io: {username: a, passwordFile: "a\\0b"}\n', [
+            "5: registries.ghcr.io.passwordFile: a NUL character is in no name of a variable or a file"]),
+        (ENTRY + 'registries:\n  ghcr.io: {username: a, passwordEnv: "a\\0b"}\n', [
+            "5: registries.ghcr.io.passwordEnv: a NUL character is in no name of a variable or a file"]),
         (ENTRY + "registries:\n  ghcr.io/a: {}\n  contoso: {}\n", [f"{line}: registries.{key}: expected a registry's "
          "host, such as registry:5000" for line, key in ((5, "ghcr.io/a"), (6, "contoso"))]),
         (ENTRY + "    target: x:1\n  - source: docker.io/library/b:1\n    target: x:1\n", ["5: the target x:1 is that "

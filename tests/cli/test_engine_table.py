@@ -225,3 +225,14 @@ def test_no_other_engine_when_time_is_over(monkeypatch):
     job.deadline = Deadline(0.0)
     choice.run(job, None)
     assert begun == ["embedded", "service"]
+
+
+@pytest.mark.parametrize(
+    ("configured", "seconds"),
+    [("", choice.PATIENCE), ("600", 600.0), ("1.5", 1.5), ("²", choice.PATIENCE), ("long", choice.PATIENCE)],
+)
+def test_patience_is_configured_as_a_number(configured, seconds):
+    """Whatever else stands there is none; superscripts are digits, and no numbers."""
+    config = SimpleNamespace(get=lambda section, name, fallback: configured)
+    job = SimpleNamespace(cli_ctx=SimpleNamespace(config=config), deadline=SimpleNamespace(left=None))
+    assert choice.patience(job) == seconds

@@ -194,6 +194,9 @@ def test_configured_engine_gives_way(validated, words, engine):
     [
         ("engine", "fast", "acrimport.engine is configured as 'fast'"),
         ("jobs", "many", "acrimport.jobs is configured as 'many'"),
+        ("jobs", "²", "acrimport.jobs is configured as '²'"),
+        ("jobs", "①", "az config set acrimport.jobs=8"),
+        ("jobs", "9" * 5000, "az config set acrimport.jobs=8"),
         ("jobs", "0", "az config set acrimport.jobs=8"),
     ],
 )
