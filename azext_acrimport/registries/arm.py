@@ -52,11 +52,12 @@ class Arm:
         return str(self._cli_ctx.cloud.endpoints.resource_manager)
 
     def get(self, url: str) -> tuple[int, Any, str]:
-        """Status, headers and body. Raises AzureError when there is no answer."""
+        """Status, headers and body. Raises AzureError when there is no answer, and EngineError without a token."""
         from azure.core.rest import HttpRequest
 
-        self._client = self._client or self._made()
-        answer = self._client.send_request(HttpRequest("GET", url))
+        with problem.asked_of_azure():
+            self._client = self._client or self._made()
+            answer = self._client.send_request(HttpRequest("GET", url))
         return answer.status_code, answer.headers, answer.text()
 
     def _made(self) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from knack.log import get_logger
 
 from ..engine import ANONYMOUS, Credential, CredentialError, CredentialProvider, Origin
-from ..output.problem import SignedOut, az_errors
+from ..output.problem import SignedOut, asked_of_azure
 from .deadline import Deadline
 from .directory import Registry
 from .docker_config import find_credential
@@ -56,7 +56,7 @@ class Identity:
         with self._lock:
             credential, expires = self._tokens.get(key, (None, 0.0))
             if credential is None or expires - time.time() < MARGIN:
-                with az_errors():
+                with asked_of_azure():
                     credential, expires = self._deadline.wait_for(partial(self._fetched, *key))
                 self._tokens[key] = (credential, expires)
         return replace(credential, exchange=registry.home, by_repository=registry.by_repository)

@@ -14,7 +14,7 @@ from knack.log import get_logger
 
 from ..engine import Ahead, EngineError, is_registry_host
 from ..output import problem
-from ..output.problem import ArmDenied, RegistryNotFound, az_errors
+from ..output.problem import ArmDenied, RegistryNotFound, asked_of_azure
 from ..progress.amounts import counted
 from .arm import asking, management_client
 from .hosts import home_of, is_acr_host, suffix_of
@@ -175,7 +175,7 @@ class Directory:
     def _list(self, resource_group: str | None, side: str) -> list[Registry]:
         """Of the active subscription. Raises what keeps ARM from telling."""
         if resource_group:
-            with az_errors(), asking(f"the registries of resource group '{resource_group}'", side):
+            with asked_of_azure(), asking(f"the registries of resource group '{resource_group}'", side):
                 listed = self._client(None).registries.list_by_resource_group(resource_group)
                 return [_from_arm(found) for found in listed]
         with self._listing:
@@ -195,7 +195,7 @@ class Directory:
             yield from self._list(None, "source")
         except EngineError as error:
             failure = error
-        with az_errors():
+        with asked_of_azure():
             others = self._other_subscriptions()
         for start in range(0, len(others), AT_ONCE):
             some = [Ahead(partial(self._list_quietly, other)) for other in others[start : start + AT_ONCE]]
@@ -212,11 +212,11 @@ class Directory:
             return []
 
     def _list_subscription(self, subscription: str | None, side: str) -> list[Registry]:
-        with az_errors(), asking("the registries of the subscription", side):
+        with asked_of_azure(), asking("the registries of the subscription", side):
             return [_from_arm(found) for found in self._client(subscription).registries.list()]
 
     def _get(self, resource_group: str, name: str, subscription: str | None, side: str) -> Registry:
-        with az_errors(), asking(f"the {side} registry '{name}'", side):
+        with asked_of_azure(), asking(f"the {side} registry '{name}'", side):
             return _from_arm(self._client(subscription).registries.get(resource_group, name))
 
     def _client(self, subscription: str | None) -> Any:

@@ -61,20 +61,22 @@ def begun(job: Job, image: str, targets: Sequence[Target], *, force: bool, deadl
         "mode": "Force" if force else "NoForce",
     }
     _, _, subscription, _, group, *_, name = target.resource_id.split("/")
-    client = management_client(job.cli_ctx, subscription)
+    with problem.asked_of_azure():
+        client = management_client(job.cli_ctx, subscription)
 
     def ask() -> Any:
         # the SDK would wait by itself as long as it is asked to, whatever our caller's patience; as bytes, since models
         # and their places differ from version to version; unlogged, since there may be a password in it
-        return client.registries.begin_import_image(
-            group.lower(),
-            name,
-            json.dumps(parameters).encode(),
-            polling=False,
-            cls=lambda response, *_: response.http_response,
-            retry_total=0,
-            logging_enable=False,
-        ).result()
+        with problem.asked_of_azure():
+            return client.registries.begin_import_image(
+                group.lower(),
+                name,
+                json.dumps(parameters).encode(),
+                polling=False,
+                cls=lambda response, *_: response.http_response,
+                retry_total=0,
+                logging_enable=False,
+            ).result()
 
     try:
         return begin(ask, Arm(job.cli_ctx, subscription), deadline, job.quiet, **_names(job))

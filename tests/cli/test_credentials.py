@@ -9,7 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 from azure.cli.core import _profile, azclierror
+from msal.exceptions import MsalServiceError
 from requests.exceptions import ConnectionError as NoConnection
+from urllib3.exceptions import LocationParseError
 
 from azext_acrimport._options import SignIn
 from azext_acrimport.engine import Credential, CredentialError, EngineError, TimedOut
@@ -131,10 +133,15 @@ def test_who_is_not_signed_in_may_be_somebody_else(asked, monkeypatch, docker, m
     [
         (azclierror.AuthenticationError("Please run 'az login'."), "arm-sign-in"),
         (NoConnection("('Connection aborted.', 1)"), "arm-unreachable"),
+        (ValueError("an aborted page"), "arm-unreachable"),
+        (MsalServiceError(error="aborted", error_description="aborted"), "arm-unreachable"),
+        (LocationParseError("http://me:aborted@proxy:99999"), "arm-unreachable"),
+        (OSError("aborted"), "arm-unreachable"),
+        (PermissionError(13, "Permission denied", "msal_token_cache.json"), "arm-sign-in"),
     ],
 )
 def test_target_without_a_token(asked, failure, code):
-    """az's own errors, and those of its libraries, have our codes."""
+    """az's own errors, and those of its libraries, have our codes; theirs may hold a secret, so they are not quoted."""
     with pytest.raises(EngineError) as caught:
         provider(asked(failure), ACR, "app", "target")()
     assert caught.value.code == code

@@ -203,6 +203,56 @@ def test_arm_that_does_not_tell(sandbox, az, answer, code, said):
     assert az("acr", "import", "-n", TARGET, *words).code == 0
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("login.microsoftonline.com", 503),
+        ("login.microsoftonline.com", 403),
+        ("login.microsoftonline.com", 200),
+        ("management.azure.com", 200),
+    ],
+)
+def test_page_in_the_place_of_azure(sandbox, az, host, status):
+    """Of a proxy, of a portal, of an outage."""
+    page = Response(status, {"Content-Type": "text/html"}, b"<html>")
+    sandbox.faults.add(host=host, times=99, answer=page)
+    result = az("acr", "import", "-n", "myregistry", "--source", "mcr.microsoft.com/hello-world", "-t", "page:1")
+    assert (result.code, result.json["error"]["code"]) == (1, "arm-unreachable")
+    assert "HTTPS_PROXY" in result.stderr and "Traceback" not in result.stderr
+
+
+OPERATION = (
+    "https://management.azure.com/subscriptions/22222222-2222-2222-2222-222222222222/providers"
+    "/Microsoft.ContainerRegistry/locations/eastus/operationResults/registries-1?api-version=2019-05-01"
+)
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"HTTPS_PROXY": "http://user:canary@127.0.0.1:99999"}, "HTTPS_PROXY is not the address of a proxy"),
+        ({"REQUESTS_CA_BUNDLE": os.path.abspath("nowhere")}, "REQUESTS_CA_BUNDLE"),
+    ],
+    ids=["proxy", "authorities"],
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("import", "-n", "myregistry", "--source", "mcr.microsoft.com/hello-world"),
+        ("import-batch", "-n", "myregistry", "--source", "mcr.microsoft.com/hello-world"),
+        ("import-wait", "--operation", OPERATION),
+    ],
+    ids=["import", "import-batch", "import-wait"],
+)
+def test_environment_in_which_azure_cannot_be_asked(az, words, environment, said):
+    """Each command says what is wrong, with its result, and without the proxy's password."""
+    result = az("acr", *words, **environment)
+    assert result.code == 1 and said in result.stderr
+    assert "Traceback" not in result.stderr and "canary" not in result.stderr + result.stdout
+    item = result.json["items"][0] if "items" in result.json else result.json
+    assert item["error"]["code"] in ("arm-unreachable", "local-batch-stopped")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("host", ["management.azure.com", "login.microsoftonline.com"])
