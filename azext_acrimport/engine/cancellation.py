@@ -145,7 +145,8 @@ class Cancellation:
         self._deadline = self.now() + seconds
         timer = threading.Timer(seconds, self._expire)
         timer.daemon = True
-        timer.start()
+        with contextlib.suppress(RuntimeError):  # no more threads are allowed: ``check`` looks at the clock, too
+            timer.start()
         try:
             yield
         finally:

@@ -33,13 +33,22 @@ LAST = 0.2
 
 
 class Ahead(Generic[T]):
-    """Work that begins before anybody waits for it, in a thread of its own; a daemon: who must end is not held up."""
+    """Work that begins before anybody waits for it, in a thread of its own; a daemon: who must end is not held up.
+
+    Where no more threads are allowed (``ulimit -u``, containers) it is done at once, by whoever begins it.
+    """
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
         self._error: BaseException | None = None
         self._thread = _AheadThread(target=self._run, name="acrimport-ahead", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            with Attempts.staying():
+                self._run()
+            if isinstance(self._error, KeyboardInterrupt):  # which was meant for all that this thread does
+                raise self._error from None
 
     @property
     def ended(self) -> bool:
@@ -112,11 +121,11 @@ class Attempts:
     def postponing(self, work: Callable[[], T]) -> T:
         """Do it in this thread; whatever must wait in there raises Postponed."""
         self._postpones = True
-        self._here.attempts = self
+        before, self._here.attempts = getattr(self._here, "attempts", None), self
         try:
             return work()
         finally:
-            self._here.attempts = None
+            self._here.attempts = before
 
     @classmethod
     @contextlib.contextmanager

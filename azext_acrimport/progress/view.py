@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -84,8 +84,10 @@ class ProgressView:
             self._line(self.title)
         self.interval = DRAWING_INTERVAL if self._screen else LINE_INTERVAL
         if around.alive:
-            self._thread = threading.Thread(target=self._live, name="acrimport-progress", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._live, name="acrimport-progress", daemon=True)
+            with suppress(RuntimeError):  # no more threads are allowed: the beginning and the end are told
+                thread.start()
+                self._thread = thread
 
     def __enter__(self: View) -> View:
         return self

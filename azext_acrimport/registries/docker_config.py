@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import errno
 import json
 import os
 import re
@@ -169,8 +170,11 @@ def _asked(program: str, server: str) -> tuple[int, bytes]:
         answer.close()
 
     reader = threading.Thread(target=read, daemon=True)  # what it leaves behind may hold its output open
-    reader.start()
     try:
+        try:
+            reader.start()
+        except RuntimeError as error:
+            raise OSError(errno.EAGAIN, "no more threads are allowed") from error
         with contextlib.suppress(BrokenPipeError), process.stdin:
             process.stdin.write(server.encode())
         reader.join(HELPER_TIMEOUT)

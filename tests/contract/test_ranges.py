@@ -29,6 +29,7 @@ from tests.sandbox import images
 from tests.sandbox.registry import Registry
 from tests.sandbox.server import Handler, Listener, Request, Response
 from tests.sandbox.storage import Storage
+from tests.support import few_threads
 
 PART = 64 * 1024
 RAW = images.noise("ranges", 40 * PART + 17)
@@ -179,6 +180,16 @@ def test_nothing_to_spare(free):
     with reading(source, free) as (reader, _, _):
         assert whole(reader) == RAW
     assert source.starts == []
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_fewer_threads_are_allowed_than_helpers(monkeypatch, allowed):
+    """Those that there are help; without any it is an ordinary download."""
+    few_threads.allow(monkeypatch, allowed, "acrimport-part")
+    source = Source()
+    with reading(source, 4) as (reader, _, _):
+        assert whole(reader) == RAW
+    assert bool(source.starts) is bool(allowed)
 
 
 def test_no_more_parts_than_helpers():

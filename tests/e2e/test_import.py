@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
+import os
+import shutil
+import subprocess
 
 import pytest
 
 from tests.sandbox import images, profile
+from tests.support.az import program
 from tests.support.content import tag_digest, tree
 
 TARGET = "myregistry.azurecr.io"
@@ -255,3 +260,25 @@ def test_platforms_by_commas(sandbox, az, repository):
         )
     ]
     assert digests[0] == digests[1] is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("setpriv"), reason="root's")
+@pytest.mark.parametrize("most", [3, 10])
+def test_few_threads_are_allowed(az, repository, most):
+    """``ulimit -u``, or the limit of a container: with those that there are, or none."""
+    for folder in (az.folder, *az.folder.parents):
+        if "pytest-" in str(folder):
+            folder.chmod(0o755)
+    # nobody else is this user, so there are no other threads to be counted; the files are root's
+    limited = ["setpriv", f"--reuid={61000 + most}", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    limited += ["bash", "-c", f'ulimit -u {most}; exec "$0" "$@"', program(), "acr", "import", "-n", "myregistry"]
+    done = subprocess.run(
+        [*limited, "--source", "mcr.microsoft.com/hello-world", "-t", f"{repository}:1"],
+        env={**az.environment, "HOME": str(az.folder)},
+        cwd=az.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert json.loads(done.stdout)["status"] == "copied"

@@ -8,6 +8,10 @@ import sys
 
 import pytest
 
+from azext_acrimport.engine import Ahead, Cancellation
+from azext_acrimport.engine.waiting import Attempts, Postponed
+from tests.support import few_threads
+
 LOADING = """
 import ssl, sys, time
 from azext_acrimport.engine import waiting
@@ -43,3 +47,32 @@ def test_work_that_never_ends_holds_nobody_up():
     """As a name server that does not answer."""
     done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (7, "")
+
+
+def test_without_a_thread_it_is_done_at_once(monkeypatch):
+    """As in a thread: what it raises is for who asks, its waits are slept through, and whoever begins it goes on."""
+    few_threads.allow(monkeypatch, 0)
+    attempts, cancellation = Attempts(), Cancellation()
+
+    def ahead_in_a_worker() -> str:
+        work = Ahead(lambda: Attempts.current().wait(0.001, cancellation) or Attempts().postponing(lambda: "done"))
+        assert work.ended and Attempts.current() is attempts
+        return work.result()
+
+    assert attempts.postponing(ahead_in_a_worker) == "done"
+    failed = Ahead(lambda: 10 // 0)
+    with pytest.raises(ZeroDivisionError):
+        failed.result()
+    with pytest.raises(Postponed):
+        Ahead(lambda: Attempts().postponing(lambda: Attempts.current().wait(9, cancellation))).result()
+
+
+def test_ctrl_c_meanwhile_ends_more_than_that(monkeypatch):
+    """Nobody may ever ask what came of it."""
+    few_threads.allow(monkeypatch, 0)
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Ahead(interrupted)

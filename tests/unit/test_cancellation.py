@@ -9,6 +9,7 @@ import pytest
 
 from azext_acrimport.engine import Cancellation, Cancelled
 from azext_acrimport.engine.cancellation import FAREWELL
+from tests.support import few_threads
 
 
 class Clock(Cancellation):
@@ -86,3 +87,15 @@ def test_farewell_may_begin_after_the_end_and_has_its_own():
             cancellation.check()
             assert (cancellation.expired, cancellation.left) == (True, pytest.approx(FAREWELL))
         cancellation.check()
+
+
+def test_deadline_is_kept_without_a_thread_for_it(monkeypatch):
+    """Where no more are allowed the clock is looked at."""
+    few_threads.allow(monkeypatch, 0)
+    cancellation = Clock()
+    with cancellation.within(5.0):
+        cancellation.check()
+        cancellation.time += 6
+        with pytest.raises(Cancelled):
+            cancellation.check()
+    assert cancellation.expired

@@ -10,6 +10,7 @@ import pytest
 
 from azext_acrimport.engine import Cancellation
 from azext_acrimport.engine.copy.driver import Driver, gather
+from tests.support import few_threads
 
 
 def done(jobs: int | None, *works, cancellation: Cancellation | None = None) -> list[object]:
@@ -62,6 +63,23 @@ def test_threads_are_as_many_as_are_needed():
     most.clear()
     done(4, *[work] * 2)
     assert max(most) <= 2
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_fewer_threads_are_allowed_than_there_are_jobs(monkeypatch, allowed):
+    """Those do the work; without any the calling thread does it."""
+    few_threads.allow(monkeypatch, allowed)
+    names = set()
+
+    def work() -> int:
+        names.add(threading.current_thread().name)
+        time.sleep(0.001)
+        return 1
+
+    assert done(8, *[work] * 30) == [1] * 30
+    assert len(names) <= max(allowed, 1)
+    with pytest.raises(ZeroDivisionError):
+        done(8, work, lambda: 10 // 0, work)
 
 
 def test_without_a_number_questions_overlap_more_than_transfers():

@@ -14,6 +14,7 @@ from azext_acrimport.progress.batch import BatchView
 from azext_acrimport.progress.lastword import last_word
 from azext_acrimport.progress.speed import Speed
 from azext_acrimport.progress.view import ProgressView, Surroundings
+from tests.support import few_threads
 from tests.support.terminal import Clock, Terminal, context
 
 MB = 1_000_000
@@ -185,6 +186,16 @@ def test_silence_is_kept(settings):
     shown.view(moment(1))
     shown.view.end(DONE)
     assert shown.stream.raw == ""
+
+
+def test_without_a_thread_beginning_and_end_are_told(monkeypatch):
+    """Where no more are allowed nothing is shown in between, and nothing fails."""
+    few_threads.allow(monkeypatch, 0)
+    stream = io.StringIO()
+    with ProgressView(context(), TITLE, Surroundings(stream, {})) as view:
+        view(moment(1))
+        view.end(DONE)
+    assert stream.getvalue().splitlines() == [TITLE, LOG[-1]]
 
 
 LOG = [

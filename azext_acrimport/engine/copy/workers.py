@@ -17,7 +17,10 @@ __all__ = ["WorkLoop", "Workers"]
 
 
 class Workers:
-    """At most so many threads, started when there is work for them; daemons: a program that must end is not held up."""
+    """At most so many threads, started when there is work for them; daemons: a program that must end is not held up.
+
+    Where fewer are allowed (``ulimit -u``, containers) those do it, and where none are, whoever wants it done.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -28,8 +31,13 @@ class Workers:
         """Have it done. ``under_way``: how many pieces are, with this one; ``work`` raises nothing."""
         if len(self._threads) < min(self._most, under_way):
             thread = threading.Thread(target=self._run, name=f"acrimport-{len(self._threads)}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            try:
+                thread.start()
+                self._threads.append(thread)
+            except RuntimeError:
+                if not self._threads:
+                    work()
+                    return
         self._work.put(work)
 
     def close(self, timeout: float) -> None:

@@ -134,12 +134,14 @@ class _Parts:
         self._link = contextlib.ExitStack()
         self._link.enter_context(client.transport.cancellation.waking(self._cancel))
         self._outer = client.transport.cancellation
-        self._threads = [
-            threading.Thread(target=self._help, name=f"acrimport-part-{number}", daemon=True)
-            for number in range(helpers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        with contextlib.suppress(RuntimeError):  # no more threads are allowed
+            for number in range(helpers):
+                thread = threading.Thread(target=self._help, name=f"acrimport-part-{number}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        if not self._threads:
+            self._next = self._size  # so there are no parts, and the ordinary download goes on
 
     def read(self, size: int) -> bytes:
         """The next bytes in order; empty at the end, and when a part could not be had. Raises Cancelled."""
