@@ -24,6 +24,8 @@ logger = get_logger(__name__)
 
 # Seconds of silence that nobody wonders about.
 UNNOTICED = 5.0
+# Who reads Azure's answers, in newer versions of the SDK and in older ones.
+MODELS = ("azure.mgmt.containerregistry._utils.model_base", "azure.mgmt.containerregistry._model_base")
 
 
 class QueryFilter(logging.Filter):
@@ -36,13 +38,29 @@ class QueryFilter(logging.Filter):
         return True
 
 
+class FailsafeFilter(logging.Filter):
+    """The SDK warns, with a traceback, of an answer that it cannot read. We tell what it was; so it is for --debug."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lower the record's level; keep the record."""
+        if record.exc_info:
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        return True
+
+
 def prepare_logs() -> None:
     """Once a process, however often commands run in it."""
     if pipeline.in_pipeline(os.environ):
         pipeline.mark_issues()
-    requests = logging.getLogger("urllib3.connectionpool")
-    if not any(isinstance(present, QueryFilter) for present in requests.filters):
-        requests.addFilter(QueryFilter())
+    _filter("urllib3.connectionpool", QueryFilter)
+    for name in MODELS:
+        _filter(name, FailsafeFilter)
+
+
+def _filter(name: str, kind: type[logging.Filter]) -> None:
+    theirs = logging.getLogger(name)
+    if not any(isinstance(present, kind) for present in theirs.filters):
+        theirs.addFilter(kind())
 
 
 def _hidden(text: str) -> str:

@@ -155,8 +155,11 @@ def registry_not_found(name: str, side: str, looked_in: str, login_server: str) 
     )
 
 
-def arm_refused(what: str, side: str, *, status: int, said: str, request_id: str) -> Problem:
-    """ARM would not show ``what``, one registry or several. ``said``: its words, in which it names the subscription."""
+def arm_refused(what: str, side: str, *, status: int, said: str, request_id: str, is_page: bool = False) -> Problem:
+    """ARM would not show ``what``, one registry or several. ``said``: its words, in which it names the subscription.
+
+    ``is_page``: what came is for a browser.
+    """
     ids: dict[str, Any] = {"request_id": request_id}
     if status == 401:
         return SignedOut(f"Azure Resource Manager did not accept the sign-in: {said}", "Sign in: az login", **ids)
@@ -175,7 +178,7 @@ def arm_refused(what: str, side: str, *, status: int, said: str, request_id: str
         )
     if status >= 500:
         return unreachable("Azure Resource Manager", f"it answered {status}", request_id)
-    if status < 400:  # a proxy's page has come in its place
+    if status < 400 or status == 407 or is_page:  # a proxy's page has come in its place
         return unreachable("Azure Resource Manager", "something else answered in its place", request_id)
     return ArmDenied(
         f"Azure Resource Manager did not show {what}: {said}",

@@ -93,6 +93,7 @@ def asking(what: str, side: str) -> Iterator[None]:
             status=error.status_code or 0,
             said=str(getattr(inner, "message", None) or error.message or ""),
             request_id=_request_id(error),
+            is_page=is_page(error),
         ) from error
     except AzureError as error:
         raise problem.no_answer("Azure Resource Manager", error) from error
@@ -100,6 +101,11 @@ def asking(what: str, side: str) -> Iterator[None]:
         raise problem.arm_refused(
             what, side, status=404, said="the name of its group is no text.", request_id=""
         ) from error
+
+
+def is_page(error: Any) -> bool:
+    """Whether an answer is one for a browser, of a proxy or a portal: Azure Resource Manager speaks JSON."""
+    return "html" in str(getattr(error.response, "headers", {}).get("Content-Type", "")).lower()
 
 
 def _request_id(error: Any) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 from .._options import Target
 from ..job.job import Job
 from ..output import problem
-from ..output.catalogue import CATALOGUE, Known
+from ..output.catalogue import CATALOGUE, UNREACHABLE, Known
 from ..output.service_error import ServiceError, ServiceGoesOn, understand
 from ..progress.view import ProgressView
-from ..registries.arm import Arm, management_client
+from ..registries.arm import Arm, is_page, management_client
 from ..registries.deadline import Deadline
 from ..registries.directory import Registry
 from .operation import Operation, begin
@@ -111,6 +111,9 @@ def _holds(actions: Any) -> bool:
 def _understood(error: Any, job: Job) -> ServiceError:
     inner = getattr(error, "error", None)
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    status = error.status_code or 0
+    if 300 <= status < 400 or status == 407 or (status == 403 and is_page(error)):
+        return ServiceError(UNREACHABLE, "arm", f"Something else answered in its place, with {status}.")
     return understand(
         str(getattr(inner, "message", None) or error.message),
         arm_code=str(getattr(inner, "code", None) or error.status_code or ""),

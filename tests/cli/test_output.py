@@ -44,6 +44,20 @@ def test_signatures_are_hidden_in_other_peoples_logs():
     assert "/blob?sv=REDACTED&sig=REDACTED" in record.getMessage()
 
 
+def test_traceback_of_the_sdk_is_for_those_who_debug():
+    """It warns so of each answer that it cannot read, once however often commands run."""
+    for _ in range(2):
+        logs.prepare_logs()
+    theirs = [logging.getLogger(name) for name in logs.MODELS]
+    assert [len(one.filters) for one in theirs] == [1, 1]
+    levels = []
+    for found in (None, (ValueError, ValueError(), None)):
+        record = logging.LogRecord(theirs[0].name, logging.WARNING, "", 0, "Ran into an error", (), found)
+        assert theirs[0].filter(record)
+        levels.append(record.levelname)
+    assert levels == ["WARNING", "DEBUG"]
+
+
 def test_result_says_what_is_known_and_what_was_done():
     """Nothing is 0 that nobody has counted, and no tag has moved that was refused."""
     before = Digest.of(b"before")

@@ -19,6 +19,7 @@ from tests.support.az import Az
 
 TARGET = "myregistry.azurecr.io"
 MCR = "mcr.microsoft.com"
+HTML = {"Content-Type": "text/html"}
 
 
 @pytest.mark.parametrize(
@@ -189,8 +190,11 @@ def test_not_signed_in(sandbox, extensions, tmp_path):
         (Response(503, body=b"busy"), "arm-unreachable", "HTTPS_PROXY"),
         (Response(403, body=b'{"error":{"code":"Denied","message":"no right"}}'), "arm-denied", "login server"),
         (Response(200, body=b"<html>a proxy's own page</html>"), "arm-unreachable", "HTTPS_PROXY"),
+        (Response(403, HTML, b"<html>a proxy's own page</html>"), "arm-unreachable", "HTTPS_PROXY"),
+        (Response(407, HTML, b"<html>a proxy's own page</html>"), "arm-unreachable", "HTTPS_PROXY"),
+        (Response(502, HTML, b"<html>a proxy's own page</html>"), "arm-unreachable", "HTTPS_PROXY"),
     ],
-    ids=["busy", "denied", "a proxy answers"],
+    ids=["busy", "denied", "a proxy answers", "a proxy refuses", "a proxy asks", "a proxy fails"],
 )
 def test_arm_that_does_not_tell(sandbox, az, answer, code, said):
     """Which side it is, and what to type; and the login server is enough where the registry lets us in."""
@@ -199,7 +203,7 @@ def test_arm_that_does_not_tell(sandbox, az, answer, code, said):
     result = az("acr", "import", "-n", "myregistry", *words)
     assert (result.code, result.json["error"]["code"], result.json["error"]["side"]) == (1, code, "arm")
     assert said in result.json["error"]["recommendation"]
-    assert "Traceback" not in result.stderr and "(<" not in result.stderr
+    assert "Traceback" not in result.stderr and "(<" not in result.stderr and "eserialization" not in result.stderr
     assert az("acr", "import", "-n", TARGET, *words).code == 0
 
 
@@ -214,11 +218,22 @@ def test_arm_that_does_not_tell(sandbox, az, answer, code, said):
 )
 def test_page_in_the_place_of_azure(sandbox, az, host, status):
     """Of a proxy, of a portal, of an outage."""
-    page = Response(status, {"Content-Type": "text/html"}, b"<html>")
+    page = Response(status, HTML, b"<html>")
     sandbox.faults.add(host=host, times=99, answer=page)
     result = az("acr", "import", "-n", "myregistry", "--source", "mcr.microsoft.com/hello-world", "-t", "page:1")
     assert (result.code, result.json["error"]["code"]) == (1, "arm-unreachable")
     assert "HTTPS_PROXY" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("status", [302, 403, 407])
+def test_page_in_the_place_of_the_services_answer(sandbox, az, status):
+    """It is a proxy that refuses, and no right that is missing."""
+    page = Response(status, HTML, b"<html>")
+    sandbox.faults.add(host="management.azure.com", method="POST", path=".*importImage", times=99, answer=page)
+    words = ("--source", "mcr.microsoft.com/hello-world", "-t", "page:2", "--engine", "service")
+    result = az("acr", "import", "-n", "myregistry", *words)
+    assert (result.code, result.json["error"]["code"]) == (1, "arm-unreachable")
+    assert "Traceback" not in result.stderr and "eserialization" not in result.stderr
 
 
 OPERATION = (
