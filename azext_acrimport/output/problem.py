@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -12,9 +13,11 @@ from azure.cli.core import azclierror
 from azure.cli.core.util import SSLERROR_TEMPLATE
 from knack.util import CLIError
 
-from ..engine import EngineError, TlsError, network_error
+from ..engine import EngineError, TlsError, foreign_text, network_error
 from ..progress.amounts import counted
 
+# az's words for one that is none, or none of those that were there at the sign-in
+NO_SUBSCRIPTION = re.compile(r"Subscription ('.*') not found")
 WRONG_PROXY = "HTTPS_PROXY is not the address of a proxy"
 NETWORK = "Check the network, VPN and proxy (HTTPS_PROXY, NO_PROXY), then run the same command again."
 
@@ -69,7 +72,7 @@ class AzureThrottled(Problem):
 
 
 class SignedOut(Problem):
-    """az is not signed in, or Entra ID gave no token."""
+    """az is not signed in, or not to that subscription, or Entra ID gave no token."""
 
     slug = "sign-in"
     kind = azclierror.UnauthorizedError
@@ -244,6 +247,11 @@ def az_errors() -> Iterator[None]:
         said = " ".join(str(getattr(error, "error_msg", "") or error).split()).rstrip(".")
         advice = " ".join(getattr(error, "recommendations", ())) or "Sign in: az login"
         problem = SignedOut(f"az could not sign in: {said}.", advice)
+        if named := NO_SUBSCRIPTION.match(said):
+            problem = SignedOut(
+                f"az knows no subscription {foreign_text(named[1])}.",
+                "See which there are: az account list --output table. One that is new is known after: az login",
+            )
         if isinstance(error, azclierror.AzCLIError):
             problem.kind = type(error)
         raise problem from error

@@ -184,6 +184,15 @@ def test_not_signed_in(sandbox, extensions, tmp_path):
     assert az("acr", "import", *outside).code == 0
 
 
+def test_subscription_that_is_not_there(az):
+    """Nothing is wrong with the sign-in: say what is, and where the right one stands."""
+    words = ("-n", "myregistry", "--source", "mcr.microsoft.com/hello-world", "--subscription", "nosuch")
+    result = az("acr", "import", *words)
+    assert (result.code, result.json["error"]["code"]) == (1, "arm-sign-in")
+    assert result.json["error"]["message"] == "az knows no subscription 'nosuch'."
+    assert "az account list" in result.stderr and "could not sign in" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "said"),
     [
