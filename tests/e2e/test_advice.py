@@ -170,6 +170,15 @@ def nobody_is_signed_in(desk: Desk) -> None:
     desk.imports(*words)
 
 
+@advice("az account list --output table")
+def subscription_that_az_does_not_know(desk: Desk) -> None:
+    words = ("-n", "myregistry", *HELLO, "-t", "subscription:1", "--subscription")
+    listed = desk.types(desk.advised(*words, "nosuch")).stdout
+    account = json.loads(desk.types("az account show --output json").stdout)
+    assert account["name"] in listed and account["id"] in listed
+    desk.imports(*words, account["name"])
+
+
 @advice("az login --tenant TENANT")
 def target_of_another_tenant(desk: Desk) -> None:
     desk.world.guests[FOREIGN_TENANT] = {USER.id}
@@ -354,7 +363,7 @@ def service_of_which_nothing_more_is_heard(desk: Desk) -> None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
-    desk.world.service_pause = 0
+    desk.world.service_pause = 0.01
     line = desk.advised(result=Result(process.returncode, stdout, stderr))
     assert desk.types(line).json["status"] == "copied"
 
@@ -385,7 +394,7 @@ def batch_without_a_target(desk: Desk) -> None:
 def office(sandbox, extensions, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Az, Callable[..., Result]]]:
     """az in one process for all that is typed here."""
     az = Az(tmp_path_factory.mktemp("advice"), sandbox.environment(), extensions=extensions)
-    sandbox.world.service_pause = 0
+    sandbox.world.service_pause = 0.01
     with az.many() as run:
         yield az, run
     sandbox.world.service_pause = 1
