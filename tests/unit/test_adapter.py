@@ -158,6 +158,24 @@ def test_greeting_that_is_cancelled_ends(ahead):
             assert ended.wait(20)
 
 
+def test_connection_that_is_cancelled_before_it_greets_is_closed(monkeypatch):
+    """Nobody waits for one that is opened ahead, so nobody else closes it."""
+    cancellation, connect = Cancellation(), urllib3.connection.connection.create_connection
+
+    def late(*args, **options):
+        made = connect(*args, **options)
+        cancellation.cancel()
+        return made
+
+    monkeypatch.setattr(urllib3.connection.connection, "create_connection", late)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport = Transport("source", cancellation=cancellation)
+        transport.open_ahead(f"https://127.0.0.1:{server.getsockname()[1]}/", 1)
+        pool = next(pool for made in transport._adapters._made.values() for pool in made._pools.values())
+        pool.coming[0]._opening._thread.join()
+        assert pool.coming[0]._conn.sock.fileno() == -1
+
+
 def test_name_is_looked_up_once_for_all_who_connect(monkeypatch):
     """While it is looked up; what was found is for nobody who comes later, nor under another name."""
     asked, found = [], threading.Event()

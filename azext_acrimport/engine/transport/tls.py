@@ -38,7 +38,11 @@ class _Socket(ssl.SSLSocket):
     def do_handshake(self, block: bool = False) -> None:
         if connection := getattr(_here, "connection", None):
             connection.sock = self
-            connection.cancellation.check()  # whoever has cancelled before that has found nothing to wake
+            try:
+                connection.cancellation.check()  # whoever has cancelled before that has found nothing to wake
+            except BaseException:
+                self.close()  # ssl closes it after failures of its own only
+                raise
         super().do_handshake(block)
 
 
