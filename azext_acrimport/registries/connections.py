@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import CredentialError, Origin, TransportOptions
+from .docker_config import home_folder
 
 
 @contextlib.contextmanager
@@ -92,7 +93,7 @@ def _unreadable(error: OSError, host: str, side: Origin) -> CredentialError:
 
 
 def _places() -> list[Path]:
-    home = Path(os.path.expanduser("~"))  # as az: pathlib raises for a user who has none
+    home = home_folder()
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     own = [config / "containers" / "certs.d", home / ".docker" / "certs.d"]
     return [*own, Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d")]

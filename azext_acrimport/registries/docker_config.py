@@ -57,12 +57,17 @@ def config_files() -> list[Path]:
         return [Path(os.environ["REGISTRY_AUTH_FILE"])]
     if os.environ.get("DOCKER_CONFIG"):
         return [path for path in [Path(os.environ["DOCKER_CONFIG"]) / "config.json"] if os.path.isfile(path)]
-    home = Path(os.path.expanduser("~"))  # as az: pathlib raises for a user who has none
+    home = home_folder()
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     places = [home / ".docker" / "config.json", config / "containers" / "auth.json"]
     places += [Path(runtime) / "containers" / "auth.json"] if runtime else []
     return [path for path in places if os.path.isfile(path)]
+
+
+def home_folder() -> Path:
+    """As az has it: pathlib raises for a user who has none."""
+    return Path(os.path.expanduser("~"))
 
 
 def _keys(registry: str, repository: str) -> list[str]:

@@ -262,7 +262,9 @@ def test_platforms_by_commas(sandbox, az, repository):
     assert digests[0] == digests[1] is not None
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("setpriv"), reason="root's")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv"
+)
 @pytest.mark.parametrize("most", [3, 10])
 def test_few_threads_are_allowed(az, repository, most):
     """``ulimit -u``, or the limit of a container: with those that there are, or none."""

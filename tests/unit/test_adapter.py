@@ -22,6 +22,7 @@ from azext_acrimport.engine.transport.adapter import BlockAdapter
 from azext_acrimport.engine.transport.connection import Connection, LookUps
 from azext_acrimport.engine.transport.tls import SharedContext
 from tests.sandbox.server import Listener, Response
+from tests.unit.test_opened_ahead import opened_ahead
 
 
 def trusted(context: ssl.SSLContext) -> int:
@@ -112,9 +113,9 @@ def test_file_of_authorities_that_is_not_there(tmp_path):
         BlockAdapter().cert_verify(HTTPSConnectionPool("r.test"), "https://r.test/", str(tmp_path / "no.pem"), None)
 
 
-def test_request_that_is_cancelled_while_it_connects_is_not_sent(monkeypatch):
-    """There was no socket to wake; and nobody would wake it any more."""
-    cancellation, asked, connect = Cancellation(), [], urllib3.connection.connection.create_connection
+def cancel_as_it_connects(monkeypatch: pytest.MonkeyPatch, cancellation: Cancellation) -> None:
+    """When there is a connection of TCP, and nobody has it yet."""
+    connect = urllib3.connection.connection.create_connection
 
     def late(*args, **options):
         made = connect(*args, **options)
@@ -122,6 +123,12 @@ def test_request_that_is_cancelled_while_it_connects_is_not_sent(monkeypatch):
         return made
 
     monkeypatch.setattr(urllib3.connection.connection, "create_connection", late)
+
+
+def test_request_that_is_cancelled_while_it_connects_is_not_sent(monkeypatch):
+    """There was no socket to wake; and nobody would wake it any more."""
+    cancellation, asked = Cancellation(), []
+    cancel_as_it_connects(monkeypatch, cancellation)
     with (
         Listener(lambda request: asked.append(request) or Response(200)) as listener,
         contextlib.closing(Transport("target", cancellation=cancellation)) as transport,
@@ -142,8 +149,7 @@ def test_greeting_that_is_cancelled_ends(ahead):
         def greet() -> None:
             if ahead:
                 transport.open_ahead(url, 1)
-                pool = next(pool for made in transport._adapters._made.values() for pool in made._pools.values())
-                pool.coming[0]._opening._thread.join()
+                opened_ahead(transport)
             else:
                 with contextlib.suppress(Cancelled):
                     transport.fetch("GET", url, accept={200})
@@ -160,20 +166,13 @@ def test_greeting_that_is_cancelled_ends(ahead):
 
 def test_connection_that_is_cancelled_before_it_greets_is_closed(monkeypatch):
     """Nobody waits for one that is opened ahead, so nobody else closes it."""
-    cancellation, connect = Cancellation(), urllib3.connection.connection.create_connection
-
-    def late(*args, **options):
-        made = connect(*args, **options)
-        cancellation.cancel()
-        return made
-
-    monkeypatch.setattr(urllib3.connection.connection, "create_connection", late)
+    cancellation = Cancellation()
+    cancel_as_it_connects(monkeypatch, cancellation)
     with socket.create_server(("127.0.0.1", 0)) as server:
         transport = Transport("source", cancellation=cancellation)
         transport.open_ahead(f"https://127.0.0.1:{server.getsockname()[1]}/", 1)
-        pool = next(pool for made in transport._adapters._made.values() for pool in made._pools.values())
-        pool.coming[0]._opening._thread.join()
-        assert pool.coming[0]._conn.sock.fileno() == -1
+        (connection,) = opened_ahead(transport)
+        assert connection.sock.fileno() == -1
 
 
 def test_name_is_looked_up_once_for_all_who_connect(monkeypatch):
