@@ -65,14 +65,14 @@ def main() -> int:
         "--delay", type=float, default=0.025, help="seconds each way; long ones show round trips exactly"
     )
     tools.add_python(parser)
-    parser.add_argument("--before", type=Path, help="a checkout whose engine runs beside ours")
+    tools.add_before(parser)
     parser.add_argument("--learned", action="store_true", help="ours also with what an earlier run has learned")
     parser.add_argument("--referrers", action="store_true", help="ours brings along what vouches for the images")
     parser.add_argument("--timeline", type=Path, help="write the last run of each tool to this folder, as pictures")
     options = parser.parse_args()
     commands = {name: tools.TOOLS[name] for name in options.tools.split(",")}
     if options.before:
-        commands["before"] = lambda work: ours_of(options.before, work)
+        commands["before"] = lambda work: tools.ours_of(options.before, work)
     if options.learned:
         commands["learned"] = lambda work: [*tools.ours(work), "--memory", str(work.folder / "memory")]
     chart.ROWS.update(ROWS)
@@ -83,11 +83,6 @@ def main() -> int:
             results[name] = bench.measured(name, commands, options.runs)
     print(chart.table(results))
     return int(any(measured.failure for row in results.values() for measured in row))
-
-
-def ours_of(checkout: Path, work: tools.Work) -> list[str]:
-    """The command line of ours, with the engine of another checkout."""
-    return [str(checkout / "benchmarks" / "engine_copy.py") if "engine_copy" in w else w for w in tools.ours(work)]
 
 
 class Bench:

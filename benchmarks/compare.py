@@ -46,11 +46,15 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="runs of each tool in each row (default: 5)")
     parser.add_argument("--limit", type=float, default=300, help="seconds after which a run is given up (default: 300)")
     tools.add_python(parser)
+    tools.add_before(parser)
     parser.add_argument("--svg", type=Path, help="write the chart to this file")
     parser.add_argument("--table", type=Path, help="write the table to this file, too")
     options = parser.parse_args()
     names = QUICK if options.rows == "quick" else options.rows.split(",")
     chosen = options.tools.split(",")
+    if options.before:
+        tools.TOOLS["before"] = lambda work: tools.ours_of(options.before, work)
+        chosen.append("before")
     if unknown := [name for name in names if name not in ROWS] + [name for name in chosen if name not in tools.TOOLS]:
         parser.error(f"unknown: {', '.join(unknown)}")
     if not registries.available():

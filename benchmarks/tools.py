@@ -65,6 +65,11 @@ def add_python(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", default=sys.executable, metavar="PROGRAM", help=text)
 
 
+def add_before(parser: argparse.ArgumentParser) -> None:
+    """The option ``--before``."""
+    parser.add_argument("--before", type=Path, metavar="FOLDER", help="a checkout whose engine runs beside ours")
+
+
 def ours(work: Work) -> list[str]:
     """The engine alone, with its own default of jobs."""
     program = [work.python, str(HERE / "engine_copy.py")]
@@ -72,6 +77,11 @@ def ours(work: Work) -> list[str]:
         return work.each(program)
     lines = [f"{work.source}/{r}:{t} {work.target}/{r}:{t}\n" for r, t in work.pairs]
     return [*program, "--list", work.file("list", "".join(lines))]
+
+
+def ours_of(checkout: Path, work: Work) -> list[str]:
+    """The command line of ours, with the engine of another checkout."""
+    return [str(checkout / "benchmarks" / "engine_copy.py") if "engine_copy" in w else w for w in ours(work)]
 
 
 def skopeo(work: Work) -> list[str]:

@@ -31,6 +31,7 @@ class MemoryStore:
         self.calls: list[tuple[str, str]] = []
         self.expected: list[int] = []
         self.entered: list[str] = []
+        self.looked: list[str] = []
         self.wants_token = False
         self.before: Callable[[str, str], None] = lambda method, what: None
         self.lock = threading.Lock()
@@ -87,6 +88,10 @@ class MemoryStore:
         """As ``Target.find``."""
         self._note("find", identifier)
         return self._found(identifier)
+
+    def find_ahead(self, identifier: str) -> None:
+        """As ``Target.find_ahead``."""
+        self.looked.append(identifier)
 
     def tag_page(self, url: str) -> TagPage | None:
         """As ``Target.tag_page``: those of ``pages``, whose names are their numbers."""

@@ -213,11 +213,11 @@ def test_no_secret_leaves_for_a_realm_that_is_only_remembered(credential, acr):
 
 
 def test_password_goes_to_another_host_when_the_registry_has_named_it():
-    """As Docker Hub has it. The connection was begun beside the one to the registry."""
+    """As Docker Hub has it. The connection was begun beside the one to the registry; that is wished for again then."""
     world = World(ELSEWHERE)
     assert get(world.client(Memory(it=(ELSEWHERE, "the-service")), PASSWORD)) == 200
     assert world.ways == [f"{MANIFEST} -", f"{ELSEWHERE} Basic Ym", f"{MANIFEST} Bearer o"]
-    assert world.begun == [f"https://{HOST}/v2/", ELSEWHERE]
+    assert world.begun == [f"https://{HOST}/v2/", ELSEWHERE, ELSEWHERE]
     assert world.provided == 1  # that may have been a credential helper
 
 
@@ -516,6 +516,16 @@ def test_connections_that_many_images_need_are_begun_when_the_host_has_answered(
     for _ in range(2):
         of.enter("HEAD", "/v2/app/manifests/1", scopes=PULL, accept={200}, headers={})
     assert [(asked, count) for asked, count in begun if count == 40] == [(0 if learned else 1, 40)]
+
+
+@pytest.mark.parametrize("acr", [False, True])
+def test_connection_to_a_token_service_is_begun_before_those_that_blobs_will_need(acr):
+    """Each of them takes its while to begin. An Azure registry has its tokens at itself, whatever it names."""
+    world = World(ELSEWHERE)
+    of = world.client(Memory(), acr=acr)
+    of.expect(3)
+    get(of)
+    assert world.begun == [*([] if acr else [ELSEWHERE]), f"https://{HOST}/v2/"]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from azext_acrimport.engine import (
 from azext_acrimport.engine.content.descriptor import OCI_MANIFEST
 from azext_acrimport.engine.registry import repository as repository_module
 from tests.support.scripted import Script, answer, transport
+from tests.support.until import until
 
 RAW = b'{"schemaVersion": 2, "layers": []}'
 DIGEST = Digest.of(RAW)
@@ -77,22 +78,34 @@ def test_nothing_found_leaves_no_ring():
         gc.enable()
 
 
-def test_entering_ahead_is_the_same_request_earlier():
-    """What came of it is told once; after that it is asked again."""
-    of, script = repository(answer(200, {**TYPE, **STATED}), answer(200, {**TYPE, **STATED}))
-    of.enter_ahead("1")
-    assert of.enter("1") == Descriptor(OCI_MANIFEST, DIGEST, -1)
-    assert len(script.asked) == 1
-    of.enter("1")
+@pytest.mark.parametrize("way", ["enter", "find"])
+def test_what_is_asked_ahead_is_the_same_request_earlier(way):
+    """What came of it is told once, of that name; after that it is asked again."""
+    of, script = repository(*[answer(200, {**TYPE, **STATED})] * 4)
+    begin, ask = getattr(of, f"{way}_ahead"), getattr(of, way)
+    begin("1")
+    assert ask("2") == ask("1") == Descriptor(OCI_MANIFEST, DIGEST, -1)
     assert len(script.asked) == 2
+    ask("1")
+    assert len(script.asked) == 3
 
 
-def test_entering_ahead_keeps_its_error_for_who_wants_the_result():
+def test_what_was_found_ahead_and_not_wanted_is_found_anew():
+    """The tag may have moved since."""
+    of, script = repository(answer(404), answer(200, {**TYPE, **STATED}))
+    of.find_ahead("1")
+    until(lambda: len(script.asked) == 1)
+    of.find_ahead("1")
+    assert of.find("1") == Descriptor(OCI_MANIFEST, DIGEST, -1)
+
+
+@pytest.mark.parametrize("way", ["enter", "find"])
+def test_what_is_asked_ahead_keeps_its_error_for_who_wants_the_result(way):
     """It is not lost in the thread, and raised where it can be told."""
     of, _ = repository(answer(451))
-    of.enter_ahead("1")
+    getattr(of, f"{way}_ahead")("1")
     with pytest.raises(Rejected):
-        of.enter("1")
+        getattr(of, way)("1")
 
 
 def test_who_has_entered_asks_what_it_likes():

@@ -528,11 +528,11 @@ def test_images_complete_one_after_the_other(monkeypatch, jobs):
 
 
 @pytest.mark.parametrize(("jobs", "entered"), [(None, ["1"]), (2, ["1"]), (1, [])])
-def test_first_source_lets_us_in_while_the_rest_is_loaded(jobs, entered):
-    """Not with one job, which does one thing after the other."""
+def test_first_questions_are_asked_while_the_rest_is_loaded(jobs, entered):
+    """Of both sides. Not with one job, which does one thing after the other."""
     source, target = stores(IMAGE)
     source.hold(IMAGE, "2")
     requests = [CopyRequest(source, tag, (Destination(target, (tag,)),)) for tag in ("1", "2")]
     report = copy_images(requests, Cancellation(), jobs=jobs)
     assert [item.status for item in report.items] == ["copied", "copied"]
-    assert source.entered == entered
+    assert source.entered == target.looked == entered

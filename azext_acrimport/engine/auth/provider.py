@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from ..errors import AuthError, Denied, Firewall, RegistryError, Rejected, Unauthorized
+from ..transport import addresses
 from ..transport.transport import Transport
 from ..waiting import SingleFlight
 from .cache import TokenCache
@@ -149,6 +150,8 @@ class TokenProvider:
             realm = Realm.checked(named, service, url, self._transport.origin)
         except ValueError as error:
             raise self._error(str(error)) from None
+        if not self._acr and addresses.parted(realm.url)[:2] != addresses.parted(url)[:2]:
+            self._transport.open_ahead(realm.url, 1, sent_by=url)
         if is_worth_remembering(realm.url, service):
             self._hints.learned_token_service(self._registry, realm.url, service)
         return realm

@@ -106,6 +106,9 @@ class Target(Protocol):
     def find(self, identifier: str) -> Descriptor | None:
         """What this tag or digest names now, or None. An unclear answer is an exception, never None."""
 
+    def find_ahead(self, identifier: str) -> None:
+        """Begin to: the next ``find`` of it returns, or raises, what comes of that. Returns at once."""
+
     def tag_page(self, url: str) -> TagPage | None:
         """What tags name, from there on (empty: from the first one on); None where the place does not tell.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The door to copying. What is behind it (``run``) is imported while the first source is being connected to."""
+"""The door to copying. What is behind it (``run``) is imported while the first two hosts are being connected to."""
 
 from __future__ import annotations
 
@@ -51,9 +51,17 @@ def copy_images(
     are not complete are reported as ``cancelled``; the caller decides what to raise.
     """
     if requests and jobs != 1:
-        requests[0].source.enter_ahead(requests[0].identifier)
+        _begin(requests[0])
     from .run import Run
 
     run = Run(requests, cancellation, jobs, places or BlobPlaces(), go_on, count_above, on_progress)
     run.shared.spends_quota, run.fail_fast, run.is_failure = spends_quota, fail_fast, is_failure
     return run.run()
+
+
+def _begin(request: CopyRequest) -> None:
+    """The first questions of the first image. Sixty-four connections to its source are begun soon, and take a while."""
+    request.source.enter_ahead(request.identifier)
+    for destination in request.destinations[:1]:
+        for tag in destination.tags[:1]:
+            destination.store.find_ahead(tag)

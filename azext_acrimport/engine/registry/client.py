@@ -259,14 +259,15 @@ class RegistryClient:
             """The answer; where it is a refusal that is for us, also how to sign in, and its body."""
             with renewal:
                 answer = once(url, authorization)
-                self._early.has_answered(self._base)
                 # a host that we were redirected to is answered by nobody: its token service does not see our credential
                 if answer.status != 401 or wants_401 or not ours or not self._is_ours(answer.url):
+                    self._early.has_answered(self._base)
                     self._admissions.count(let_in=1)
                     return answer, None, None
             refused = self.transport.whole(answer)  # a token may be at the same host: its connection is free for it
-            header = refused.headers.get("WWW-Authenticate", "")
-            return answer, self.tokens.learn(Challenge.parse_all(header), url), refused
+            challenge = self.tokens.learn(Challenge.parse_all(refused.headers.get("WWW-Authenticate", "")), url)
+            self._early.has_answered(self._base)  # after the one to its token service: that is needed first
+            return answer, challenge, refused
 
         if only_enter and not self._is_met and not self.meter and self._foresight.header(self.base, scopes):
             return None

@@ -68,7 +68,9 @@ class RegistryRepository:
         self._metadata = AcrMetadata(client, repository, self._scopes) if client.acr else None
         self._upload = BlobUpload(client, repository, self._scopes, self.has_blob)
         self._looks = True
-        self._ahead: dict[str, Ahead[Descriptor | None]] = {}
+        # begun before anybody asked, by identifier
+        self._entering: dict[str, Ahead[Descriptor | None]] = {}
+        self._finding: dict[str, Ahead[Descriptor | None]] = {}
         self._manifests = Manifests(client, repository, self._scopes)
         self._referrers = Referrers(client, repository, self._scopes, self._manifests.get, self.find)
         self.registry = client.registry
@@ -80,13 +82,13 @@ class RegistryRepository:
 
     def enter(self, identifier: str) -> Descriptor | None:
         """As ``Source.enter``: HEAD, which Docker Hub does not count as a pull."""
-        ahead = self._ahead.pop(identifier, None)
+        ahead = self._entering.pop(identifier, None)
         return ahead.result() if ahead else self._manifests.enter(identifier)
 
     def enter_ahead(self, identifier: str) -> None:
         """As ``Source.enter_ahead``, in a thread of its own."""
-        if identifier not in self._ahead:
-            self._ahead[identifier] = Ahead(lambda: self._manifests.enter(identifier))
+        if identifier not in self._entering:
+            self._entering[identifier] = Ahead(lambda: self._manifests.enter(identifier))
 
     def resolve(self, identifier: str) -> Descriptor:
         """As ``Source.resolve``: HEAD."""
@@ -102,7 +104,12 @@ class RegistryRepository:
 
     def find(self, identifier: str) -> Descriptor | None:
         """As ``Target.find``."""
-        return self._manifests.find(identifier)
+        ahead = self._finding.pop(identifier, None)
+        return ahead.result() if ahead else self._manifests.find(identifier)
+
+    def find_ahead(self, identifier: str) -> None:
+        """As ``Target.find_ahead``, in a thread of its own."""
+        self._finding[identifier] = Ahead(lambda: self._manifests.find(identifier))
 
     def tag_page(self, url: str) -> TagPage | None:
         """As ``Target.tag_page``: an Azure container registry tells, any other is not asked."""

@@ -51,6 +51,7 @@ def parted(url: str) -> tuple[str, str, str]:
     return scheme, rest[:at], rest[at:]
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """True for localhost and loopback addresses, with or without a port."""
     name = _name(host)
