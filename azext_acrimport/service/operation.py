@@ -133,12 +133,15 @@ class Operation:
         if status < 300 and not failed and not error:
             return body
         said = error.get("message") or text or f"it answered {status}"
-        raise understand(
+        failure = understand(
             str(said),
             arm_code=str(error.get("code") or body.get("status") or status),
             request_id=headers.get("x-ms-correlation-request-id", ""),
             **self._names,
         )
+        if status == 401 or not (failed or error):  # our question was refused: of the import that tells nothing
+            failure.operation = self.url
+        raise failure
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -182,6 +182,24 @@ def test_bad_ends(clock, answer, code):
     assert caught.value.origin == "arm"
 
 
+@pytest.mark.parametrize(
+    ("answer", "goes_on"),
+    [
+        ((404, {}, ""), True),
+        ((401, {}, '{"error":{"code":"ExpiredAuthenticationToken","message":"x"}}'), True),
+        ((403, {}, "<html>"), True),
+        ((404, {}, '{"error":{"code":"ImageNotFound","message":"x"}}'), False),
+        ((200, {}, '{"status":"Failed"}'), False),
+    ],
+)
+def test_refused_question_is_not_the_end_of_the_import(clock, answer, goes_on):
+    """It can be waited for again: the address is said."""
+    with pytest.raises(ServiceError) as caught:
+        wait(Arm(RUNS, answer))
+    assert caught.value.operation == (URL if goes_on else "")
+    assert ("az acr import-wait" in errors.to_json(caught.value)["recommendation"]) is goes_on
+
+
 def test_time_is_kept(clock):
     """To the second: the last pause is only as long as there is time."""
     with pytest.raises(ServiceError) as caught:

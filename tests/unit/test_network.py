@@ -12,7 +12,7 @@ import pytest
 import requests
 from urllib3 import exceptions as urllib3
 
-from azext_acrimport.engine import TlsError
+from azext_acrimport.engine import NetworkError, TlsError, Transport
 from azext_acrimport.engine.transport.addresses import is_loopback, is_private, parted
 from azext_acrimport.engine.transport.failures import network_error
 
@@ -157,6 +157,17 @@ def test_exceptions_are_translated(error, reason):
     translated = network_error(error, "registry.test", "source")
     assert (translated.reason, translated.origin) == (reason, "source")
     assert "Errno" not in str(translated) and "object at" not in str(translated)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[canary", "http://u:canary@h:9x", "http:///canary", "ftp://u:canary@h", "socks9://u:canary@h"]
+)
+def test_proxy_that_is_no_address_is_called_that(monkeypatch, address):
+    """Whatever is below finds fault with; what stands in the variable may be secret."""
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    with pytest.raises(NetworkError, match="the proxy has no usable address") as caught:
+        Transport("source").fetch("GET", "https://registry.test/v2/", accept={200}, retry=False)
+    assert caught.value.reason == "proxy" and "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

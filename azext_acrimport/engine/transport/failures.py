@@ -23,6 +23,12 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     # not every ProxyError: urllib3 calls by that name also a connection that is cut long after the proxy has opened it
     ("proxy", r"Tunnel connection failed", "the proxy refused the connection"),
     ("proxy", r"ProxyError.*(refused|resolve|not known|getaddrinfo)", "the proxy could not be reached"),
+    # of the registry the address has been read before
+    (
+        "proxy",
+        r"LocationParseError|ProxySchemeUnknown|InvalidProxyURL|SOCKS version",
+        "the proxy has no usable address",
+    ),
     ("dns", r"gaierror|NameResolutionError|Name or service not known|getaddrinfo", "its name does not resolve"),
     ("refused", r"ConnectionRefusedError|Connection refused|actively refused", "nothing listens there"),
     ("timeout", r"ConnectTimeout|ReadTimeout|TimeoutError|timed out", "no answer came in time"),
