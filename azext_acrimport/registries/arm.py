@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from ..output import problem
 
@@ -52,9 +53,13 @@ class Arm:
         return str(self._cli_ctx.cloud.endpoints.resource_manager)
 
     def get(self, url: str) -> tuple[int, Any, str]:
-        """Status, headers and body. Raises AzureError when there is no answer, and EngineError without a token."""
+        """Status, headers and body. Raises AzureError when there is no answer, and EngineError without a token.
+
+        Raises ValueError for an address that is not its own: the token goes there.
+        """
         from azure.core.rest import HttpRequest
 
+        url = own_address(url, self.endpoint)
         with problem.asked_of_azure():
             self._client = self._client or self._made()
             answer = self._client.send_request(HttpRequest("GET", url))
@@ -76,6 +81,19 @@ class Arm:
             policies=[UserAgentPolicy(get_az_user_agent()), ARMChallengeAuthenticationPolicy(credential, scope)],
             transport=RequestsTransport(connection_verify=not should_disable_connection_verify()),
         )
+
+
+def own_address(address: str, endpoint: str) -> str:
+    """It, absolute, where it is that of Azure Resource Manager, ``endpoint``. Raises ValueError, with whose it is."""
+    arm = urlsplit(endpoint)
+    try:
+        named = urlsplit(urljoin(endpoint, address))
+        whose = named.scheme, named.hostname, named.port or 443
+    except ValueError:  # brackets that hold no address, a port that is no number
+        raise ValueError("what is no address") from None
+    if whose != (arm.scheme, arm.hostname, arm.port or 443):
+        raise ValueError(named.netloc)
+    return named._replace(netloc=arm.netloc).geturl()
 
 
 @contextmanager

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from ..engine import TimedOut, foreign_text, network_error
 from ..output.catalogue import THROTTLED, TIMED_OUT, UNKNOWN, UNREACHABLE
 from ..output.service_error import ServiceError, understand
-from ..registries.arm import Arm, Quiet
+from ..registries.arm import Arm, Quiet, own_address
 from ..registries.deadline import Deadline
 
 # The service asks for this; an answer without Retry-After means the same. Seconds.
@@ -62,15 +62,11 @@ def begin(ask: Callable[[], Any], arm: Arm, deadline: Deadline, quiet: Quiet, **
 
 
 def _own(location: str, endpoint: str) -> str:
-    """The absolute address. Raises ServiceError where it is not Azure Resource Manager's: our token goes there."""
-    arm = urlsplit(endpoint)
+    """The absolute address. Raises ServiceError where it is not Azure Resource Manager's."""
     try:
-        named = urlsplit(urljoin(endpoint, location))
-        if (named.scheme, named.hostname, named.port or 443) == (arm.scheme, arm.hostname, arm.port or 443):
-            return named._replace(netloc=arm.netloc).geturl()
-        place = foreign_text(named.netloc)
-    except ValueError:
-        place = "what is no address"
+        return own_address(location, endpoint)
+    except ValueError as error:
+        place = foreign_text(str(error))
     message = f"Azure has begun the import, but names {place} to be asked for its end, which is not Azure's."
     raise ServiceError(UNKNOWN, "arm", message)
 
@@ -118,11 +114,9 @@ class Operation:
             return 503, {}, ""
 
     def _follow(self, location: str) -> None:
-        """The newest address counts, as long as it is the service's: our token goes there."""
+        """The newest address counts, as long as it is the service's."""
         with contextlib.suppress(ValueError):  # what is no address is not newer than the one that is known
-            newest = urljoin(self.url, location)
-            if urlsplit(newest)[:2] == urlsplit(self.url)[:2]:
-                self.url = newest
+            self.url = own_address(urljoin(self.url, location), self._arm.endpoint)
 
     def _ended(self, status: int, headers: Any, body: dict[str, Any], text: str) -> dict[str, Any]:
         error = body.get("error") if isinstance(body.get("error"), dict) else {}

@@ -22,7 +22,7 @@ from ..output.catalogue import TIMED_OUT
 from ..output.problem import az_errors
 from ..output.service_error import ServiceError, ServiceGoesOn
 from ..progress.view import ProgressView
-from ..registries.arm import Arm
+from ..registries.arm import Arm, own_address
 from ..registries.deadline import Deadline
 from .operation import Operation
 from .request import waited
@@ -37,8 +37,8 @@ def wait_for(
     ``target_of``: from a registry to a context manager of a function from a repository to what reads there. Raises
     ValueError for a URL that is none of ARM's.
     """
-    url, facts = facts_of(text)
-    subscription = _subscription_of(url, cli_ctx.cloud.endpoints.resource_manager)
+    named, facts = facts_of(text)
+    url, subscription = _parted(named, cli_ctx.cloud.endpoints.resource_manager)
     source, registry = (facts.get(name, [None])[0] for name in ("source", "registry"))
     try:
         item = _handed_over(source or "", facts)
@@ -72,18 +72,17 @@ def wait_for(
     return outcome, {"source": source, "registry": registry}
 
 
-def _subscription_of(url: str, endpoint: str) -> str:
-    """Of an operation of this Azure Resource Manager. Raises ValueError for what is none."""
-    arm = urlsplit(endpoint)
+def _parted(named: str, endpoint: str) -> tuple[str, str]:
+    """The address of an operation, and its subscription. Raises ValueError for what is none of this Azure's."""
     try:
-        parts = urlsplit(url)
-    except ValueError:  # brackets that hold no address
-        parts = urlsplit("")
-    path = parts.path.split("/")
-    named = {"operationResults", "operationStatuses"} & set(path) and path[1].lower() == "subscriptions"
-    if parts[:2] != arm[:2] or not named:
-        raise ValueError(f"'{url}' is not an operation of {arm.netloc}.", "Give the operation that --no-wait returned.")
-    return path[2]
+        url = own_address(named, endpoint)
+        path = urlsplit(url).path.split("/")
+    except ValueError:
+        path = []
+    if not {"operationResults", "operationStatuses"} & set(path) or path[1].lower() != "subscriptions":
+        arm = urlsplit(endpoint).netloc
+        raise ValueError(f"'{named}' is not an operation of {arm}.", "Give the operation that --no-wait returned.")
+    return url, path[2]
 
 
 def _handed_over(source: str, facts: Mapping[str, Sequence[str]]) -> ItemResult:

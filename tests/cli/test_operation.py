@@ -247,6 +247,13 @@ def test_token_goes_to_azure_alone(clock, location):
         begin(Service((202, {"Location": location})))
 
 
+def test_whoever_forgets_to_look_shows_the_token_to_nobody():
+    """It is looked at once more where it is asked; and nothing is made for it."""
+    endpoints = SimpleNamespace(resource_manager="https://management.azure.com/")
+    with pytest.raises(ValueError, match=r"evil\.test"):
+        arm.Arm(SimpleNamespace(cloud=SimpleNamespace(endpoints=endpoints)), None).get("https://evil.test/x")
+
+
 def test_who_is_told_to_wait_waits_for_all(clock):
     """It counts the requests of one identity, whichever image they are for."""
     quiet = arm.Quiet()
