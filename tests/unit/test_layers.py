@@ -21,7 +21,7 @@ ENGINE = {
     "registry": "quota early client pages listing acr download ranges upload manifests referrers repository",
     "files": "location folder gzipped headers tar layout archive",
     "copy": """request measure report places progress limits queues workers driver once readings standing
-        blobs platforms tags referrers resolution tree missing puts bringing writing image run images""",
+        blobs platforms tags referrers resolution narrowing tree missing puts bringing writing image run images""",
 }
 # and only these packages besides
 MAY_KNOW = {

@@ -23,7 +23,7 @@ from .bringing import Bringing
 from .driver import Driver, gather
 from .limits import Kind
 from .missing import Missing, missing_at, own_missing
-from .platforms import select
+from .narrowing import Narrowing
 from .progress import Share, Totals
 from .puts import Puts, Stored
 from .queues import Rank
@@ -151,11 +151,12 @@ class ImageCopy:
 
     async def _plan(self) -> bool:
         """All that can be known before anything is written; False where that is the end."""
+        narrowing = Narrowing(self, self._tags, self._tree.given, self._shared.blobs.places)
         spares = not self._shared.spends_quota and self.readings.counts_pulls(self.request.source)
-        if spares and self.request.platforms and not self._left():
+        if spares and self.request.platforms and not narrowing.left_of(self._root):
             self.result.digest = None  # what the smaller index would be is not known without reading
             return False
-        await self._select_platforms()
+        self._root = await narrowing.of(self._root)
         self._judge_tags()
         if self.result.status == "skipped" or (spares and not self._tree.settled):
             return False
@@ -190,33 +191,6 @@ class ImageCopy:
             self.request.source.expect(requests + (QUESTIONS if self.request.referrers else 0))
             for destination in self.destinations:
                 destination.store.expect(requests)
-
-    async def _select_platforms(self) -> None:
-        """Only some of them: from here on the smaller index is the image."""
-        source, root, wanted, name = self.request.source, self._root, self.request.platforms, self.request.name
-        if not wanted:
-            return
-        listed = ", ".join(map(str, wanted))
-        if left := self._left():
-            self._root = Descriptor(root.media_type, left, -1)
-        else:
-            selection = await self.ask("source", source, "read", lambda: select(source, root, wanted, name))
-            self._tree.given |= selection.read
-            self._root = selection.root.descriptor
-            self._shared.blobs.places.leaves(root.digest, listed, self._root.digest)
-        if self._root.digest != root.digest:
-            notice = f"Only {listed}: the index is a smaller one, {self._root.digest} instead of {root.digest}"
-            self.result.notices += (notice,)
-        self.result.digest = self._root.digest
-
-    def _left(self) -> Digest | None:
-        """What an earlier run has left of it, where all tags name that and no more is wanted: then it is not read."""
-        if self.request.referrers and not self.request.new_only:
-            return None
-        listed = ", ".join(map(str, self.request.platforms))
-        left = self._shared.blobs.places.left_of(self._root.digest, listed)
-        tags = {self._tags.named_by(place, tag) for place in self.destinations for tag in place.tags}
-        return left if tags == {left} and all(place.tags for place in self.destinations) else None
 
     def _judge_tags(self) -> None:
         """Refuse a missing right and a conflict before anything moves.
