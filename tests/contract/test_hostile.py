@@ -293,7 +293,7 @@ def tried(way: str, port: int, to: str) -> EngineError | None:
     with contextlib.closing(Transport("target", options)) as transport:
         host = f"public.test:{port}"
         client = RegistryClient(host, host, transport, lambda: Credential(username="u", password="p"))
-        client._base = f"http://{host}"
+        client._meeting.known_base = f"http://{host}"
         store = RegistryRepository(client, "app")
         try:
             if way == "upload":
@@ -412,7 +412,7 @@ def test_localhost_is_this_machine_only_if_it_leads_there(name, address, names):
     """Without TLS only loopback is spoken to, whatever a name claims to be."""
     names[name] = [address]
     with repository(f"{name}:1") as store:
-        store._client._base = f"http://{name}:1"
+        store._client._meeting.known_base = f"http://{name}:1"
         with pytest.raises(NetworkError, match=f"plain http goes to this machine only, and {name} is at {address}"):
             store.read("1")
 

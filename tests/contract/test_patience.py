@@ -47,7 +47,7 @@ def repository(side: str, address: str, cancellation: Cancellation, **options: f
     """``app`` there; a test closes nothing, since what it connects to is gone after it."""
     transport = Transport(side, TransportOptions(retry=RetryPolicy(attempts=2, base=0.0), **options), cancellation)
     client = RegistryClient(address, address, transport, lambda: ANONYMOUS)
-    client._base = f"http://{address}"
+    client._meeting.known_base = f"http://{address}"
     return RegistryRepository(client, "app")
 
 

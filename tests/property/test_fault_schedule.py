@@ -181,7 +181,7 @@ def copy(source: str, target: str, jobs: int, patience: float):
     stores = []
     for origin, host in (("source", source), ("target", target)):
         client = RegistryClient(host, host, Transport(origin, options, cancellation), lambda: ANONYMOUS)
-        client._base = f"http://{host}"
+        client._meeting.known_base = f"http://{host}"
         stores.append(RegistryRepository(client, "app"))
     request = CopyRequest(stores[0], "1", (Destination(stores[1], ("1",)),), True, referrers=True)
     return copy_images([request], cancellation, jobs=jobs).items[0]

@@ -128,7 +128,7 @@ def test_what_was_learned_is_told():
     for scheme, header in [("http", 'Bearer realm="/t"'), *(("https", it) for it in ('Basic realm="x"', *long))]:
         answers = [answer(401, {"WWW-Authenticate": header}), answer(body=b'{"token": "t"}'), answer(), answer()]
         of = RegistryClient(HOST, HOST, transport(Script(answers)), lambda: PASSWORD, hints=unusual)
-        of._base = f"{scheme}://{HOST}"
+        of._meeting.known_base = f"{scheme}://{HOST}"
         get(of)
     assert unusual.known == {}
 

@@ -18,7 +18,7 @@ ENGINE = {
     "transport": """redaction addresses failures retry options head exchange response refusal tls
         connection pools adapter adapters transport""",
     "auth": "challenge scope credential token cache realm remembered service chain renewal provider foresight",
-    "registry": "quota early client pages listing acr download ranges upload manifests referrers repository",
+    "registry": "quota early meeting client pages listing acr download ranges upload manifests referrers repository",
     "files": "location folder gzipped headers tar layout archive",
     "copy": """request measure report places progress limits queues workers driver once readings standing
         blobs platforms tags referrers resolution narrowing tree missing puts bringing writing image run images""",

@@ -92,7 +92,7 @@ def client_of(listener: Listener) -> RegistryClient:
     """A registry there, as a source; nothing is tried twice."""
     options = TransportOptions(plain_http_hosts=frozenset({listener.address}), retry=RetryPolicy(1))
     client = RegistryClient("r.test", listener.address, Transport("source", options), lambda: ANONYMOUS)
-    client._base = f"http://{listener.address}"
+    client._meeting.known_base = f"http://{listener.address}"
     return client
 
 

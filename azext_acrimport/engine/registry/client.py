@@ -20,20 +20,18 @@ from ..auth.scope import Scope
 from ..content.descriptor import MAX_SIZE
 from ..content.reference import DOCKER_HUB
 from ..content.stream import Body, VerifyingReader
-from ..errors import Denied, EngineError, NetworkError, RateLimited, RegistryError, TlsError
+from ..errors import Denied, EngineError, RateLimited, RegistryError
 from ..transport import addresses
 from ..transport.response import Answer, Response
 from ..transport.retry import Pace
 from ..transport.transport import MAX_ERROR_BYTES, Transport
-from ..waiting import LOOK, SingleFlight
+from ..waiting import LOOK
 from .early import EarlyConnections
+from .meeting import Meeting
 from .quota import QuotaMeter
 
 __all__ = ["RegistryClient"]
 
-EVERY_STATUS = range(200, 600)
-
-T = TypeVar("T")
 Answered = TypeVar("Answered", Answer, Response)
 Send = Callable[..., Answered]
 # An Azure container registry lets an identity ask for referrers 250 times a minute; we are not the only one to ask.
@@ -74,53 +72,26 @@ class RegistryClient:
         self._early = EarlyConnections(host, transport, hints)
         self._foresight = Foresight(host, transport, self.tokens, hints, self._early.has_answered, greeting)
         transport.names[host] = registry
-        self._base = ""
+        self._meeting = Meeting(host, transport)
         self._admissions = Admissions()
-        self._flights = SingleFlight(transport.cancellation)
         self._alone = threading.Lock()
-        # whether a request has come to its end, and how many were to be the first
-        self._is_met = False
-        self._waiting = 0
 
     @property
     def base(self) -> str:
-        """``https://host``; ``http://host`` only where plain http is allowed and https is not spoken."""
-        if not self._base:
-            self._flights.do("base", lambda: self._base or None, self._found_base)
-        return self._base
-
-    def _found_base(self) -> str:
-        self._base = self._probed()  # before the others are told: else one that comes now would ask again
-        return self._base
-
-    def _probed(self) -> str:
-        secure = f"https://{self.host}"
-        plain_allowed = addresses.is_loopback(self.host) or self.host in self.transport.options.plain_http_hosts
-        if not plain_allowed:
-            return secure
-        try:
-            self.transport.open("GET", f"{secure}/v2/", accept=EVERY_STATUS, retry=False).close()
-        except TlsError as error:
-            if error.spoken:
-                raise
-            return f"http://{self.host}"
-        except NetworkError as error:
-            if error.reason != "reset":
-                raise
-            return f"http://{self.host}"
-        return secure
+        """As ``Meeting.base``."""
+        return self._meeting.base
 
     def expect(self, requests: int) -> None:
         """Be told that so many will come at once: connections are opened meanwhile, or with the first answer."""
-        self._early.expect(self._base, requests)
+        self._early.expect(self._meeting.known_base, requests)
 
     def is_led_to(self, url: str) -> None:
         """Be told where a blob is said to be: a connection is opened, in case that somebody goes there."""
-        self._early.is_led_to(self._base, url)
+        self._early.is_led_to(self._meeting.known_base, url)
 
     def was_led_to(self, url: str) -> None:
         """Be told where a blob was: the next ones will be there, too."""
-        self._early.was_led_to(self._base, url)
+        self._early.was_led_to(self._meeting.known_base, url)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -261,17 +232,17 @@ class RegistryClient:
                 answer = once(url, authorization)
                 # a host that we were redirected to is answered by nobody: its token service does not see our credential
                 if answer.status != 401 or wants_401 or not ours or not self._is_ours(answer.url):
-                    self._early.has_answered(self._base)
+                    self._early.has_answered(self._meeting.known_base)
                     self._admissions.count(let_in=1)
                     return answer, None, None
             refused = self.transport.whole(answer)  # a token may be at the same host: its connection is free for it
             challenge = self.tokens.learn(Challenge.parse_all(refused.headers.get("WWW-Authenticate", "")), url)
-            self._early.has_answered(self._base)  # after the one to its token service: that is needed first
+            self._early.has_answered(self._meeting.known_base)  # the connection to its token service is needed first
             return answer, challenge, refused
 
-        if only_enter and not self._is_met and not self.meter and self._foresight.header(self.base, scopes):
+        if only_enter and not self._meeting.is_over and not self.meter and self._foresight.header(self.base, scopes):
             return None
-        met = self._met_by(lambda: self._foresight.first(ask, self.base, scopes)) if ours else None
+        met = self._meeting.first(lambda: self._foresight.first(ask, self.base, scopes), self.expect) if ours else None
         authorization, asked = met or (self.tokens.authorization(scopes) if ours else None, None)
         while True:
             answer, challenge, refused = asked or ask(authorization)
@@ -287,33 +258,6 @@ class RegistryClient:
             if only_enter and not self.meter:
                 return None
             authorization = newer
-
-    def _met_by(self, ask: Callable[[], T]) -> T | None:
-        """The first request goes alone, and what it learns is for all: else each of sixty-four would be refused once.
-
-        None for those that waited for its end, whichever that was; their connections were opened meanwhile.
-        """
-        if self._is_met:
-            return None
-        found: list[T] = []
-        failed: list[EngineError] = []
-
-        def first() -> bool:
-            try:
-                found.append(ask())
-            except EngineError as error:
-                failed.append(error)
-            finally:
-                self._is_met = True
-            return True
-
-        self._waiting += 1
-        if self._waiting > 1:
-            self.expect(self._waiting)
-        self._flights.do("met", lambda: self._is_met or None, first)
-        if failed:
-            raise failed[0]
-        return found[0] if found else None
 
     def _is_ours(self, url: str) -> bool:
         return addresses.parted(url)[:2] == addresses.parted(self.base)[:2]
