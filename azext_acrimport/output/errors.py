@@ -14,7 +14,7 @@ from .. import engine
 from ..engine import EngineError
 from ..progress.amounts import counted
 from .advice import advice_for
-from .problem import az_errors
+from .az_errors import az_errors
 from .signals import interruptible
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ..output import problem
+from ..output.az_errors import asked_of_azure, no_answer
 
 
 def management_client(cli_ctx: Any, subscription: str | None) -> Any:
@@ -60,7 +61,7 @@ class Arm:
         from azure.core.rest import HttpRequest
 
         url = own_address(url, self.endpoint)
-        with problem.asked_of_azure():
+        with asked_of_azure():
             self._client = self._client or self._made()
             answer = self._client.send_request(HttpRequest("GET", url))
         return answer.status_code, answer.headers, answer.text()
@@ -114,7 +115,7 @@ def asking(what: str, side: str) -> Iterator[None]:
             is_page=is_page(error),
         ) from error
     except AzureError as error:
-        raise problem.no_answer("Azure Resource Manager", error) from error
+        raise no_answer("Azure Resource Manager", error) from error
     except UnicodeEncodeError as error:  # a part of a character was typed, which is in nothing's name
         raise problem.arm_refused(
             what, side, status=404, said="the name of its group is no text.", request_id=""

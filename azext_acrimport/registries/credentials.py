@@ -13,7 +13,8 @@ from typing import Any
 from knack.log import get_logger
 
 from ..engine import ANONYMOUS, Credential, CredentialError, CredentialProvider, Origin
-from ..output.problem import SignedOut, asked_of_azure
+from ..output.az_errors import asked_of_azure
+from ..output.problem import SignedOut
 from .deadline import Deadline
 from .directory import Registry
 from .docker_config import find_credential

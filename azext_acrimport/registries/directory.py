@@ -14,7 +14,8 @@ from knack.log import get_logger
 
 from ..engine import Ahead, EngineError, is_registry_host
 from ..output import problem
-from ..output.problem import ArmDenied, RegistryNotFound, asked_of_azure
+from ..output.az_errors import asked_of_azure
+from ..output.problem import ArmDenied, RegistryNotFound
 from ..progress.amounts import counted
 from .arm import asking, management_client
 from .hosts import home_of, is_acr_host, suffix_of

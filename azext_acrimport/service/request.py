@@ -11,6 +11,7 @@ from typing import Any
 from .._options import Target
 from ..job.job import Job
 from ..output import problem
+from ..output.az_errors import asked_of_azure
 from ..output.catalogue import CATALOGUE, UNREACHABLE, Known
 from ..output.service_error import ServiceError, ServiceGoesOn, understand
 from ..progress.view import ProgressView
@@ -61,13 +62,13 @@ def begun(job: Job, image: str, targets: Sequence[Target], *, force: bool, deadl
         "mode": "Force" if force else "NoForce",
     }
     _, _, subscription, _, group, *_, name = target.resource_id.split("/")
-    with problem.asked_of_azure():
+    with asked_of_azure():
         client = management_client(job.cli_ctx, subscription)
 
     def ask() -> Any:
         # the SDK would wait by itself as long as it is asked to, whatever our caller's patience; as bytes, since models
         # and their places differ from version to version; unlogged, since there may be a password in it
-        with problem.asked_of_azure():
+        with asked_of_azure():
             return client.registries.begin_import_image(
                 group.lower(),
                 name,

@@ -18,8 +18,8 @@ from ..engine import (
     parse_repository_tag,
 )
 from ..job.job import Outcome, facts_of
+from ..output.az_errors import az_errors
 from ..output.catalogue import TIMED_OUT
-from ..output.problem import az_errors
 from ..output.service_error import ServiceError, ServiceGoesOn
 from ..progress.view import ProgressView
 from ..registries.arm import Arm, own_address

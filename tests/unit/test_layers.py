@@ -37,7 +37,7 @@ MODULES = [(package, module) for package, modules in ENGINE.items() for module i
 # the az side in the same way: a module knows what stands before it in its package, and the packages before its own
 AZ_SIDE = {
     "progress": "amounts pipeline speed drawing screen plan lastword view batch",
-    "output": "catalogue service_error problem wording refusals advice signals errors logs result tables",
+    "output": "catalogue service_error problem az_errors wording refusals advice signals errors logs result tables",
     "registries": """deadline hosts typed arm directory docker_config connections credentials naming memory
         blob_places hints""",
     "job": "job embedded sides parallel clients",
