@@ -187,6 +187,7 @@ def _of_file(cmd: Any, namespace: Any, file: WantedFile) -> list[Wanted]:
 def _sign_ins(namespace: Any, file: WantedFile, hosts: set[str], given: bool) -> dict[str, Any]:
     """By host. A password is for one registry: it is never shown to another one."""
     from ._options import SignIn
+    from .batch.wanted import shown
 
     sign_ins = {
         host: SignIn(
@@ -211,9 +212,10 @@ def _sign_ins(namespace: Any, file: WantedFile, hosts: set[str], given: bool) ->
             sign_ins[host] = SignIn(namespace.username, namespace.password, plain_http=plain_http)
     for host, sign_in in sign_ins.items():
         if host in hosts and sign_in.variable and not os.environ.get(sign_in.variable):
+            variable = shown(sign_in.variable)
             raise ValueError(
-                f"registries.{host}.passwordEnv: the environment variable {sign_in.variable} is not set, or empty.",
-                f"Put the password into {sign_in.variable}.",
+                f"registries.{host}.passwordEnv: the environment variable {variable} is not set, or empty.",
+                f"Put the password into {variable}.",
             )
         if host in hosts and sign_in.file and (wrong := _unusable(sign_in.file)):
             raise ValueError(

@@ -132,8 +132,13 @@ class WantedFile:
     left_out: list[str] = field(default_factory=list)
 
 
+# A user name and a password before a host, as URLs have them; a tag before a digest is none.
+CREDENTIALS = re.compile(r"[^\s/@:]+:[^\s@]+@(?!sha[0-9]+:)(?=[^\s@/]*[.:/]|localhost)")
+
+
 def shown(text: str, *, whole: bool = False) -> str:
     """Foreign text in a message: printable, not too long, and nothing that a pipeline takes for a command."""
+    text = CREDENTIALS.sub("REDACTED@", text)
     most = len(text) if whole else MAX_SHOWN
     plain = "".join(character if character.isprintable() else " " for character in text[:most]).replace("##", "# #")
     return plain if len(text) <= most else f"{plain}…"

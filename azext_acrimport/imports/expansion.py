@@ -12,7 +12,7 @@ from knack.log import get_logger
 
 from ..batch.regexes import Found, search_all
 from ..batch.targets import Item, Naming, distinct
-from ..batch.wanted import Mistakes, Wanted
+from ..batch.wanted import Mistakes, Wanted, shown
 from ..engine import EngineError, RegistryClient, list_repositories, list_tags
 from ..job.clients import Clients
 from ..job.parallel import each
@@ -131,7 +131,9 @@ class Expander:
                     mistakes.append(f"{part.where}: {error}".removeprefix(": "))
                 if not part.is_one and part.selection.needs_listing and not isinstance(listed, EngineError):
                     patterns = part.selection.unmatched(listed, found)
-                    expansion.unmatched += [f"{part.name}: nothing matches {pattern.text}" for pattern in patterns]
+                    expansion.unmatched += [
+                        f"{part.name}: nothing matches {shown(pattern.text)}" for pattern in patterns
+                    ]
         if mistakes:
             raise Mistakes(dict.fromkeys(mistakes))
         return expansion

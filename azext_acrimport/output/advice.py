@@ -139,8 +139,10 @@ def _too_large(error: Any) -> Advice:
 
 def _server_error(error: Any) -> Advice:
     kind = azclierror.AzureInternalError if is_acr(error.host) else azclierror.AzureResponseError
-    support = " If it stays, open a support request with the request id." if is_acr(error.host) else ""
-    return kind, f"{where(error)} answered {error.status}{what(error)}.{answered(error)}", AGAIN + support
+    support = " If it stays, open a support request with the request id."
+    support = support if is_acr(error.host) and error.request_id else ""
+    message = f"{where(error)} answered {error.status} to {error.method}{what(error)}.{answered(error)}"
+    return kind, message, AGAIN + support
 
 
 def _registry_error(error: Any) -> Advice:

@@ -18,6 +18,8 @@ from .problem import AzureUnreachable, Problem, SignedOut, unreachable
 
 # az's words for one that is none, or none of those that were there at the sign-in
 NO_SUBSCRIPTION = re.compile(r"Subscription ('.*') not found")
+# what comes of reading an answer that is none of Azure's
+MISREAD = (AttributeError, KeyError, TypeError, IndexError)
 WRONG_PROXY = "HTTPS_PROXY is not the address of a proxy"
 
 
@@ -55,7 +57,8 @@ def az_errors() -> Iterator[None]:
 @contextmanager
 def asked_of_azure() -> Iterator[None]:
     """As ``az_errors``, around nothing but what az and its libraries do: a page in the place of Entra ID or ARM, or a
-    proxy or a file that is none, is a ValueError or an OSError there. Their words may hold a password: they end here.
+    proxy or a file that is none, is a ValueError or an OSError there, and JSON of another form a TypeError or the like.
+    Their words may hold a password: they end here.
     """
     try:
         with az_errors():
@@ -63,7 +66,7 @@ def asked_of_azure() -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
-        if not isinstance(error, (ValueError, OSError)) and not _is_msals(error):
+        if not isinstance(error, (ValueError, OSError, *MISREAD)) and not _is_msals(error):
             raise
         raise _misled(error) from None
 

@@ -23,9 +23,8 @@ def last_word(item: ItemResult, engine: str, operation: str = "", width: int | N
     if item.status == "unchanged":
         return f"Unchanged: {names} is {digest} already." if digest else f"Unchanged: {names}."
     if item.status == "accepted":
-        return (
-            f"The import service goes on by itself. To wait for its end: az acr import-wait --operation '{operation}'"
-        )
+        wait = f" To wait for its end: az acr import-wait --operation '{operation}'" if operation else ""
+        return f"The import service goes on by itself.{wait}"
     if item.status == "planned":
         moving = moved_words(asdict(item.bytes), planned=True)
         hub = pulls_of(item)

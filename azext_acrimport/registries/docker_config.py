@@ -83,9 +83,8 @@ def _in_file(path: Path, registry: str, repository: str, side: Origin) -> Creden
     try:
         config = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CredentialError(
-            f"{path} could not be read: {type(error).__name__}.", origin=side, subject=registry
-        ) from None
+        why = "could not be read" if isinstance(error, OSError) else "is not JSON"
+        raise CredentialError(f"{path} {why}.", origin=side, subject=registry) from None
     if not isinstance(config, dict):
         raise CredentialError(f"{path} is not a JSON object.", origin=side, subject=registry)
     keys = _keys(registry, repository)

@@ -46,7 +46,10 @@ def begin(ask: Callable[[], Any], arm: Arm, deadline: Deadline, quiet: Quiet, **
                 raise ServiceError(THROTTLED, "arm", f"Azure asks to wait for {pause:.0f} s.")
             time.sleep(pause)
         try:
-            headers = deadline.wait_for(ask).headers
+            answer = deadline.wait_for(ask)
+            headers = answer.headers
+            if answer.status_code == 200 and "html" in str(headers.get("Content-Type", "")).lower():
+                raise ServiceError(UNREACHABLE, "arm", "Something else answered in its place, with 200.")
             named = headers.get("Location") or headers.get("Azure-AsyncOperation") or ""
             return Operation(arm, _own(named, arm.endpoint) if named else "", **names)
         except HttpResponseError as error:
@@ -88,6 +91,8 @@ class Operation:
             except TimedOut:
                 raise ServiceError(TIMED_OUT, "arm", f"The last answer: {said}.", operation=self.url) from None
             body = _object(text)
+            if status == 200 and _is_somebody_elses(body, text):
+                status = 503
             failures = failures + 1 if status in TEMPORARY else 0
             if status in TEMPORARY and failures < MAX_FAILURES:
                 said = f"it answered {status}"
@@ -109,7 +114,9 @@ class Operation:
             return self._arm.get(self.url)
         except DecodeError as error:  # it says that it is JSON, and is not; or it was cut off, and is not there at all
             response = error.response
-            return (response.status_code, response.headers, "") if response else (503, {}, "")
+            if response and response.status_code != 200:  # of which it would be the end
+                return response.status_code, response.headers, ""
+            return 503, {}, ""
         except (ServiceRequestError, ServiceResponseError, HttpResponseError):
             return 503, {}, ""
 
@@ -145,6 +152,13 @@ def _object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def _is_somebody_elses(body: dict[str, Any], text: str) -> bool:
+    """Whether an answer is none of the service's: a page for people, or JSON of another form."""
+    if not body:
+        return text.strip() not in ("", "null", "{}")
+    return bool(body.get("error")) and not isinstance(body["error"], dict)
 
 
 def _said(body: dict[str, Any]) -> str:

@@ -109,6 +109,8 @@ ENTRY = "version: 1\nimports:\n  - source: docker.io/library/a:1\n"
             "5: registries.ghcr.io.passwordEnv: a NUL character is in no name of a variable or a file"]),
         (ENTRY + "registries:\n  ghcr.io/a: {}\n  contoso: {}\n", [f"{line}: registries.{key}: expected a registry's "
          "host, such as registry:5000" for line, key in ((5, "ghcr.io/a"), (6, "contoso"))]),
+        (ENTRY + "registries:\n  bob:hunter2@ghcr.io: {}\n", ["5: registries.REDACTED@ghcr.io: expected a registry's "
+         "host, such as registry:5000"]),
         (ENTRY + "    target: x:1\n  - source: docker.io/library/b:1\n    target: x:1\n", ["5: the target x:1 is that "
          "of line 3 already"]),
         (ENTRY + "    tags: ['2']\n", ["4: imports[0].tags: the source names one image already"]),
@@ -262,6 +264,22 @@ sync:
         ["creds", "defaults", "sync[1].backup"],
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"bob:hunter2@docker.io/library/a:1": reg.test/b',
+        '"https://bob:hunter2@docker.io/library/a:1": reg.test/b',
+        '"bob:hunter2@docker.io": {images: {a: ["1"]}}',
+    ],
+)
+def test_password_in_a_key_is_not_said(read, text):
+    """Of whichever tool the file is."""
+    with pytest.raises(Mistakes) as caught:
+        read(text)
+    assert "REDACTED@docker.io" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("tool", FOREIGN)

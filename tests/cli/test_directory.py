@@ -159,6 +159,21 @@ def test_target_that_is_not_found(arm, text, group, failure, code, said):
     assert "tuple" not in caught.value.message
 
 
+@pytest.mark.parametrize("text", ["plain", ID["plain"], "plain.azurecr.io"])
+@pytest.mark.parametrize("answer", [None, {}, {"value": None}, SimpleNamespace(id="/x"), SimpleNamespace(id=5)])
+def test_answer_of_another_form_is_not_azures(arm, monkeypatch, text, answer):
+    """As the SDK hands on whatever JSON has come: somebody else's, of which nothing is known, and no traceback."""
+    found, _ = arm()
+    for name in ("list", "get"):
+        monkeypatch.setattr(Arm, name, lambda *_: [answer] if len(_) == 1 else answer)
+    if text == "plain.azurecr.io":  # it is asked itself then
+        assert found.find_target(text).host == text
+        return
+    with pytest.raises(EngineError, match="something else answered") as caught:
+        found.find_target(text)
+    assert caught.value.code == "arm-unreachable"
+
+
 @pytest.mark.parametrize("status", [403, 429, 503])
 def test_login_server_is_enough_where_arm_does_not_tell(arm, status):
     """The registry itself is asked then; for the service, which only ARM can ask, its trouble is told as it was."""

@@ -107,8 +107,10 @@ def wait(arm: Arm, timeout: float | None = None) -> tuple[dict, list[str]]:
         ([(429, {"Retry-After": "20"}, ""), (503, {}, ""), DONE], [20, 10]),
         ([ServiceRequestError("no way"), CUT, HttpResponseError("odd"), DecodeError("odd"), DONE], [10] * 4),
         ([(200, {"Retry-After": "3"}, '{"status":"InProgress"}'), (200, {}, '{"status":"Creating"}'), DONE], [3, 10]),
+        ([(200, {}, "<html>Sign in to WiFi</html>"), (200, {}, "[]"), (200, {}, '{"error":"login"}'), DONE], [10] * 3),
+        ([DecodeError("odd", response=SimpleNamespace(status_code=200, headers={}, reason="")), DONE], [10]),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_it_is_waited_for_its_end(clock, answers, slept):
     """As long as each answer asks; one that is cut off, or says nothing, is no end."""
@@ -170,6 +172,7 @@ def test_states_of_tags_are_told(clock):
         ((200, {}, '{"status":"Canceled"}'), "arm-unknown"),
         ((404, {}, "<html>gone</html>"), "arm-unknown"),
         ((503, {}, ""), "arm-unreachable"),
+        ((200, {}, "<html>Sign in to WiFi</html>"), "arm-unreachable"),
         ((429, {}, ""), "arm-throttled"),
         (CUT, "arm-unreachable"),
     ],
@@ -245,6 +248,13 @@ def test_token_goes_to_azure_alone(clock, location):
     """What the first answer names is no more trusted than what later ones do."""
     with pytest.raises(ServiceError, match="not Azure's"):
         begin(Service((202, {"Location": location})))
+
+
+def test_page_in_the_place_of_azure_has_begun_nothing(clock):
+    """It would else be an import that had ended at once."""
+    with pytest.raises(ServiceError, match="Something else answered") as caught:
+        begin(Service((200, {"Content-Type": "text/html; charset=utf-8"})))
+    assert caught.value.code == "arm-unreachable"
 
 
 def test_whoever_forgets_to_look_shows_the_token_to_nobody():

@@ -316,6 +316,13 @@ def test_dry_run_says_what_would_move():
     )
 
 
+def test_what_cannot_be_waited_for_is_not_said_to_be():
+    """Azure has named no operation."""
+    item = ItemResult("", (), status="accepted")
+    assert last_word(item, "service") == "The import service goes on by itself."
+    assert last_word(item, "service", "https://x/1").endswith("az acr import-wait --operation 'https://x/1'")
+
+
 def test_operation_of_which_only_the_address_is_known_has_no_names():
     """It was cut off from what --no-wait has put behind it."""
     assert last_word(ItemResult("", (), status="copied", seconds=2.0), "service") == (

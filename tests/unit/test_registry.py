@@ -55,6 +55,15 @@ def test_find_is_one_head():
     assert "application/vnd.docker.distribution.manifest.list.v2+json" in script.sent[0].headers["Accept"]
 
 
+def test_missing_tag_costs_no_pull_at_docker_hub():
+    """Elsewhere GET is worth it: HEAD has no body that says what is missing."""
+    for host, asked in (("docker.io", ["HEAD"]), ("r.test", ["HEAD", "GET"])):
+        of, script = repository(answer(404), answer(404), origin="source", host=host)
+        with pytest.raises(NotFound, match=host):
+            of.resolve("1")
+        assert [line.split()[0] for line in script.asked] == asked
+
+
 def test_find_nothing():
     """404 is None."""
     assert repository(answer(404))[0].find("1") is None

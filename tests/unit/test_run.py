@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from azext_acrimport.engine import (
     Descriptor,
     Destination,
     Digest,
+    Platform,
     Quota,
     ServerError,
     copy_images,
@@ -429,6 +431,24 @@ def test_quota_is_spared_where_that_is_wanted():
     assert report.items[1].changes[0].action == "create"
     assert report.items[1].digest is not None
     assert {method for method, _ in source.calls} == {"resolve"}
+
+
+def test_smaller_index_that_nobody_reads_is_foreseen_as_far_as_it_can_be():
+    """A tag that is not there would be made; whether one that is there would move depends on what is not read."""
+    source, target, requests = hub(12)
+    there = requests[1].destinations[0].tags[0]
+    target.hold(IMAGE, there)
+    requests = [replace(request, platforms=(Platform("linux", "amd64"),)) for request in requests[:2]]
+    report = copy_images(requests, Cancellation(), jobs=1, go_on=lambda planned: False, spends_quota=False)
+    changes = [item.changes[0] for item in report.items]
+    assert [(change.action, str(change.before)) for change in changes] == [("create", "None"), (None, IMAGE.digest)]
+    assert [item.status for item in report.items] == ["planned", "planned"]
+
+
+def test_what_is_in_a_file_is_named_as_the_file_is():
+    """It has no host that could stand before it."""
+    names = [("lay/a", "v1", "lay/a:v1"), ("/lay/a.tar", "", "/lay/a.tar")]
+    assert [CopyRequest(MemoryStore("", path), tag, ()).name for path, tag, _ in names] == [said for *_, said in names]
 
 
 @pytest.mark.parametrize("jobs", [1, 4])

@@ -155,6 +155,7 @@ class ImageCopy:
         spares = not self._shared.spends_quota and self.readings.counts_pulls(self.request.source)
         if spares and self.request.platforms and not narrowing.left_of(self._root):
             self.result.digest = None  # what the smaller index would be is not known without reading
+            self.result.changes = tuple(self._tags.foreseen())
             return False
         self._root = await narrowing.of(self._root)
         self._judge_tags()

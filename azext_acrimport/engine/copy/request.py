@@ -60,5 +60,7 @@ class CopyRequest:
     @property
     def name(self) -> str:
         """As people would write it."""
+        if not self.source.registry:
+            return self.source.repository + (f":{self.identifier}" if self.identifier else "")
         separator = "@" if self.identifier.startswith("sha") and ":" in self.identifier else ":"
         return f"{self.key}{separator}{self.identifier}"

@@ -87,6 +87,16 @@ class Tags:
                 there = (destination.key, digest) in present
                 yield Change(repository, "none" if there else "create", digest if there else None)
 
+    def foreseen(self) -> Iterator[Change]:
+        """The same while nobody knows what they shall name: whether one that exists would move, is not known either."""
+        for destination in self._request.destinations:
+            repository = destination.store.repository
+            for tag in destination.tags:
+                named = self._named[destination.key, tag]
+                yield Change(f"{repository}:{tag}", "create" if named is None else None, named)
+            if not destination.tags:
+                yield Change(repository, None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Look:

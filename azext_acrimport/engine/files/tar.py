@@ -49,9 +49,9 @@ class TarArchive:
         try:
             self._gzip = self._unzipped()
             self._members = dict(self._scanned())
-        except DAMAGED as error:
+        except DAMAGED:
             self.close()
-            raise LayoutError(path, f"it is not a tar archive, or a damaged one ({type(error).__name__})") from None
+            raise LayoutError(path, "it is not a tar archive, or a damaged one") from None
         except BaseException:
             self.close()
             raise
@@ -145,8 +145,8 @@ class _Member:
             with self._lock:
                 self._file.seek(self._next)
                 block = self._file.read(min(size, self._end - self._next))
-        except (OSError, ValueError) as error:
-            raise LayoutError(self._path, f"it cannot be read any further ({type(error).__name__})") from None
+        except (OSError, ValueError):
+            raise LayoutError(self._path, "it cannot be read any further") from None
         self._next += len(block)
         return block
 
@@ -170,8 +170,8 @@ class _Zipped:
                 self._reader = self._gzip.reader()
                 self._reader.seek(self._offset)
             block = self._reader.read(min(size, self._left))
-        except DAMAGED as error:
-            raise LayoutError(self._path, f"it cannot be read any further ({type(error).__name__})") from None
+        except DAMAGED:
+            raise LayoutError(self._path, "it cannot be read any further") from None
         self._left -= len(block)
         return block
 

@@ -94,6 +94,9 @@ class RegistryRepository:
         """As ``Source.resolve``: HEAD."""
         found = self.find(identifier)
         if found is None:
+            if self._client.meter:  # there such a request counts as a pull
+                path = f"/v2/{self.repository}/manifests/{identifier}"
+                raise NotFound(self.registry, origin=self._origin, method="HEAD", path=path, status=404)
             # HEAD has no body; the registry's words (unknown name, or unknown tag) are worth one more request
             return self.read(identifier)[0]
         return found
