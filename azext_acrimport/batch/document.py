@@ -23,7 +23,7 @@ from .wanted import Mistakes, RegistrySettings, Wanted, WantedFile, shown
 __all__ = ["read_file"]
 
 # a key of a mapping, an entry of a list, or what begins a document; no reference looks so
-YAML_BEGINS = re.compile(r"""(?:---|%|\{|\[|-\s|['"]|[^\s#'"]+:(?:\s|$))""")
+YAML_BEGINS = re.compile(r"""(?:---|%|\{|\[(?![0-9a-fA-F:.]+\](?::\d+)?/)|-\s|['"]|[^\s#'"]+:(?:\s|$))""")
 YAML_NAMES = (".yaml", ".yml", ".json")
 
 

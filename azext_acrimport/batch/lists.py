@@ -17,7 +17,7 @@ COMMENT = re.compile(r"(?:^|\s)#.*")
 def read_list(text: str, name: str, *, within: bool = False) -> WantedFile:
     """Raises Mistakes, all of them at once. ``within``: as in ``Wanted.of_file``."""
     found, mistakes = WantedFile(), []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         words, where = COMMENT.sub("", line).split(), f"{name}:{number}"
         try:
             if len(words) > 2:

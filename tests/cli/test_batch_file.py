@@ -175,6 +175,14 @@ def test_plain_list_is_read(read, text, name, monkeypatch):
     assert [wanted.target for wanted in found] == [None, ("base/a", None), None]
 
 
+def test_list_may_begin_with_an_address_in_brackets(read):
+    """Which is no list of YAML's; and only ends of lines end a comment."""
+    found = read("# old\f page \u2028 of it\n[::1]:5000/app/web:v1\n", "list.txt").wanted
+    assert [wanted.name for wanted in found] == ["[::1]:5000/app/web:v1"]
+    with pytest.raises(Mistakes, match="expected a mapping"):
+        read("[docker.io/library/alpine]\n", "list.txt")
+
+
 def test_standard_input_that_is_closed_has_nothing(monkeypatch):
     """Python has no object for it."""
     monkeypatch.setattr(sys, "stdin", None)
