@@ -148,6 +148,8 @@ def wrapped(inner: Exception) -> Exception:
             "reset",
         ),
         (requests.exceptions.ProxyError("Unable to connect to proxy", RemoteDisconnected("closed")), "reset"),
+        (ValueError("Unable to determine SOCKS version from socks9://h"), "proxy"),
+        (requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support."), "proxy"),
         (RuntimeError("something else"), "other"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -159,9 +161,7 @@ def test_exceptions_are_translated(error, reason):
     assert "Errno" not in str(translated) and "object at" not in str(translated)
 
 
-@pytest.mark.parametrize(
-    "address", ["http://[canary", "http://u:canary@h:9x", "http:///canary", "ftp://u:canary@h", "socks9://u:canary@h"]
-)
+@pytest.mark.parametrize("address", ["http://[canary", "http://u:canary@h:9x", "http:///canary", "ftp://u:canary@h"])
 def test_proxy_that_is_no_address_is_called_that(monkeypatch, address):
     """Whatever is below finds fault with; what stands in the variable may be secret."""
     monkeypatch.setenv("HTTPS_PROXY", address)

@@ -29,6 +29,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         r"LocationParseError|ProxySchemeUnknown|InvalidProxyURL|SOCKS version",
         "the proxy has no usable address",
     ),
+    ("proxy", r"SOCKS support", "it is behind a SOCKS proxy, for which this Python lacks PySocks"),
     ("dns", r"gaierror|NameResolutionError|Name or service not known|getaddrinfo", "its name does not resolve"),
     ("refused", r"ConnectionRefusedError|Connection refused|actively refused", "nothing listens there"),
     ("timeout", r"ConnectTimeout|ReadTimeout|TimeoutError|timed out", "no answer came in time"),
