@@ -112,7 +112,7 @@ def asking(what: str, side: str) -> Iterator[None]:
             status=error.status_code or 0,
             said=str(getattr(inner, "message", None) or error.message or ""),
             request_id=_request_id(error),
-            is_page=is_page(error),
+            is_page=is_page(error.response),
         ) from error
     except AzureError as error:
         raise no_answer("Azure Resource Manager", error) from error
@@ -122,9 +122,9 @@ def asking(what: str, side: str) -> Iterator[None]:
         ) from error
 
 
-def is_page(error: Any) -> bool:
-    """Whether an answer is one for a browser, of a proxy or a portal: Azure Resource Manager speaks JSON."""
-    return "html" in str(getattr(error.response, "headers", {}).get("Content-Type", "")).lower()
+def is_page(answer: Any) -> bool:
+    """Whether it is one for a browser, of a proxy or a portal: Azure Resource Manager speaks JSON."""
+    return "html" in str(getattr(answer, "headers", {}).get("Content-Type", "")).lower()
 
 
 def _request_id(error: Any) -> str:

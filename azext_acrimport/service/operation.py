@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 from ..engine import TimedOut, foreign_text, network_error
 from ..output.catalogue import THROTTLED, TIMED_OUT, UNKNOWN, UNREACHABLE
 from ..output.service_error import ServiceError, understand
-from ..registries.arm import Arm, Quiet, own_address
+from ..registries.arm import Arm, Quiet, is_page, own_address
 from ..registries.deadline import Deadline
 
 # The service asks for this; an answer without Retry-After means the same. Seconds.
@@ -48,7 +48,7 @@ def begin(ask: Callable[[], Any], arm: Arm, deadline: Deadline, quiet: Quiet, **
         try:
             answer = deadline.wait_for(ask)
             headers = answer.headers
-            if answer.status_code == 200 and "html" in str(headers.get("Content-Type", "")).lower():
+            if answer.status_code == 200 and is_page(answer):
                 raise ServiceError(UNREACHABLE, "arm", "Something else answered in its place, with 200.")
             named = headers.get("Location") or headers.get("Azure-AsyncOperation") or ""
             return Operation(arm, _own(named, arm.endpoint) if named else "", **names)

@@ -113,7 +113,7 @@ def _understood(error: Any, job: Job) -> ServiceError:
     inner = getattr(error, "error", None)
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     status = error.status_code or 0
-    if 300 <= status < 400 or status == 407 or (status == 403 and is_page(error)):
+    if 300 <= status < 400 or status == 407 or (status == 403 and is_page(error.response)):
         return ServiceError(UNREACHABLE, "arm", f"Something else answered in its place, with {status}.")
     return understand(
         str(getattr(inner, "message", None) or error.message),
